@@ -1,0 +1,147 @@
+"""Numbers with units: one closed parser for what people type, one formatter for what they read.
+
+Inside the program everything is SI and full precision (joules, seconds, bytes, FLOPs as float); these
+functions belong at the edges.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+_SI = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21}
+_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.6e9, "GWh": 3.6e12}
+_BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+_NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*$")
+
+
+def _parse(text: str | float, factors: dict[str, float], kind: str) -> float:
+    if isinstance(text, bool):
+        raise ValueError(f"{text!r} is not a {kind}")
+    if isinstance(text, int | float):
+        value = float(text)
+    else:
+        match = _NUMBER.match(text)
+        if match is None or match.group(2) not in factors:
+            known = ", ".join(sorted((u for u in factors if u), key=lambda u: factors[u]))
+            raise ValueError(f"{text!r} is not a {kind}: write a number, optionally with one of {known}")
+        value = float(match.group(1).replace("_", "")) * factors[match.group(2)]
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite {kind}")
+    return value
+
+
+def parse_count(text: str | float) -> float:
+    """Parse a count such as ``124M``, ``2e18``, ``1.5B`` or ``4096``. Raises ``ValueError``."""
+    return _parse(text, _SI, "count")
+
+
+def parse_duration_s(text: str | float) -> float:
+    """Parse a duration such as ``90m``, ``2h`` or ``45`` (seconds). Raises ``ValueError``."""
+    return _parse(text, {"": 1.0, **_SECONDS}, "duration")
+
+
+def parse_energy_j(text: str | float) -> float:
+    """Parse an energy such as ``1.5kWh`` or ``300`` (joules). Raises ``ValueError``."""
+    return _parse(text, {"": 1.0, **_JOULES}, "energy")
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far to train: an amount and what it counts.
+
+    Attributes:
+        amount: tokens, tokens per total parameter, or training FLOPs.
+        unit: ``tokens``, ``tokens_per_param`` (written ``20x``) or ``flops`` (written ``1e15 FLOPs``).
+    """
+
+    amount: float
+    unit: str
+
+
+def parse_horizon(text: str | float) -> Horizon:
+    """Parse ``2.26M`` (tokens), ``20x`` (tokens per parameter) or ``1e15 FLOPs``. Raises ``ValueError``."""
+    if isinstance(text, str):
+        stripped = text.strip()
+        for suffix, unit in (("FLOPs", "flops"), ("FLOP", "flops"), ("tokens", "tokens"), ("x", "tokens_per_param")):
+            if stripped.endswith(suffix):
+                return Horizon(_positive(parse_count(stripped.removesuffix(suffix)), text), unit)
+    return Horizon(_positive(parse_count(text), text), "tokens")
+
+
+def _positive(value: float, text: str | float) -> float:
+    if value <= 0:
+        raise ValueError(f"{text!r} must be above zero")
+    return value
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    decimals = max(digits - 1 - exponent, 0)
+    text = f"{round(value, digits - 1 - exponent):.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_si(value: float | None, unit: str = "", digits: int = 3) -> str:
+    """Format with an SI suffix: ``format_si(2.26e6) == '2.26M'``; ``None`` reads ``missing``."""
+    if value is None or not math.isfinite(value):
+        return "missing" if value is None else str(value)
+    gap = " " if unit else ""
+    if value == 0 or abs(value) >= 1e21 or abs(value) < 1e-3:
+        return f"{value:.{digits - 1}e}{gap}{unit}" if value else f"0{gap}{unit}"
+    for suffix, factor in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        # 999.9996M must read 1B: round before choosing the suffix.
+        if float(f"{abs(value):.{digits - 1}e}") >= factor:
+            return f"{_significant(value / factor, digits)}{suffix}{gap}{unit}"
+    return f"{_significant(value, digits)}{gap}{unit}"
+
+
+def format_flops(value: float | None, digits: int = 3) -> str:
+    """Format FLOPs in powers of ten, as the field writes them: ``1.2e15 FLOPs``."""
+    return "missing" if value is None else f"{value:.{digits - 1}e} FLOPs".replace("e+", "e")
+
+
+def format_energy(value_j: float | None, digits: int = 3) -> str:
+    """Format joules for people: J below 1 kJ, then kJ, then kWh and MWh."""
+    if value_j is None:
+        return "missing"
+    for unit, factor in (("GWh", 3.6e12), ("MWh", 3.6e9), ("kWh", 3.6e6), ("kJ", 1e3)):
+        if abs(value_j) >= factor:
+            return f"{_significant(value_j / factor, digits)} {unit}"
+    return f"{_significant(value_j, digits)} J"
+
+
+def format_duration(value_s: float | None) -> str:
+    """Format seconds as ``45 s``, ``3 min 20 s``, ``2 h 05 min`` or ``4.2 days``."""
+    if value_s is None:
+        return "missing"
+    if value_s < 10:
+        return f"{_significant(value_s, 2)} s"
+    if value_s < 60:
+        return f"{value_s:.0f} s"
+    if value_s < 3600:
+        minutes, seconds = divmod(round(value_s), 60)
+        return f"{minutes} min {seconds:02d} s"
+    if value_s < 48 * 3600:
+        hours, minutes = divmod(round(value_s / 60), 60)
+        return f"{hours} h {minutes:02d} min"
+    return f"{_significant(value_s / 86400, 3)} days"
+
+
+def format_bytes(value: float | None) -> str:
+    """Format bytes in binary units, GiB for memory."""
+    if value is None:
+        return "missing"
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if abs(value) >= _BYTES[unit]:
+            return f"{_significant(value / _BYTES[unit], 3)} {unit}"
+    return f"{value:.0f} B"
+
+
+def format_interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """Format a value with its interval: ``0.39 [0.36, 0.43]``."""
+    if low is None or high is None:
+        return _significant(value, digits)
+    return f"{_significant(value, digits)} [{_significant(low, digits)}, {_significant(high, digits)}]"
