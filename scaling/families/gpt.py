@@ -1,0 +1,251 @@
+"""Arithmetic of the decoder-only transformer: GPT-2 style (learned positions, GELU) to modern (RoPE, SwiGLU, GQA).
+
+Counts hold to the unit against published sizes; FLOPs against ``torch.utils.flop_counter``. Conventions:
+total parameters as Hoffmann et al. 2022 (2203.15556), non-embedding as Kaplan et al. 2020 (2001.08361, section
+2.1), FLOPs as 2 per multiply-add in matrix products and attention only (norms, rotations and activations left out,
+as Hoffmann et al. appendix F), backward as twice forward.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from scaling.errors import UsageError
+
+NORMS = ("layernorm", "rmsnorm")
+ACTIVATIONS = ("gelu", "relu2", "swiglu")
+POSITIONS = ("rotary", "learned", "sinusoidal", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GPTConfig:
+    """One size of the family; every field changes the number that a trial measures.
+
+    Attributes:
+        d_model: width of the residual stream.
+        n_layer: transformer blocks.
+        n_head: query heads; ``d_model`` is a multiple of it.
+        n_kv_head: key and value heads (grouped-query attention when fewer than ``n_head``).
+        d_ff: hidden width of the MLP.
+        vocab_size: tokens in the vocabulary.
+        context: tokens in a training window.
+        norm: ``layernorm`` or ``rmsnorm``, before attention and MLP and at the end.
+        activation: ``gelu``, ``relu2`` (squared ReLU) or ``swiglu`` (gated, three matrices).
+        position: ``rotary``, ``learned``, ``sinusoidal`` or ``none``.
+        qk_norm: normalise queries and keys per head, with a learned gain per head dimension.
+        bias: biases in linear layers and LayerNorms.
+        tied: the unembedding shares the embedding matrix.
+    """
+
+    d_model: int
+    n_layer: int
+    n_head: int
+    n_kv_head: int
+    d_ff: int
+    vocab_size: int
+    context: int
+    norm: str = "rmsnorm"
+    activation: str = "relu2"
+    position: str = "rotary"
+    qk_norm: bool = True
+    bias: bool = False
+    tied: bool = False
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_head
+
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "d_model": "width of the residual stream",
+        "n_layer": "number of transformer blocks",
+        "n_head": "query heads (or give head_dim)",
+        "head_dim": "width of one head; n_head = d_model / head_dim, at least 1",
+        "n_kv_head": "key/value heads; fewer than n_head is grouped-query attention",
+        "d_ff": "hidden width of the MLP (or give ff_mult)",
+        "ff_mult": "d_ff = ff_mult x d_model",
+        "aspect_ratio": "d_model = aspect_ratio x n_layer when a size is given as a parameter count",
+        "norm": "layernorm | rmsnorm",
+        "activation": "gelu | relu2 | swiglu",
+        "position": "rotary | learned | sinusoidal | none",
+        "qk_norm": "normalise queries and keys (true | false)",
+        "bias": "biases in linear layers (true | false)",
+        "tied": "share embedding and unembedding (true | false)",
+    }
+)
+_CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS}
+_WHOLE = ("d_model", "n_layer", "n_head", "head_dim", "n_kv_head", "d_ff")
+_FLAGS = ("qk_norm", "bias", "tied")
+
+
+def _bad(key: str, message: str, hint: str | None = None) -> UsageError:
+    return UsageError("model.bad_value", f"model.{key}: {message}", where=f"model.{key}", hint=hint)
+
+
+def _check(model: Mapping[str, object]) -> None:
+    for key, value in model.items():
+        if key not in FIELDS:
+            raise _bad(key, "unknown key of family gpt", f"known keys: {', '.join(FIELDS)}")
+        if key in _CHOICES and value not in _CHOICES[key]:
+            raise _bad(key, f"{value!r} is not one of {', '.join(_CHOICES[key])}")
+        if key in _FLAGS and not isinstance(value, bool):
+            raise _bad(key, f"{value!r} is not true or false")
+        if key in _WHOLE and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise _bad(key, f"{value!r} is not a whole number above zero")
+        if key in ("ff_mult", "aspect_ratio") and (
+            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
+        ):
+            raise _bad(key, f"{value!r} is not a number above zero")
+
+
+def _whole(model: Mapping[str, object], key: str) -> int | None:
+    value = model.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _number(model: Mapping[str, object], key: str, default: float) -> float:
+    value = model.get(key, default)
+    return float(value) if isinstance(value, int | float) else default
+
+
+def _heads(model: Mapping[str, object], d_model: int) -> int:
+    n_head, head_dim = _whole(model, "n_head"), _whole(model, "head_dim")
+    if n_head is None:
+        n_head = max(1, round(d_model / head_dim)) if head_dim else max(1, d_model // 64)
+    if d_model % n_head:
+        divisors = [h for h in range(1, d_model + 1) if d_model % h == 0]
+        nearest = min(divisors, key=lambda h: abs(h - n_head))
+        raise _bad("n_head", f"d_model {d_model} is not a multiple of {n_head} heads", f"use {nearest} heads")
+    if (d_model // n_head) % 2 and model.get("position", "rotary") == "rotary":
+        raise _bad("n_head", f"rotary positions need an even head width, got {d_model // n_head}")
+    return n_head
+
+
+def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> GPTConfig:
+    """Resolve the ``model`` keys of a sweep file into one config. Raises ``UsageError`` naming the key."""
+    _check(model)
+    d_model, n_layer = _whole(model, "d_model"), _whole(model, "n_layer")
+    if d_model is None:
+        raise _bad("d_model", "missing", "give d_model, or a size in parameters under `sizes`")
+    if n_layer is None:
+        raise _bad("n_layer", "missing", "give the number of blocks")
+    n_head = _heads(model, d_model)
+    n_kv_head = _whole(model, "n_kv_head") or n_head
+    if n_head % n_kv_head:
+        raise _bad("n_kv_head", f"{n_head} query heads are not a multiple of {n_kv_head} key/value heads")
+    swiglu = model.get("activation") == "swiglu"
+    d_ff = _whole(model, "d_ff") or round(_number(model, "ff_mult", 8 / 3 if swiglu else 4.0) * d_model)
+    chosen = {key: model[key] for key in (*_CHOICES, *_FLAGS) if key in model}
+    return dataclasses.replace(
+        GPTConfig(
+            d_model=d_model,
+            n_layer=n_layer,
+            n_head=n_head,
+            n_kv_head=n_kv_head,
+            d_ff=d_ff,
+            vocab_size=vocab_size,
+            context=context,
+        ),
+        **chosen,  # type: ignore[arg-type]  # _check has verified each value's type
+    )
+
+
+def config_for_params(
+    model: Mapping[str, object], vocab_size: int, context: int, target: float
+) -> GPTConfig:
+    """Return the config whose total parameter count is nearest ``target`` in ratio.
+
+    Width moves in steps of the head width. Depth follows ``aspect_ratio`` (d_model per block, default 64) unless
+    ``n_layer`` is given.
+    """
+    _check(model)
+    if target <= 0:
+        raise _bad("sizes", f"{target!r} parameters is not above zero")
+    head_dim = _whole(model, "head_dim") or 64
+    aspect = _number(model, "aspect_ratio", 64.0)
+    best: tuple[float, GPTConfig] | None = None
+    for multiple in range(1, 4097):
+        width = multiple * head_dim
+        depth = _whole(model, "n_layer") or max(1, round(width / aspect))
+        keys = {**model, "d_model": width, "n_layer": depth, "head_dim": head_dim}
+        keys.pop("n_head", None)
+        config = build_config(keys, vocab_size, context)
+        count = sum(param_groups(config).values())
+        ratio = max(count / target, target / count)
+        if best is None or ratio < best[0]:
+            best = (ratio, config)
+        if count > 2 * target:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _attention_matmul(c: GPTConfig) -> int:
+    return c.d_model * c.head_dim * (2 * c.n_head + 2 * c.n_kv_head)
+
+
+def _mlp_matmul(c: GPTConfig) -> int:
+    return c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
+
+
+def _norm_size(c: GPTConfig) -> int:
+    return c.d_model * (2 if c.bias and c.norm == "layernorm" else 1)
+
+
+def param_groups(c: GPTConfig) -> dict[str, int]:
+    """Parameters by group; the values sum to the total count of the built module."""
+    attention = _attention_matmul(c)
+    mlp = _mlp_matmul(c)
+    if c.bias:
+        attention += c.head_dim * (c.n_head + 2 * c.n_kv_head) + c.d_model
+        mlp += c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1)
+    norm = 2 * _norm_size(c) + (2 * c.head_dim if c.qk_norm else 0)
+    return {
+        "embedding": c.vocab_size * c.d_model,
+        "position": c.context * c.d_model if c.position == "learned" else 0,
+        "attention": c.n_layer * attention,
+        "mlp": c.n_layer * mlp,
+        "norm": c.n_layer * norm + _norm_size(c),
+        "unembedding": 0 if c.tied else c.vocab_size * c.d_model,
+    }
+
+
+def params_non_embedding(c: GPTConfig) -> int:
+    """Kaplan's N: blocks and norms, without token or position embeddings and unembedding."""
+    groups = param_groups(c)
+    return groups["attention"] + groups["mlp"] + groups["norm"]
+
+
+def params_matmul(c: GPTConfig) -> int:
+    """Weights that take part in a matrix product: blocks, and the unembedding (tied or not)."""
+    return c.n_layer * (_attention_matmul(c) + _mlp_matmul(c)) + c.vocab_size * c.d_model
+
+
+def forward_flops_per_token(c: GPTConfig, attention_share: float) -> float:
+    """FLOPs of one forward pass per token: 2 per matmul weight, plus scores and weighted values.
+
+    ``attention_share`` is 1 for full attention over the context, 0.5 for causal attention counted as half.
+    """
+    attention = c.n_layer * 2 * 2 * c.context * c.n_head * c.head_dim
+    return 2.0 * params_matmul(c) + attention_share * attention
+
+
+def memory_bytes(c: GPTConfig, batch_tokens: int, value_bytes: int) -> dict[str, float]:
+    """Predicted training memory by component, in bytes.
+
+    Weights, gradients and optimizer state are counted exactly at four bytes a value (two optimizer values per
+    parameter, and the weight average); activations by what autograd keeps per token and block:
+    about 10 d_model + 2 d_ff values, plus logits and their gradient in float32.
+    """
+    total = float(sum(param_groups(c).values()))
+    per_block = 10 * c.d_model + (3 if c.activation == "swiglu" else 2) * c.d_ff
+    return {
+        "weights": 4 * total,
+        "gradients": 4 * total,
+        "optimizer": 8 * total,
+        "average": 4 * total,
+        "activations": float(batch_tokens * (c.n_layer * per_block * value_bytes + 3 * 4 * c.vocab_size)),
+    }

@@ -1,0 +1,166 @@
+"""What the analysis of a sweep yields: fits, frontier, held-out errors, returns. Plain frozen data.
+
+``findings``, the report and the ``fit`` command read this and nothing else of ``laws``.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A value with its 95 % interval; ``low``/``high`` are ``None`` where no interval can be given."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A point that a fit left out, and by which rule."""
+
+    trial: str
+    params: float
+    tokens: float
+    loss: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """One fitted law.
+
+    Attributes:
+        name: ``L(N,D)``, ``L(N)``, ``L(D)``, ``L(C)``.
+        form: the formula as text, ``E + A/N^alpha + B/D^beta``.
+        params: parameter name -> value with interval.
+        objective: name, such as ``huber_log(1e-3) sum``.
+        objective_value: its minimum.
+        gradient_norm: infinity norm of the gradient at the optimum, scaled parameters; small means converged.
+        starts: starts tried.
+        starts_agreed: starts that reached the optimum within 1e-6 relative.
+        converged: the gradient test passed (a solver's own flag is never used).
+        n_points: points fitted.
+        n_trials: trials they come from (the unit of resampling).
+        dropped: points left out, with the rule.
+        conventions: ``params``, ``flops``, ``loss_unit``, ``points`` in words.
+        residual_rms: root mean square of log residuals.
+        interval_method: in words, with the number of resamples.
+        draws: parameter draws of the bootstrap, one tuple per resample, in the order of ``params``.
+        warnings: assumptions that fail, in prose, each with what to do.
+    """
+
+    name: str
+    form: str
+    params: dict[str, Interval]
+    objective: str
+    objective_value: float
+    gradient_norm: float
+    starts: int
+    starts_agreed: int
+    converged: bool
+    n_points: int
+    n_trials: int
+    dropped: tuple[Dropped, ...]
+    conventions: dict[str, str]
+    residual_rms: float
+    interval_method: str
+    draws: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """Seen and fitted loss of one point."""
+
+    trial: str
+    params: float
+    tokens: float
+    flops: float
+    loss: float
+    fitted: float
+    log_residual: float
+    seed: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimumRow:
+    """Compute-optimal size, data and loss at one budget, from L(N,D), by exact and by 6ND FLOPs."""
+
+    flops: float
+    params: Interval
+    tokens: Interval
+    tokens_per_param: Interval
+    loss: Interval
+    extrapolation_factor: float
+    flops_convention: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Prediction of points left out of the fit.
+
+    Attributes:
+        rule: ``largest size left out with its whole trunk``.
+        rows: (trial, params, tokens, loss seen, loss predicted, signed relative error).
+        mean_abs_error: mean of |relative error|.
+        max_abs_error: maximum.
+        naive_mean_abs_error: error of "same loss as the next smaller size at the same tokens".
+        extrapolation_factor: largest left-out FLOPs over largest fitted FLOPs.
+    """
+
+    rule: str
+    rows: tuple[tuple[str, float, float, float, float, float], ...]
+    mean_abs_error: float
+    max_abs_error: float
+    naive_mean_abs_error: float
+    extrapolation_factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnsRow:
+    """Diminishing returns at one compute on the compute-optimal path.
+
+    Attributes:
+        flops: compute.
+        loss: predicted loss.
+        local_exponent: -d ln(L - E) / d ln C.
+        gain_per_doubling_nats: loss bought by the next doubling of compute.
+        factor_next_percent: compute factor for the next 1 % of loss; ``None`` when E forbids it.
+        factor_next_001_nat: compute factor for the next 0.01 nat; ``None`` when E forbids it.
+    """
+
+    flops: float
+    loss: Interval
+    local_exponent: Interval
+    gain_per_doubling_nats: Interval
+    factor_next_percent: float | None
+    factor_next_001_nat: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedNoise:
+    """Spread of the loss over seeds of one size at one horizon."""
+
+    params: float
+    tokens: float
+    n_seeds: int
+    std_log: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """Everything the analysis of one sweep found, or why a part is missing.
+
+    ``missing`` maps the name of a part (``L(N,D)``, ``frontier``, ``heldout``, …) to the reason it is absent.
+    """
+
+    fits: dict[str, Fit]
+    residuals: tuple[Residual, ...]
+    frontier: tuple[OptimumRow, ...]
+    heldout: HeldOut | None
+    returns: tuple[ReturnsRow, ...]
+    seed_noise: tuple[SeedNoise, ...]
+    missing: dict[str, str]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,279 @@
+"""The sweep file as checked data: what was asked, before it is expanded into trials.
+
+Frozen, strict, unknown keys forbidden. Loading with file:line:column is in ``spec.load``; expansion into ordered
+trials is in ``spec.plan``.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from scaling.units import Horizon, parse_count, parse_duration_s, parse_horizon
+
+
+def _count(value: object) -> object:
+    return parse_count(value) if isinstance(value, str) else value
+
+
+def _whole(value: object) -> object:
+    number = _count(value)
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number
+
+
+def _duration(value: object) -> object:
+    return parse_duration_s(value) if isinstance(value, str) else value
+
+
+def _horizon(value: object) -> object:
+    return parse_horizon(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
+
+
+Count = Annotated[float, BeforeValidator(_count), Field(gt=0)]
+Whole = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+HorizonText = Annotated[Horizon, BeforeValidator(_horizon)]
+Scalar = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class DataSpec(_Part):
+    """Where tokens come from.
+
+    Attributes:
+        source: a corpus that needs no file: ``python-stdlib``; ignored when ``path`` is given.
+        path: own text: a file, a folder or a glob; or a list of them.
+        context: tokens in a window.
+        validation_tokens: size of the fixed validation set, chosen by hash of the file (or of the block).
+    """
+
+    source: Literal["python-stdlib"] = "python-stdlib"
+    path: str | list[str] | None = None
+    context: Whole = 128
+    validation_tokens: Whole = 65_536
+
+
+class LearningRates(_Part):
+    """Peak learning rates, the same for every size.
+
+    Attributes:
+        hidden: matrices inside the blocks (Muon's update, or AdamW's).
+        embedding: embedding, unembedding and gains (always Adam).
+    """
+
+    hidden: Count = 0.02
+    embedding: Count = 0.024
+
+
+class TrainSpec(_Part):
+    """The recipe, one for all sizes of the sweep.
+
+    Attributes:
+        optimizer: ``muon`` (hidden matrices; Adam for the rest) or ``adamw``.
+        lr: peak learning rates.
+        batch_tokens: tokens in one optimizer step.
+        warmup_steps: linear warm-up of the learning rate.
+        anneal: ``average`` (constant rate; the points use a growing weight average), or ``cooldown``
+            (constant rate, then a linear decay to zero over the last ``cooldown_share`` before each horizon).
+        average_lag: the weight average looks back this share of the steps so far.
+        cooldown_share: share of a horizon that decays, for ``anneal: cooldown``.
+        weight_decay: decoupled weight decay on hidden matrices.
+        clip: gradient norm limit.
+        precision: ``float32`` or ``bfloat16`` (autocast).
+        compile: use torch.compile.
+    """
+
+    optimizer: Literal["muon", "adamw"] = "muon"
+    lr: LearningRates = LearningRates()
+    batch_tokens: Whole = 1024
+    warmup_steps: Annotated[int, Field(ge=0)] = 20
+    anneal: Literal["average", "cooldown"] = "average"
+    average_lag: Annotated[float, Field(gt=0, lt=0.5)] = 0.07
+    cooldown_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Count = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+
+
+class _Block(_Part):
+    horizons: list[HorizonText] = Field(default_factory=list)
+    seeds: list[Seed] = [0]
+
+
+class Ladder(_Block):
+    """Sizes times horizons: each size is one trunk with a point at every horizon.
+
+    Attributes:
+        sizes: total parameters (``3M``), or mappings of model keys (``{d_model: 64}``).
+        horizons: ``2.26M`` tokens, ``20x`` tokens per parameter, or ``1e15 FLOPs``.
+        seeds: one trial per seed.
+    """
+
+    sizes: list[Count | dict[str, Scalar]] = Field(min_length=1)
+
+
+class IsoFlop(_Block):
+    """Budgets times sizes: each cell trains to the tokens its budget buys.
+
+    Attributes:
+        budgets: training FLOPs.
+        sizes: as in a ladder.
+    """
+
+    budgets: list[Count] = Field(min_length=1)
+    sizes: list[Count | dict[str, Scalar]] = Field(min_length=1)
+
+
+class Axes(_Block):
+    """Dotted keys (``model.d_model``, ``train.lr.hidden``) to lists of values: crossed or paired."""
+
+    axes: dict[str, list[Scalar]] = Field(min_length=1)
+
+
+class Listed(_Block):
+    """Trials one by one: each a mapping of dotted keys to values."""
+
+    items: list[dict[str, Scalar]] = Field(min_length=1)
+
+
+class TrialBlock(_Part):
+    """Exactly one way to list trials. Blocks add up; trials that coincide are merged."""
+
+    ladder: Ladder | None = None
+    isoflop: IsoFlop | None = None
+    grid: Axes | None = None
+    zip: Axes | None = None
+    list: Listed | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "TrialBlock":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"each item of `trials` has exactly one of ladder, isoflop, grid, zip, list; "
+                f"found {', '.join(given) or 'none'}"
+            )
+        return self
+
+
+class SamplesSpec(_Part):
+    """Text generated after training: the same prompts, seed and temperature for every size."""
+
+    prompts: list[str] = Field(default_factory=list)
+    tokens: Whole = 120
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    seed: Seed = 0
+
+
+class LimitsSpec(_Part):
+    """Where a sweep stops by itself."""
+
+    trial_time: Seconds | None = None
+    sweep_time: Seconds | None = None
+
+
+class ExecutorSpec(_Part):
+    """Who runs the trials. Never changes a trial's identity.
+
+    Attributes:
+        kind: ``local``.
+        slots: trials at once on a machine without a GPU; ``auto`` is one per core.
+    """
+
+    kind: Literal["local"] = "local"
+    slots: Literal["auto"] | Whole = "auto"
+
+
+class FitSpec(_Part):
+    """Cuts of the fit, fixed before the sweep is run.
+
+    Attributes:
+        min_tokens: points below this horizon are recorded and drawn, not fitted.
+        min_params: sizes below this are recorded and drawn, not fitted.
+    """
+
+    min_tokens: Count | None = None
+    min_params: Count | None = None
+
+
+class SweepSpec(_Part):
+    """One sweep file.
+
+    Attributes:
+        schema_version: version of this format, written ``schema: 1``.
+        name: the sweep's name; its store is ``runs/NAME``.
+        title: one line for the report.
+        data, model, train: defaults of every trial; ``model`` holds ``family`` and that family's keys.
+        trials: blocks that list the trials.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    title: str = ""
+    data: DataSpec = DataSpec()
+    model: dict[str, Scalar] = Field(default_factory=lambda: {"family": "gpt"})
+    train: TrainSpec = TrainSpec()
+    trials: list[TrialBlock] = Field(min_length=1)
+    samples: SamplesSpec = SamplesSpec()
+    limits: LimitsSpec = LimitsSpec()
+    executor: ExecutorSpec = ExecutorSpec()
+    fit: FitSpec = FitSpec()
+
+
+class DataIdentity(_Part):
+    """The corpus as the trial must find it again. Made by ``scaling.data``; part of every trial id.
+
+    Attributes:
+        source: ``python-stdlib`` or ``path``.
+        fingerprint: sha256 of the training bytes in order.
+        validation_fingerprint: sha256 of the validation windows.
+        tokenizer: ``ascii`` (7-bit corpus, 128 tokens) or ``bytes`` (256).
+        vocab_size: tokens in the vocabulary.
+        train_tokens: distinct training tokens available.
+        validation_tokens: tokens predicted in one evaluation.
+        validation_bytes: bytes those tokens stand for.
+        context: tokens in a window.
+    """
+
+    source: str
+    fingerprint: str
+    validation_fingerprint: str
+    tokenizer: str
+    vocab_size: int
+    train_tokens: int
+    validation_tokens: int
+    validation_bytes: int
+    context: int
+
+
+class TrialSpec(_Part):
+    """One trial, fully resolved: what its process reads, and the source of its id.
+
+    The id is a hash of ``family``, ``model``, ``data``, ``train``, ``seed`` and ``trainer_version``: everything that
+    changes the number. Horizons, label, samples and where the corpus lies are not part of it.
+
+    Attributes:
+        label: short name for people, such as ``d64 s1``.
+        horizons: tokens at which a point is published, ascending, each a multiple of the batch.
+        data_location: how to load the corpus again: ``{"source": …}`` or ``{"path": […]}``.
+    """
+
+    family: str
+    model: Mapping[str, Scalar]
+    data: DataIdentity
+    train: TrainSpec
+    seed: int
+    trainer_version: int
+    label: str
+    horizons: tuple[int, ...]
+    data_location: Mapping[str, object]
+    samples: SamplesSpec
