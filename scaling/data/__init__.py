@@ -1,0 +1,9 @@
+"""Tokens for a trial: a corpus split once into training and validation, and batches in a seeded order.
+
+No torch here: arrays are numpy, so that ``plan`` can fingerprint a corpus in a second.
+"""
+
+from scaling.data.corpus import Corpus, load, prepare
+from scaling.data.stream import WindowStream
+
+__all__ = ["Corpus", "WindowStream", "load", "prepare"]

@@ -1,0 +1,47 @@
+"""Training windows in a seeded order, addressable by step: resuming needs no state."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+class WindowStream:
+    """Non-overlapping windows of the corpus, permuted anew each epoch.
+
+    Every prefix of the order is a uniform sample of the corpus. The order depends on the seed alone, so that
+    models of all sizes with one seed see the same tokens at the same step.
+
+    Args:
+        train: training bytes, shape ``(n,)``.
+        context: tokens predicted per window.
+        batch_windows: windows in a step.
+        seed: of the permutation.
+    """
+
+    def __init__(self, train: Bytes, context: int, batch_windows: int, seed: int) -> None:
+        self.windows = (len(train) - 1) // context
+        self.context = context
+        self.batch_windows = batch_windows
+        self._train = train
+        self._seed = seed
+        self._offsets = np.arange(context + 1)
+        self._epoch = -1
+        self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def batch(self, step: int) -> Bytes:
+        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
+        first = step * self.batch_windows
+        picks = [self._window(i) for i in range(first, first + self.batch_windows)]
+        return self._train[np.asarray(picks)[:, None] * self.context + self._offsets]
+
+    def tokens_unique(self, tokens: int) -> int:
+        """Return how many distinct tokens the first ``tokens`` of the stream hold."""
+        return min(tokens, self.windows * self.context)
+
+    def _window(self, index: int) -> int:
+        epoch, position = divmod(index, self.windows)
+        if epoch != self._epoch:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self.windows)
+            self._epoch = epoch
+        return int(self._order[position])
