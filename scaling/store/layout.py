@@ -1,0 +1,292 @@
+"""Where everything lies in a store: plain folders, readable with ``cat``.
+
+::
+
+    runs/NAME/
+      sweep.json                     the resolved spec, its origins, the trials
+      report.html
+      host/START.json                energy of the whole machine, one file per run
+      trials/ID/
+        spec.json                    what the trial's process reads
+        points/TOKENS.json           one per horizon, published once
+        end/TOKENS.json              how the trial ended; the one with most tokens counts
+        weights/TOKENS.safetensors
+        a1/, a2/ …                   one folder per attempt: claim.json, exit.json, failure.json,
+                                     curve.jsonl, log.txt, power.csv, checkpoints/
+
+Names that lead out of the store (``..``, links) are refused.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scaling.errors import UsageError
+from scaling.store import records
+from scaling.store.files import bad_record, dump_json, publish, read_json, unwritable, write_atomic
+from scaling.store.records import EndRecord, Point
+
+if TYPE_CHECKING:
+    from scaling.spec.schema import TrialSpec
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_ATTEMPT = re.compile(r"a([1-9][0-9]{0,5})")
+_TOKENS = re.compile(r"(0|[1-9][0-9]{0,18})\.json")
+
+
+def safe_name(name: str) -> str:
+    """Return ``name`` if it can be one folder of a store. Raises ``UsageError``."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            "store.bad_name",
+            f"{name!r} is not the name of a trial",
+            why="a name with separators, leading dots or odd characters could lead out of the store",
+            hint="list the trials with `scaling status DIR`",
+        )
+    return name
+
+
+def _inside(root: Path, path: Path) -> Path:
+    """Return ``path`` if it lies in ``root`` once links are followed. Raises ``BadRecord``."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise bad_record(path, f"{path.name} is a link that leads out of the store")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """The folder of one attempt, written by that attempt's processes alone."""
+
+    path: Path
+    number: int
+
+    @property
+    def claim_path(self) -> Path:
+        """Who runs the attempt: host, boot, process."""
+        return self.path / "claim.json"
+
+    @property
+    def exit_path(self) -> Path:
+        """Exit code or signal of the trial's process, written by its supervisor."""
+        return self.path / "exit.json"
+
+    @property
+    def failure_path(self) -> Path:
+        """Why the attempt ended without a result (``records.Failure``)."""
+        return self.path / "failure.json"
+
+    @property
+    def curve_path(self) -> Path:
+        """Training as it went, one ``records.CurveLine`` per line."""
+        return self.path / "curve.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """Everything the trial's process printed."""
+        return self.path / "log.txt"
+
+    @property
+    def power_path(self) -> Path:
+        """Power samples of the trial's devices."""
+        return self.path / "power.csv"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """State to resume from."""
+        return self.path / "checkpoints"
+
+
+class TrialFolder:
+    """The folder of one trial.
+
+    Args:
+        root: the store.
+        trial_id: the trial; must be a plain folder name.
+
+    Raises:
+        UsageError: the name could lead out of the store.
+        BadRecord: the folder is a link that does.
+    """
+
+    def __init__(self, root: Path | str, trial_id: str) -> None:
+        self.root = Path(root)
+        self.id = safe_name(trial_id)
+        self.path = _inside(self.root, self.root / "trials" / self.id)
+
+    @property
+    def spec_path(self) -> Path:
+        """The resolved trial spec."""
+        return self.path / "spec.json"
+
+    def read_spec(self) -> "TrialSpec":
+        """Read the trial spec. Raises ``BadRecord`` when it is missing or damaged."""
+        from pydantic import ValidationError
+
+        from scaling.spec.schema import TrialSpec
+
+        try:
+            return TrialSpec.model_validate_json(dump_json(read_json(self.spec_path)))
+        except FileNotFoundError as error:
+            raise bad_record(self.spec_path, f"trial {self.id} has no spec.json") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise bad_record(
+                self.spec_path, f"spec.json is not a trial spec: {place}: {first['msg']}"
+            ) from error
+
+    def write_spec(self, spec: "TrialSpec") -> None:
+        """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``."""
+        write_atomic(self.spec_path, dump_json(spec.model_dump(mode="json")))
+
+    def attempts(self) -> list[int]:
+        """Return the numbers of the attempts made so far, ascending."""
+        if not self.path.is_dir():
+            return []
+        found = (_ATTEMPT.fullmatch(entry.name) for entry in self.path.iterdir() if entry.is_dir())
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def attempt(self, number: int) -> AttemptFolder:
+        """Return the folder of an attempt, which need not exist yet."""
+        return AttemptFolder(_inside(self.root, self.path / f"a{number}"), number)
+
+    def new_attempt(self) -> AttemptFolder:
+        """Create the next attempt's folder; two callers never get the same one. Raises ``MachineError``."""
+        number = max(self.attempts(), default=0) + 1
+        while True:
+            attempt = self.attempt(number)
+            try:
+                attempt.path.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise unwritable(attempt.path, error) from error
+            else:
+                return attempt
+
+    def publish_point(self, point: Point) -> bool:
+        """Publish a point at its horizon; the first wins. Returns whether this call did."""
+        return publish(self.path / "points" / f"{point.tokens}.json", records.to_json(point))
+
+    def publish_end(self, end: EndRecord) -> bool:
+        """Publish the end state at the tokens reached; the first wins. Returns whether this call did."""
+        return publish(self.path / "end" / f"{end.tokens}.json", records.to_json(end))
+
+    def record_files(self, kind: str) -> dict[int, Path]:
+        """Return the files of ``points`` or ``end`` by tokens, ascending; strange names are not records."""
+        folder = _inside(self.root, self.path / kind)
+        if not folder.is_dir():
+            return {}
+        found = {entry: _TOKENS.fullmatch(entry.name) for entry in folder.iterdir()}
+        return dict(sorted((int(match.group(1)), entry) for entry, match in found.items() if match))
+
+    def read_point(self, path: Path) -> Point:
+        """Read one point. Raises ``BadRecord`` when it is damaged or belongs elsewhere."""
+        data = read_json(path)
+        try:
+            point = records.point_from_json(data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise bad_record(path, f"{path.name} is not a point: {_reason(error)}") from error
+        self._belongs(path, point.trial, point.tokens)
+        return point
+
+    def read_end(self, path: Path) -> EndRecord:
+        """Read one end record. Raises ``BadRecord`` when it is damaged or belongs elsewhere."""
+        data = read_json(path)
+        try:
+            end = records.end_from_json(data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise bad_record(path, f"{path.name} is not an end record: {_reason(error)}") from error
+        self._belongs(path, end.trial, end.tokens)
+        return end
+
+    def points(self) -> list[Point]:
+        """Return the published points, fewest tokens first. Raises ``BadRecord``."""
+        return [self.read_point(path) for path in self.record_files("points").values()]
+
+    def end(self) -> EndRecord | None:
+        """Return the end record with most tokens, or ``None``. Raises ``BadRecord``."""
+        files = self.record_files("end")
+        return self.read_end(files[max(files)]) if files else None
+
+    def weights_path(self, tokens: int) -> Path:
+        """Return where the weights at a horizon lie."""
+        return self.path / "weights" / f"{tokens}.safetensors"
+
+    def _belongs(self, path: Path, trial: str, tokens: int) -> None:
+        if trial != self.id or str(tokens) != path.stem:
+            raise bad_record(
+                path,
+                f"the record in {path.name} says trial {trial!r}, {tokens!r} tokens: it was made elsewhere",
+            )
+
+
+def _reason(error: Exception) -> str:
+    return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+class StoreFolder:
+    """The folder of one sweep. Constructing it touches nothing on disk."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    @property
+    def sweep_path(self) -> Path:
+        """The resolved spec, where each value came from, and the trials."""
+        return self.root / "sweep.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The rendered report."""
+        return self.root / "report.html"
+
+    @property
+    def host_dir(self) -> Path:
+        """Energy of the whole machine, one file per run."""
+        return self.root / "host"
+
+    @property
+    def lock_path(self) -> Path:
+        """Locked by the process that runs the sweep."""
+        return self.root / ".lock"
+
+    def trial(self, trial_id: str) -> TrialFolder:
+        """Return the folder of a trial, which need not exist yet."""
+        return TrialFolder(self.root, trial_id)
+
+    def trial_ids(self) -> list[str]:
+        """Return the trials that have a folder, by name; entries that are no folders are skipped."""
+        trials = _inside(self.root, self.root / "trials")
+        if not trials.is_dir():
+            return []
+        return sorted(e.name for e in trials.iterdir() if _NAME.fullmatch(e.name) and e.is_dir())
+
+    def read_sweep(self) -> dict[str, Any]:
+        """Read ``sweep.json``.
+
+        Raises:
+            UsageError: there is no such folder, or it is not a store.
+            BadRecord: the file is damaged.
+        """
+        if not self.root.is_dir():
+            raise UsageError(
+                "store.missing",
+                f"no such store: {self.root}",
+                where=str(self.root),
+                hint="a sweep's store is runs/NAME; start one with `scaling run quickstart`",
+            )
+        try:
+            return read_json(self.sweep_path)
+        except FileNotFoundError as error:
+            raise UsageError(
+                "store.not_a_store",
+                f"{self.root} is not a store: it has no sweep.json",
+                where=str(self.root),
+                hint="give the folder that `scaling run` wrote, such as runs/quickstart",
+            ) from error
+
+    def write_sweep(self, document: dict[str, Any]) -> None:
+        """Replace ``sweep.json``. Raises ``MachineError``."""
+        write_atomic(self.sweep_path, dump_json(document))
