@@ -1,9 +1,9 @@
 """Files that survive a crash: whole or absent, first writer wins, torn tails dropped and reported.
 
 Three ways to write. ``write_atomic`` replaces a file that one process owns. ``publish`` makes a result that
-must never change afterwards: several processes may try, the first wins, by ``link()``, which is atomic on every
-POSIX file system, NFS included. ``append_line`` adds to a log that one process owns. Reading trusts nothing: a
-store may come from a stranger, so links, devices and oversized files are refused.
+must never change afterwards: several processes may try, the first wins, by ``link()``, which is atomic on
+every POSIX file system, NFS included. ``append_line`` adds to a log that one process owns. Reading trusts
+nothing: a store may come from a stranger, so links, devices and oversized files are refused.
 """
 
 import errno
@@ -44,7 +44,7 @@ def unwritable(path: Path, error: OSError) -> MachineError:
         f"cannot write {path.name}: {error.strerror or error}",
         where=str(path),
         why="nothing was changed: a file of the store is written whole or not at all",
-        hint=f"check space and permissions (df -h '{path.parent}'; ls -ld '{path.parent}'), or choose --out DIR",
+        hint=f"check space (df -h '{path.parent}') and permissions (ls -ld '{path.parent}'), or use --out",
     )
 
 
