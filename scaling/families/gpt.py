@@ -33,7 +33,7 @@ class GPTConfig:
         norm: ``layernorm`` or ``rmsnorm``, before attention and MLP and at the end.
         activation: ``gelu``, ``relu2`` (squared ReLU) or ``swiglu`` (gated, three matrices).
         position: ``rotary``, ``learned``, ``sinusoidal`` or ``none``.
-        qk_norm: normalise queries and keys per head, with a learned gain per head dimension.
+        qk_norm: normalise queries and keys per head, with one learned gain per head dimension for both.
         bias: biases in linear layers and LayerNorms.
         tied: the unembedding shares the embedding matrix.
     """
@@ -202,7 +202,7 @@ def param_groups(c: GPTConfig) -> dict[str, int]:
     if c.bias:
         attention += c.head_dim * (c.n_head + 2 * c.n_kv_head) + c.d_model
         mlp += c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1)
-    norm = 2 * _norm_size(c) + (2 * c.head_dim if c.qk_norm else 0)
+    norm = 2 * _norm_size(c) + (c.head_dim if c.qk_norm else 0)
     return {
         "embedding": c.vocab_size * c.d_model,
         "position": c.context * c.d_model if c.position == "learned" else 0,

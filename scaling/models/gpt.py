@@ -1,0 +1,208 @@
+"""The decoder-only transformer, pre-norm, from GPT-2 style to modern, in one readable forward pass.
+
+Rotary positions: Su et al. 2021 (2104.09864), pairs of neighbouring dimensions as complex numbers, base 10,000.
+Query-key normalisation: Dehghani et al. 2023 (2302.05442). Squared ReLU: So et al. 2021 (2109.08668). SwiGLU: Shazeer
+2020 (2002.05202). Grouped-query attention: Ainslie et al. 2023 (2305.13245).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from scaling.families.gpt import GPTConfig
+
+_ROTARY_BASE = 10_000.0
+
+
+def rotary_frequencies(context: int, head_dim: int) -> Tensor:
+    """Return unit complex numbers of shape ``(context, 1, head_dim / 2)``: position times frequency."""
+    rates = _ROTARY_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    angles = torch.outer(torch.arange(context, dtype=torch.float32), rates)
+    return torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
+
+
+def rotate(x: Float[Tensor, "B T H K"], frequencies: Tensor) -> Float[Tensor, "B T H K"]:
+    """Turn each pair of neighbouring dimensions by its position's angle, in float32."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * frequencies[: x.shape[1]]).flatten(-2).type_as(x)
+
+
+def sinusoids(context: int, width: int) -> Float[Tensor, "T D"]:
+    """Return the fixed position table of Vaswani et al. 2017 (1706.03762, section 3.5)."""
+    rates = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10_000.0) / width))
+    angles = torch.outer(torch.arange(context, dtype=torch.float32), rates)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[:, :width]
+
+
+class SquaredReLU(torch.autograd.Function):
+    """``relu(x) ** 2`` that keeps one tensor for the backward pass and touches memory four times, not seven."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        """Return the squared positive part."""
+        positive = x.relu()
+        ctx.save_for_backward(positive)
+        return positive * positive
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
+        """Return ``2 relu(x) grad``."""
+        (positive,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return (grad * positive).mul_(2.0)
+
+
+def squared_relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return ``relu(x) ** 2``."""
+    return SquaredReLU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _norm(c: GPTConfig, width: int) -> nn.Module:
+    if c.norm == "layernorm":
+        return nn.LayerNorm(width, bias=c.bias)
+    return nn.RMSNorm(width, eps=1e-6)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with optional rotary positions, query-key norm and grouped queries."""
+
+    def __init__(self, c: GPTConfig) -> None:
+        super().__init__()
+        self.c = c
+        self.qkv = nn.Linear(c.d_model, (c.n_head + 2 * c.n_kv_head) * c.head_dim, bias=c.bias)
+        self.out = nn.Linear(c.n_head * c.head_dim, c.d_model, bias=c.bias)
+        if c.qk_norm:
+            self.gain = nn.Parameter(torch.ones(c.head_dim))
+
+    def forward(self, x: Float[Tensor, "B T D"], frequencies: Tensor | None) -> Float[Tensor, "B T D"]:
+        """Mix positions."""
+        c = self.c
+        heads = self.qkv(x).unflatten(-1, (c.n_head + 2 * c.n_kv_head, c.head_dim))
+        qk, v = heads.split([c.n_head + c.n_kv_head, c.n_kv_head], dim=2)
+        if c.qk_norm:  # one gain for queries and keys: their product is all that attention sees
+            unit = F.layer_norm if c.norm == "layernorm" else F.rms_norm
+            qk = unit(qk, (c.head_dim,), self.gain.type_as(qk))
+        if frequencies is not None:
+            qk = rotate(qk, frequencies)
+        q, k = qk.split([c.n_head, c.n_kv_head], dim=2)
+        mixed = F.scaled_dot_product_attention(
+            q.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            is_causal=True,
+            enable_gqa=c.n_head != c.n_kv_head,
+        )
+        return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+class MLP(nn.Module):
+    """Two matrices and an activation, or three with SwiGLU."""
+
+    def __init__(self, c: GPTConfig) -> None:
+        super().__init__()
+        self.activation = c.activation
+        self.up = nn.Linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
+        self.down = nn.Linear(c.d_ff, c.d_model, bias=c.bias)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Transform each position."""
+        hidden = self.up(x)
+        if self.activation == "gelu":
+            hidden = F.gelu(hidden)
+        elif self.activation == "relu2":
+            hidden = squared_relu(hidden)
+        else:
+            gate, value = hidden.chunk(2, dim=-1)
+            hidden = F.silu(gate) * value
+        return self.down(hidden)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Pre-norm residual block."""
+
+    def __init__(self, c: GPTConfig) -> None:
+        super().__init__()
+        self.norm_attention = _norm(c, c.d_model)
+        self.attention = Attention(c)
+        self.norm_mlp = _norm(c, c.d_model)
+        self.mlp = MLP(c)
+
+    def forward(self, x: Float[Tensor, "B T D"], frequencies: Tensor | None) -> Float[Tensor, "B T D"]:
+        """Add attention, then the MLP."""
+        x = x + self.attention(self.norm_attention(x), frequencies)
+        return x + self.mlp(self.norm_mlp(x))  # type: ignore[no-any-return]
+
+
+class GPT(nn.Module):
+    """Token embedding, blocks, final norm, unembedding."""
+
+    frequencies: Tensor | None
+    positions: Tensor | None
+
+    def __init__(self, c: GPTConfig) -> None:
+        super().__init__()
+        self.c = c
+        self.embedding = nn.Embedding(c.vocab_size, c.d_model)
+        if c.position == "learned":
+            self.position = nn.Parameter(torch.empty(c.context, c.d_model))
+        rotary, fixed = c.position == "rotary", c.position == "sinusoidal"
+        self.register_buffer(
+            "frequencies", rotary_frequencies(c.context, c.head_dim) if rotary else None, persistent=False
+        )
+        self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layer))
+        self.norm = _norm(c, c.d_model)
+        self.unembedding = nn.Linear(c.d_model, c.vocab_size, bias=False)
+        if c.tied:
+            self.unembedding.weight = self.embedding.weight
+        self._initialise()
+
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Return next-token logits."""
+        x = self.embedding(tokens)
+        if self.c.position == "learned":
+            x = x + self.position[: tokens.shape[1]]
+        if self.positions is not None:
+            x = x + self.positions[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x, self.frequencies)
+        return self.unembedding(self.norm(x))  # type: ignore[no-any-return]
+
+    def hidden_matrices(self) -> list[tuple[nn.Parameter, tuple[int, ...]]]:
+        """Return the matrices inside the blocks, with the rows of each matrix that a parameter holds."""
+        c, found = self.c, []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            kv_rows = c.n_kv_head * c.head_dim
+            found += [
+                (block.attention.qkv.weight, (c.n_head * c.head_dim, kv_rows, kv_rows)),
+                (block.attention.out.weight, (c.d_model,)),
+                (block.mlp.up.weight, (c.d_ff,) * (2 if c.activation == "swiglu" else 1)),
+                (block.mlp.down.weight, (c.d_model,)),
+            ]
+        return found
+
+    def _initialise(self) -> None:
+        """Scale by fan-in; matrices that write to the residual stream start at zero (each block is the identity)."""
+        tied = self.c.tied
+        nn.init.normal_(self.embedding.weight, std=0.02 if tied else 1.0)
+        if not tied:
+            nn.init.zeros_(self.unembedding.weight)
+        if self.c.position == "learned":
+            nn.init.normal_(self.position, std=0.02)
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            nn.init.zeros_(block.attention.out.weight)
+            nn.init.zeros_(block.mlp.down.weight)
+
+
+def build(config: GPTConfig) -> GPT:
+    """Build the module of a config."""
+    return GPT(config)

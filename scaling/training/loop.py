@@ -1,0 +1,204 @@
+"""The loop of one trial: a constant-rate trunk with an annealed point at every horizon. Knows nothing of sweeps.
+
+Two ways to anneal, both giving all horizons of a size from one trunk:
+
+* ``average``: the point at a horizon is the growing weight average there;
+* ``cooldown``: shortly before a horizon a copy of the run leaves the trunk and decays its learning rate to zero
+  (Haegele et al. 2024, 2405.18392); it is, step for step, the run that a single-horizon trial makes.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from scaling.data import WindowStream
+from scaling.spec.schema import TrainSpec
+from scaling.store.records import CurveLine, SteadyWindow
+from scaling.training.average import GrowingAverage
+from scaling.training.evaluate import Objective
+from scaling.training.optim import make_optimizers, set_lr_scale
+
+_STEADY_AFTER_STEPS = 20  # allocator, caches and clocks settle in the first steps
+_MIN_STEADY_STEPS = 8
+
+
+@dataclass(slots=True)
+class TrainState:
+    """Everything that a step changes: what a checkpoint holds and a cooldown copies."""
+
+    model: nn.Module
+    optimizers: list[torch.optim.Optimizer]
+    average: GrowingAverage | None
+    step: int = 0
+    train_s: float = 0.0
+    data_wait_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Window:
+    """Log intervals counted as steady: seconds and steps, evaluations left out."""
+
+    step_first: int = 0
+    step_last: int = 0
+    seconds: float = 0.0
+
+    def add(self, first: int, last: int, seconds: float) -> None:
+        """Count the steps ``first..last`` if they come after the settling steps."""
+        if first > _STEADY_AFTER_STEPS:
+            self.step_first = self.step_first or first
+            self.step_last = last
+            self.seconds += seconds
+
+    def close(self, batch_tokens: int) -> SteadyWindow:
+        """Return the record; too short a window has no throughput."""
+        steps = self.step_last - self.step_first + 1 if self.step_last else 0
+        enough = steps >= _MIN_STEADY_STEPS and self.seconds > 0
+        return SteadyWindow(
+            step_first=self.step_first,
+            step_last=self.step_last,
+            seconds=self.seconds,
+            tokens_per_s=steps * batch_tokens / self.seconds if enough else None,
+            reason=None if enough else f"only {steps} steps after the first {_STEADY_AFTER_STEPS}",
+        )
+
+
+class Observer(Protocol):
+    """Where the loop reports; implemented by the trial."""
+
+    def on_curve(self, line: CurveLine) -> None:
+        """Record one line of the training curve."""
+
+    def on_horizon(self, step: int, model: nn.Module, train_s: float) -> None:
+        """Evaluate and publish the annealed ``model`` of a horizon."""
+
+    def on_pause(self, state: TrainState) -> None:
+        """Called after every logged interval on the trunk: checkpoint if due, raise to stop."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number: a result, not a failure."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(f"loss is {loss} at step {step}")
+        self.step = step
+
+
+@dataclass(slots=True)
+class Trainer:
+    """Trains one model to its last horizon.
+
+    Args:
+        state: fresh, or restored from a checkpoint.
+        objective: per-token losses of the family.
+        stream: training windows by step.
+        train: the recipe.
+        device: where the model lies.
+        observer: told of curve lines and horizons.
+    """
+
+    state: TrainState
+    objective: Objective
+    stream: WindowStream
+    train: TrainSpec
+    device: torch.device
+    observer: Observer
+    steady: Window = field(default_factory=Window)
+
+    def run(self, horizon_steps: Sequence[int]) -> None:
+        """Train through every horizon, ascending, in optimizer steps.
+
+        Raises:
+            Diverged: the loss or gradient is NaN or infinite.
+        """
+        branches = [(self._branch_step(h), h) for h in horizon_steps if h > self.state.step]
+        for start, horizon in branches:
+            if start < self.state.step:  # resumed inside this horizon's cooldown: its point is published already
+                continue
+            self._advance(self.state, start, lambda step: 1.0)
+            self._anneal(start, horizon)
+
+    def _branch_step(self, horizon: int) -> int:
+        if self.train.anneal == "average":
+            return horizon
+        return horizon - max(1, math.ceil(horizon * self.train.cooldown_share))
+
+    def _anneal(self, start: int, horizon: int) -> None:
+        """Give the observer the annealed model of ``horizon``; the trunk is left as it was."""
+        if self.state.average is not None:
+            self.observer.on_horizon(horizon, self.state.average.model, self.state.train_s)
+            return
+        branch = copy.deepcopy(self.state)
+        self._advance(branch, horizon, lambda step: (horizon - step + 1) / (horizon - start))
+        self.observer.on_horizon(horizon, branch.model, branch.train_s)
+
+    def _advance(self, state: TrainState, last: int, decay: Callable[[int], float]) -> None:
+        """Train ``state`` up to and including step ``last``, logging about every hundredth of the way."""
+        on_trunk = state is self.state
+        while state.step < last:
+            first = state.step + 1
+            until = min(last, _next_log(state.step))
+            before = state.train_s
+            line = self._interval(state, until, decay)
+            if on_trunk:
+                self.steady.add(first, until, state.train_s - before)
+                self.observer.on_curve(line)
+                self.observer.on_pause(state)
+
+    def _interval(self, state: TrainState, until: int, decay: Callable[[int], float]) -> CurveLine:
+        """Train up to step ``until`` and return the line of the curve for these steps."""
+        began = time.perf_counter()
+        first = state.step + 1
+        losses = torch.zeros((), device=self.device)
+        norm, scale = torch.zeros(()), 1.0
+        for step in range(first, until + 1):
+            scale = min(1.0, step / max(self.train.warmup_steps, 1)) * decay(step)
+            loss, norm = self._step(state, scale)
+            losses += loss
+        mean = (losses / (until - first + 1)).item()  # waits for the device: the interval's time is true
+        state.train_s += time.perf_counter() - began
+        if not (math.isfinite(mean) and math.isfinite(norm.item())):
+            raise Diverged(until, mean)
+        return CurveLine(
+            step=until,
+            tokens=until * self.train.batch_tokens,
+            loss_nats=mean,
+            lr_scale=scale,
+            grad_norm=norm.item(),
+            train_s=state.train_s,
+        )
+
+    def _step(self, state: TrainState, lr_scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """One optimizer step; returns the loss and the gradient norm, still on the device."""
+        before = time.perf_counter()
+        windows = torch.from_numpy(self.stream.batch(state.step)).int().to(self.device)
+        state.data_wait_s += time.perf_counter() - before
+        bfloat16 = self.train.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            loss = self.objective(state.model, windows).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), self.train.clip)
+        set_lr_scale(state.optimizers, lr_scale)
+        for optimizer in state.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        state.step += 1
+        if state.average is not None:
+            state.average.update(state.step)
+        return loss.detach(), norm
+
+
+def fresh_state(model: nn.Module, train: TrainSpec) -> TrainState:
+    """Return the state before the first step."""
+    average = GrowingAverage(model, train.average_lag) if train.anneal == "average" else None
+    return TrainState(model=model, optimizers=make_optimizers(model, train), average=average)
+
+
+def _next_log(step: int) -> int:
+    """Steps between lines grow with the run, and do not depend on where it will end."""
+    return step + max(10, step // 100)
