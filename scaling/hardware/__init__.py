@@ -1,0 +1,1 @@
+"""The machine as it is: devices, processors, versions, and the catalogue of accelerators. No torch."""
