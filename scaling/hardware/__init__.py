@@ -1,1 +1,30 @@
 """The machine as it is: devices, processors, versions, and the catalogue of accelerators. No torch."""
+
+from scaling.hardware.catalogue import (
+    Accelerator,
+    Match,
+    Peak,
+    accelerators,
+    find_accelerator,
+    peak_flops_per_s,
+)
+from scaling.hardware.facts import CpuFacts, cpu_facts, environment, git_state, package_version
+from scaling.hardware.gpus import Gpu, GpuScan, devices, scan_gpus
+
+__all__ = [
+    "Accelerator",
+    "CpuFacts",
+    "Gpu",
+    "GpuScan",
+    "Match",
+    "Peak",
+    "accelerators",
+    "cpu_facts",
+    "devices",
+    "environment",
+    "find_accelerator",
+    "git_state",
+    "package_version",
+    "peak_flops_per_s",
+    "scan_gpus",
+]

@@ -169,9 +169,7 @@ class HostMeter:
         guess = ", TDP is a generic guess" if generic else ""
         return HostEnergy(
             energy_cpu_j=_cpu_reading(mode, float(data.cpu_energy) * _J_PER_KWH, guess),
-            energy_ram_j=_reading(
-                float(data.ram_energy) * _J_PER_KWH, Provenance.MODELLED_CONSTANT, _RAM_WORDS
-            ),
+            energy_ram_j=_reading(float(data.ram_energy) * _J_PER_KWH, Provenance.MODELLED_CONSTANT, _RAM_WORDS),
             seconds=float(data.duration),
             tool=tool(),
             mode=mode,
@@ -196,9 +194,7 @@ def tool() -> str:
 
 def _cpu_reading(mode: str | None, joules: float, guess: str) -> Reading:
     if mode not in _CPU_PROVENANCE:
-        return Reading.missing(
-            f"codecarbon metered the processors in mode {mode!r}, which is not tested here"
-        )
+        return Reading.missing(f"codecarbon metered the processors in mode {mode!r}, which is not tested here")
     return _reading(joules, _CPU_PROVENANCE[mode], _CPU_WORDS[mode] + guess)
 
 

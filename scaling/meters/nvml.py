@@ -61,9 +61,7 @@ class NvmlMeter:
         self._closed = False
         self._refusal = self._why_not()
         self._has_counter = self._refusal is None and self._find_counter()
-        self._trace = PowerTrace(
-            lambda: nvml.power_w(uuid), lambda: nvml.throttle_reasons(uuid), clock, sample_s
-        )
+        self._trace = PowerTrace(lambda: nvml.power_w(uuid), lambda: nvml.throttle_reasons(uuid), clock, sample_s)
 
     def idle_power_w(self, seconds: float) -> Reading:
         """Return the mean of power samples over ``seconds``; blocks that long."""
@@ -143,9 +141,7 @@ class NvmlMeter:
     def _mark(self) -> _Mark:
         """Read the counter last, so that both ends of a window lie at the same place in this function."""
         if self._refusal is not None:
-            return _Mark(
-                time_s=self._clock(), energy_mj=None, foreign=frozenset(), note=None, fault=self._refusal
-            )
+            return _Mark(time_s=self._clock(), energy_mj=None, foreign=frozenset(), note=None, fault=self._refusal)
         foreign, note = self._users()
         energy_mj, fault = None, None
         if self._has_counter:
@@ -182,9 +178,7 @@ _MIG = "the GPU is cut into MIG slices: its counter covers the whole board, so a
 
 
 def _fault_text(error: NvmlError) -> str:
-    return (
-        f"the GPU vanished: {error}" if error.fault is NvmlFault.GONE else f"energy counter failed: {error}"
-    )
+    return f"the GPU vanished: {error}" if error.fault is NvmlFault.GONE else f"energy counter failed: {error}"
 
 
 def _counter_j(delta_mj: int, seconds: float, shared: bool) -> Reading:
@@ -196,18 +190,14 @@ def _counter_j(delta_mj: int, seconds: float, shared: bool) -> Reading:
     if seconds < SHORT_WINDOW_S:
         share = min(1.0, 2 * COUNTER_STEP_S / seconds)
         reason = f"window of {seconds:.2g} s: the counter's 100 ms steps may be off by {share:.0%}"
-    return Reading(
-        value=delta_mj / 1000, provenance=Provenance.MEASURED_COUNTER, reason=reason, shared=shared
-    )
+    return Reading(value=delta_mj / 1000, provenance=Provenance.MEASURED_COUNTER, reason=reason, shared=shared)
 
 
 def _sampled_j(samples: PowerSamples, seconds: float, error: NvmlError | None, shared: bool) -> Reading:
     if error is not None:
         return Reading.missing(f"no energy counter, and power sampling failed: {error}")
     if seconds < MIN_SAMPLED_S or len(samples) < 2:
-        return Reading.missing(
-            f"window too short: {len(samples)} power samples in {seconds:.2g} s, no counter"
-        )
+        return Reading.missing(f"window too short: {len(samples)} power samples in {seconds:.2g} s, no counter")
     return Reading(
         value=integrate_j(samples, seconds),
         provenance=Provenance.SAMPLED_POWER,

@@ -53,11 +53,7 @@ def why_no_rapl(root: Path = POWERCAP) -> str | None:
         return f"RAPL is not readable by this user: {FIX}"
     except (OSError, ValueError) as error:
         return f"RAPL cannot be read: {error}"
-    return (
-        None
-        if domains
-        else "no RAPL package counter: a virtual machine, a container, or no Intel/AMD kernel driver"
-    )
+    return None if domains else "no RAPL package counter: a virtual machine, a container, or no Intel/AMD kernel driver"
 
 
 class CpuMeter:
