@@ -1,0 +1,1 @@
+"""Who runs the trials: the executor protocol, the local executor, and the runner above them."""

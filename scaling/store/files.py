@@ -9,7 +9,6 @@ nothing: a store may come from a stranger, so links, devices and oversized files
 import errno
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ def _sync_folder(folder: Path) -> None:
 def _temporary(path: Path, data: bytes) -> Iterator[Path]:
     """Write ``data`` durably to a new file beside ``path``; its name is gone at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -156,9 +155,7 @@ def read_bytes(path: Path, limit_bytes: int = MAX_RECORD_BYTES) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise bad_record(path, f"{path.name} is not a regular file")
         if found.st_size > limit_bytes:
-            raise bad_record(
-                path, f"{path.name} has {found.st_size} bytes, more than the {limit_bytes} allowed"
-            )
+            raise bad_record(path, f"{path.name} has {found.st_size} bytes, more than the {limit_bytes} allowed")
         return file.read(limit_bytes)
 
 
@@ -204,3 +201,22 @@ def read_jsonl(path: Path, limit_bytes: int = MAX_LOG_BYTES) -> tuple[list[dict[
         except ValueError as error:
             raise bad_record(path, f"{path.name} is damaged: {error}", line=number) from error
     return lines, bool(tail)
+
+
+def read_last_line(path: Path) -> dict[str, Any] | None:
+    """Read the last whole line of a file that is being written, for display.
+
+    Returns:
+        The line, or ``None`` when there is none yet, or it is not a JSON object.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        file.seek(max(0, os.fstat(handle).st_size - 4096))
+        whole = file.read(4096).split(b"\n")[:-1]
+    try:
+        return _object(whole[-1]) if whole else None
+    except ValueError:
+        return None

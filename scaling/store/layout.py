@@ -132,9 +132,7 @@ class TrialFolder:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise bad_record(
-                self.spec_path, f"spec.json is not a trial spec: {place}: {first['msg']}"
-            ) from error
+            raise bad_record(self.spec_path, f"spec.json is not a trial spec: {place}: {first['msg']}") from error
 
     def write_spec(self, spec: "TrialSpec") -> None:
         """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``."""

@@ -1,0 +1,152 @@
+"""The local executor: a fresh child process per attempt, under a supervisor, on this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import scaling
+from scaling.errors import MachineError
+from scaling.executor.processes import adopt_orphans, kill_marked
+from scaling.executor.protocol import Phase, Slot, Status, Task
+from scaling.store.files import read_json, unwritable
+from scaling.store.layout import AttemptFolder
+
+MARK = "SCALING_ATTEMPT"  # in the environment of everything an attempt starts
+
+
+@dataclass(slots=True)
+class _Child:
+    """A supervisor that this executor started."""
+
+    process: subprocess.Popen[bytes]
+    attempt: AttemptFolder
+    kill_at: float | None = None  # monotonic time at which a cancelled attempt has had its grace
+
+
+class LocalExecutor:
+    """Runs attempts as child processes of this one.
+
+    Start attempts from the main thread: the kernel's death signal fires when the *thread* that started the
+    child ends.
+
+    Args:
+        slots: places to run.
+        module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
+    """
+
+    places = True
+    outlives_runner = False
+
+    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial") -> None:
+        self._slots = slots
+        self._module = module
+        self._children: dict[str, _Child] = {}
+        adopt_orphans()
+
+    def capacity(self) -> tuple[Slot, ...]:
+        """Return the slots."""
+        return self._slots
+
+    def submit(self, task: Task) -> str:
+        """Start an attempt. Raises ``MachineError`` when no process or log file can be made."""
+        slot = task.slot or self._slots[0]
+        python = [sys.executable, "-P", "-m"]
+        command = [*python, self._module, str(task.store.resolve()), task.trial, str(task.attempt.number)]
+        order = {
+            "attempt": str(task.attempt.path.resolve()),
+            "command": command,
+            "cpus": slot.cpus,
+            "parent": os.getpid(),
+        }
+        process = self._start([*python, "scaling.executor.shim", json.dumps(order)], task.attempt, slot)
+        handle = str(task.attempt.path)
+        self._children[handle] = _Child(process, task.attempt)
+        return handle
+
+    def _start(self, command: list[str], attempt: AttemptFolder, slot: Slot) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **_search_path(), **slot.environment, MARK: str(attempt.path.resolve())}
+        try:
+            log = attempt.log_path.open("ab")
+        except OSError as error:
+            raise unwritable(attempt.log_path, error) from error
+        with log:
+            try:
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise MachineError(
+                    "executor.no_process",
+                    f"cannot start a process: {error.strerror}",
+                    where=command[0],
+                    hint="check memory and the limit on processes (free -h; ulimit -u)",
+                ) from error
+
+    def poll(self, handles: Iterable[str]) -> dict[str, Status]:
+        """Return what became of each attempt; a handle of an earlier runner is unknown."""
+        return {handle: self._status(handle) for handle in handles}
+
+    def _status(self, handle: str) -> Status:
+        child = self._children.get(handle)
+        if child is None:
+            return Status(Phase.UNKNOWN)
+        if child.process.poll() is None:
+            if child.kill_at is not None and time.monotonic() >= child.kill_at:
+                child.process.send_signal(signal.SIGHUP)
+            return Status(Phase.RUNNING)
+        del self._children[handle]
+        return self._ended(child)
+
+    def _ended(self, child: _Child) -> Status:
+        try:
+            record = read_json(child.attempt.exit_path)
+        except FileNotFoundError:
+            # The supervisor could not tell: it was killed, or was told to end everything at once.
+            kill_marked(MARK, str(child.attempt.path.resolve()))
+            return Status(Phase.ENDED, _signal_of(child.process.returncode))
+        return Status(Phase.ENDED, int(record["exit_code"]), bool(record.get("out_of_memory")))
+
+    def cancel(self, handle: str, grace_s: float) -> None:
+        """Ask an attempt to end (SIGTERM), and kill it after ``grace_s`` seconds; 0 kills it now."""
+        child = self._children.get(handle)
+        if child is None or child.process.poll() is not None:
+            return
+        child.kill_at = time.monotonic() + grace_s
+        child.process.send_signal(signal.SIGTERM if grace_s > 0 else signal.SIGHUP)
+
+    def logs(self, handle: str) -> Path:
+        """Return the attempt's log file."""
+        return AttemptFolder(Path(handle), int(Path(handle).name[1:])).log_path
+
+    def close(self) -> None:
+        """Kill every attempt that still runs and wait for it."""
+        for handle in list(self._children):
+            self.cancel(handle, 0)
+        for child in self._children.values():
+            child.process.wait()
+        self._children.clear()
+
+
+def _signal_of(code: int) -> int:
+    """Exit code in our sense: a supervisor reports its own death by signal N as -N, or as 128 + N."""
+    return 128 - code if code > 128 else code
+
+
+def _search_path() -> dict[str, str]:
+    """Let children find this package when it runs from a checkout; an installed one needs nothing."""
+    home = str(Path(scaling.__file__).resolve().parent.parent)
+    if home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))}

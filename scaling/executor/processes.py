@@ -1,0 +1,98 @@
+"""The kernel's help against orphans: death signals, adoption of orphans, and killing what is provably ours.
+
+On Linux a process can ask to be signalled when its parent dies, and to adopt orphaned descendants (prctl(2)).
+Elsewhere both are absent; the supervisor then looks for its parent every now and then.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+LINUX = sys.platform == "linux"
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _prctl(option: int, value: int) -> None:
+    if LINUX and ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, so that they can be found and ended."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def signal_on_parent_death(number: int, parent: int) -> None:
+    """Have the kernel signal this process when its parent dies; exit now if ``parent`` is gone already."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def death_bound_start(parent: int) -> Callable[[], None]:
+    """Return what a new child runs first so that SIGKILL reaches it when ``parent`` dies."""
+
+    def start() -> None:
+        signal_on_parent_death(signal.SIGKILL, parent)
+
+    return start
+
+
+def kill_children() -> None:
+    """Kill and reap every descendant of this process: for a supervisor, which would spare none."""
+    with suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+        _kill_all_children()
+
+
+def _kill_all_children() -> None:
+    import psutil
+
+    while True:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        os.waitpid(-1, 0)  # ends the loop by ChildProcessError when none is left
+
+
+def kill_marked(variable: str, value: str, patience_s: float = 3.0) -> int:
+    """Kill the descendants of this process whose environment holds ``variable=value``; return how many.
+
+    For the rare case that a supervisor itself was killed: what it had started has moved up to this process.
+    """
+    import psutil
+
+    killed = 0
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        marked = [p for p in psutil.Process().children(recursive=True) if _has(p, variable, value)]
+        if not marked:
+            break
+        for process in marked:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                killed += 1
+        for process in marked:
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+        time.sleep(0.02)
+    return killed
+
+
+def _has(process: "psutil.Process", variable: str, value: str) -> bool:
+    import psutil
+
+    try:
+        return bool(process.environ().get(variable) == value)
+    except (psutil.Error, OSError):
+        return False  # gone, a zombie, or not ours to read

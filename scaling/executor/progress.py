@@ -1,0 +1,87 @@
+"""What a sweep looks like from outside while it runs, read from the files that its trials append to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scaling.store.files import read_last_line
+from scaling.store.layout import AttemptFolder, TrialFolder
+from scaling.store.state import TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One trial as the runner sees it.
+
+    Attributes:
+        folder: where it lies.
+        label: short name for people.
+        horizons: planned horizons, in tokens.
+        flops: training FLOPs to the last horizon.
+    """
+
+    folder: TrialFolder
+    label: str
+    horizons: tuple[int, ...]
+    flops: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A running attempt, as far as its curve tells; ``None`` before the first line.
+
+    Attributes:
+        label: of the trial.
+        slot: where it runs.
+        step: last step logged.
+        loss_nats: training loss at that step.
+        tokens_per_s: since training began, steps only.
+        flops: training FLOPs so far.
+    """
+
+    label: str
+    slot: str
+    step: int | None
+    loss_nats: float | None
+    tokens_per_s: float | None
+    flops: float
+
+
+def glance(job: Job, attempt: AttemptFolder, slot: str) -> Glance:
+    """Look at a running attempt; costs one read of the end of its curve."""
+    line = read_last_line(attempt.curve_path)
+    if line is None:
+        return Glance(label=job.label, slot=slot, step=None, loss_nats=None, tokens_per_s=None, flops=0.0)
+    tokens, seconds = int(line["tokens"]), float(line["train_s"])
+    return Glance(
+        label=job.label,
+        slot=slot,
+        step=int(line["step"]),
+        loss_nats=float(line["loss_nats"]),
+        tokens_per_s=tokens / seconds if seconds > 0 else None,
+        flops=job.flops * tokens / max(job.horizons),
+    )
+
+
+class Observer(Protocol):
+    """Who is told what happens in a sweep."""
+
+    def started(self, job: Job, attempt: int, slot: str) -> None:
+        """An attempt was started."""
+
+    def ended(self, job: Job, state: TrialState) -> None:
+        """A trial came to an end, or to a state that another run resumes."""
+
+    def note(self, text: str) -> None:
+        """Something else worth a line happened."""
+
+    def tick(self, running: Sequence["Running"], flops_done: float) -> None:
+        """Called many times a second; ``flops_done`` counts the trials that ended."""
+
+
+class Running(Protocol):
+    """A running attempt that can be looked at."""
+
+    def look(self) -> Glance:
+        """Read its files now."""
+        ...

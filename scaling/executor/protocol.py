@@ -1,0 +1,91 @@
+"""What every executor is: five methods and two declared facts; plain data in and out.
+
+An executor starts attempts and says what became of their processes. It decides nothing about trials: results
+are files of the store, and the runner alone reads them. So a wrong or late word of an engine loses nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from scaling.store.layout import AttemptFolder
+
+
+class Phase(StrEnum):
+    """What an executor knows of an attempt's process."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of an attempt's process.
+
+    Attributes:
+        phase: running, ended, or not known to this executor.
+        exit_code: of an ended one; negative for a signal; ``None`` when the engine lost it.
+        out_of_memory: the kernel killed a process of the same control group for memory meanwhile.
+    """
+
+    phase: Phase
+    exit_code: int | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place where one trial runs at a time.
+
+    Attributes:
+        name: for people: ``core 0``, or a GPU's name.
+        cpus: logical CPUs the trial is pinned to; empty leaves that to the kernel.
+        environment: variables that give the trial its device and threads.
+    """
+
+    name: str
+    cpus: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One attempt to be started: which trial of which store, in which folder, in which slot."""
+
+    store: Path
+    trial: str
+    attempt: AttemptFolder
+    slot: Slot | None
+
+
+class Executor(Protocol):
+    """Who runs the attempts. An engine is one file that has these."""
+
+    places: bool
+    """We choose the slot of each attempt; otherwise the engine does."""
+
+    outlives_runner: bool
+    """Attempts go on when the runner ends, and a later runner finds them by their handles."""
+
+    def capacity(self) -> tuple[Slot, ...] | None:
+        """Return the slots there are, or ``None`` when they are the engine's own affair."""
+        ...
+
+    def submit(self, task: Task) -> str:
+        """Start an attempt; return its handle, a string worth storing. Raises ``MachineError``."""
+        ...
+
+    def poll(self, handles: Iterable[str]) -> dict[str, Status]:
+        """Return what became of each attempt."""
+        ...
+
+    def cancel(self, handle: str, grace_s: float) -> None:
+        """Ask an attempt to checkpoint and end, and end it after ``grace_s`` seconds; 0 ends it now."""
+        ...
+
+    def logs(self, handle: str) -> Path:
+        """Return the file with what the attempt printed."""
+        ...

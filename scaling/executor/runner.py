@@ -1,0 +1,188 @@
+"""Runs the trials of a sweep: fills free slots in the plan's order, judges what ends, retries once, stops cleanly.
+
+Everything it knows at its end is in the files of the store, so it may be killed at any moment; the next run goes
+on from there.
+"""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from scaling.executor.judge import Cancelled, judge
+from scaling.executor.progress import Glance, Job, Observer, glance
+from scaling.executor.protocol import Executor, Phase, Slot, Task
+from scaling.store.layout import AttemptFolder
+from scaling.store.state import State, TrialState, may_retry, read_attempts
+
+POLL_S = 0.05
+GRACE_S = 60.0  # for a checkpoint after the first Ctrl-C
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where the runner stops by itself, in seconds; ``None`` is no limit.
+
+    Attributes:
+        trial_s: one attempt of a trial.
+        sweep_s: this run of the sweep.
+        grace_s: between asking an attempt to end and killing it.
+    """
+
+    trial_s: float | None = None
+    sweep_s: float | None = None
+    grace_s: float = GRACE_S
+
+
+@dataclass(slots=True)
+class _Running:
+    """An attempt that was started and has not been judged."""
+
+    job: Job
+    attempt: AttemptFolder
+    slot: Slot | None
+    handle: str
+    began: float
+    cancelled: Cancelled | None = None
+
+    @property
+    def place(self) -> str:
+        return self.slot.name if self.slot else "engine"
+
+    def look(self) -> Glance:
+        return glance(self.job, self.attempt, self.place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run of a sweep came to.
+
+    Attributes:
+        states: of the trials that this run started and ended, by trial id.
+        interrupted: the user stopped it.
+        stopped: which limit stopped it, or ``None``.
+    """
+
+    states: dict[str, TrialState] = field(default_factory=dict)
+    interrupted: bool = False
+    stopped: str | None = None
+
+
+class Runner:
+    """Runs jobs on an executor to their ends.
+
+    Args:
+        executor: who starts processes.
+        jobs: what is to be run, in order.
+        observer: who is told.
+        limits: when to stop.
+    """
+
+    def __init__(self, executor: Executor, jobs: Sequence[Job], observer: Observer, limits: Limits) -> None:
+        self._executor = executor
+        self._queue = deque(jobs)
+        self._observer = observer
+        self._limits = limits
+        self._free = deque(executor.capacity() or ())
+        self._running: list[_Running] = []
+        self._states: dict[str, TrialState] = {}
+        self._signals = 0
+        self._signals_seen = 0
+        self._stopped: str | None = None
+        self._flops_done = 0.0
+
+    def run(self) -> Outcome:
+        """Run until nothing is left to do or somebody stops it.
+
+        Raises:
+            MachineError: the store cannot be written or no process started; close the executor then.
+        """
+        began = time.monotonic()
+        with self._listening():
+            while self._queue or self._running:
+                self._heed_signals()
+                self._keep_limits(began)
+                self._fill()
+                self._collect()
+                self._observer.tick(self._running, self._flops_done)
+                if self._running:
+                    time.sleep(POLL_S)
+        return Outcome(states=self._states, interrupted=self._signals > 0, stopped=self._stopped)
+
+    def _fill(self) -> None:
+        while self._queue and (self._free or not self._executor.places):
+            job = self._queue.popleft()
+            slot = self._free.popleft() if self._executor.places else None
+            attempt = job.folder.new_attempt()
+            task = Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)
+            handle = self._executor.submit(task)
+            started = _Running(job, attempt, slot, handle, time.monotonic())
+            self._running.append(started)
+            self._observer.started(job, attempt.number, started.place)
+
+    def _collect(self) -> None:
+        statuses = self._executor.poll([r.handle for r in self._running])
+        for running in list(self._running):
+            status = statuses[running.handle]
+            if status.phase is Phase.RUNNING:
+                continue
+            self._running.remove(running)
+            if running.slot is not None:
+                self._free.append(running.slot)
+            self._close(running.job, judge(running.job, running.attempt, status, running.cancelled))
+
+    def _close(self, job: Job, state: TrialState) -> None:
+        stopping = self._signals > 0 or self._stopped is not None
+        if state.state is State.FAILED and not stopping and may_retry(read_attempts(job.folder)):
+            self._observer.note(f"{job.label}: {state.reason}; trying once more")
+            self._queue.appendleft(job)
+            return
+        self._states[job.folder.id] = state
+        self._flops_done += job.flops
+        self._observer.ended(job, state)
+
+    def _keep_limits(self, began: float) -> None:
+        now, limits = time.monotonic(), self._limits
+        if limits.sweep_s is not None and now - began > limits.sweep_s and self._stopped is None:
+            self._stopped = f"the sweep's time limit of {limits.sweep_s:g} s was reached"
+            self._stop(Cancelled("interrupted", self._stopped), limits.grace_s)
+        if limits.trial_s is None:
+            return
+        for running in self._running:
+            if running.cancelled is None and now - running.began > limits.trial_s:
+                reason = f"the trial's time limit of {limits.trial_s:g} s was reached"
+                self._cancel(running, Cancelled("time_limit", reason), limits.grace_s)
+
+    def _heed_signals(self) -> None:
+        """First signal: no new starts, let trials checkpoint. Second: kill now."""
+        if self._signals == self._signals_seen:
+            return
+        self._signals_seen = self._signals
+        now = self._signals > 1
+        self._observer.note("killing all trials" if now else "stopping: trials checkpoint and end; again to kill now")
+        self._stop(Cancelled("interrupted", "stopped by the user"), 0.0 if now else self._limits.grace_s)
+
+    def _stop(self, why: Cancelled, grace_s: float) -> None:
+        self._queue.clear()
+        for running in self._running:
+            self._cancel(running, running.cancelled or why, grace_s)
+
+    def _cancel(self, running: _Running, why: Cancelled, grace_s: float) -> None:
+        running.cancelled = why
+        self._executor.cancel(running.handle, grace_s)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,127 @@
+"""The supervisor of one attempt: a small process between runner and trial, so that no orphan survives.
+
+It leads a session of its own (Ctrl-C in the terminal does not reach the trial), claims the attempt, starts
+the trial, adopts whatever the trial leaves behind, kills that when the trial ends, and notes how it ended.
+
+If the runner dies, the kernel sends SIGHUP here and everything below is killed. If this process is killed,
+the kernel kills the trial, and the runner collects the rest. SIGTERM is passed on: the trial checkpoints and
+ends.
+
+Started as ``python -m scaling.executor.shim JSON``; it imports nothing heavy.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from scaling.executor.processes import (
+    LINUX,
+    adopt_orphans,
+    death_bound_start,
+    kill_children,
+    signal_on_parent_death,
+)
+from scaling.store import claims
+from scaling.store.files import publish
+
+EXIT_TAKEN = 76  # the attempt has an owner already
+_LOOK_S = 0.2  # how often to look for the parent where the kernel gives no death signal
+
+
+class Supervisor:
+    """Runs one command to its end.
+
+    Args:
+        attempt: folder of the attempt.
+        command: argument list of the trial's process.
+        parent: process id of the runner.
+    """
+
+    def __init__(self, attempt: Path, command: list[str], parent: int) -> None:
+        self._attempt = attempt
+        self._command = command
+        self._parent = parent
+        self._trial: subprocess.Popen[bytes] | None = None
+        self._terminate = False
+
+    def run(self) -> int:
+        """Claim the attempt, run the trial, leave nothing behind; return its exit code, negative for a signal."""
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        adopt_orphans()
+        signal_on_parent_death(signal.SIGHUP, self._parent)
+        if not publish(self._attempt / "claim.json", claims.to_json(claims.this_process())):
+            return EXIT_TAKEN
+        before, began = out_of_memory_kills(), time.monotonic()
+        start = death_bound_start(os.getpid())
+        self._trial = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, preexec_fn=start)  # noqa: PLW1509
+        if self._terminate:  # asked to end while the trial was being started
+            self._trial.terminate()
+        code = os.waitstatus_to_exitcode(self._wait(self._trial.pid))
+        self._trial.returncode = code
+        kill_children()
+        record = {
+            "exit_code": code,
+            "seconds": time.monotonic() - began,
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            "out_of_memory": out_of_memory_kills() > before,
+        }
+        publish(self._attempt / "exit.json", record)
+        return code
+
+    def _wait(self, pid: int) -> int:
+        """Reap until the trial ends, adopted orphans too."""
+        while True:
+            ended, status = os.waitpid(-1, 0 if LINUX else os.WNOHANG)
+            if ended == pid:
+                return status
+            if ended == 0:
+                if os.getppid() != self._parent:
+                    self._end_now()
+                time.sleep(_LOOK_S)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._end_now()
+        elif number == signal.SIGTERM:
+            self._terminate = True
+            if self._trial is not None and self._trial.returncode is None:
+                os.kill(self._trial.pid, signal.SIGTERM)
+
+    def _end_now(self) -> None:
+        kill_children()
+        os._exit(128 + signal.SIGHUP)
+
+
+def out_of_memory_kills() -> int:
+    """Processes that the kernel killed for memory in this process's control group so far; 0 where unknown.
+
+    Only a rise is used, so an unknown count reads as "none seen".
+    """
+    try:
+        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").partition("::")[2].strip()
+        events = Path("/sys/fs/cgroup", own.lstrip("/"), "memory.events").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    counts = dict(line.split() for line in events.splitlines())
+    return int(counts.get("oom_kill", 0))
+
+
+def main(argument: str) -> int:
+    """Supervise the attempt that ``argument`` describes (JSON: attempt, command, cpus, parent)."""
+    order: dict[str, Any] = json.loads(argument)
+    if order["cpus"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, order["cpus"])
+    code = Supervisor(Path(order["attempt"]), order["command"], order["parent"]).run()
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
