@@ -12,6 +12,7 @@ _SI = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15, "E
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.6e9, "GWh": 3.6e12}
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+_HORIZON_SUFFIX = {"tokens": " tokens", "tokens_per_param": "x", "flops": " FLOPs"}
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*$")
 
 
@@ -58,12 +59,22 @@ class Horizon:
     amount: float
     unit: str
 
+    def __str__(self) -> str:
+        """Return the text that ``parse_horizon`` reads back, in full precision."""
+        whole = self.amount.is_integer() and self.amount < 2**53
+        return f"{int(self.amount) if whole else self.amount!r}{_HORIZON_SUFFIX[self.unit]}"
+
 
 def parse_horizon(text: str | float) -> Horizon:
     """Parse ``2.26M`` (tokens), ``20x`` (tokens per parameter) or ``1e15 FLOPs``. Raises ``ValueError``."""
     if isinstance(text, str):
         stripped = text.strip()
-        for suffix, unit in (("FLOPs", "flops"), ("FLOP", "flops"), ("tokens", "tokens"), ("x", "tokens_per_param")):
+        for suffix, unit in (
+            ("FLOPs", "flops"),
+            ("FLOP", "flops"),
+            ("tokens", "tokens"),
+            ("x", "tokens_per_param"),
+        ):
             if stripped.endswith(suffix):
                 return Horizon(_positive(parse_count(stripped.removesuffix(suffix)), text), unit)
     return Horizon(_positive(parse_count(text), text), "tokens")

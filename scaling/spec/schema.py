@@ -7,13 +7,23 @@ trials is in ``spec.plan``.
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from scaling.units import Horizon, parse_count, parse_duration_s, parse_horizon
 
 
 def _count(value: object) -> object:
-    return parse_count(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or _is_number(value):
+        return value  # "4" in quotes is text and stays wrong; 4k and 2e18 are counts
+    return parse_count(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(value: object) -> object:
@@ -31,16 +41,21 @@ def _horizon(value: object) -> object:
     return parse_horizon(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
 
-Count = Annotated[float, BeforeValidator(_count), Field(gt=0)]
-Whole = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
-Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+Count = Annotated[float, BeforeValidator(_count, json_schema_input_type=float | str), Field(gt=0)]
+Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str), Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-HorizonText = Annotated[Horizon, BeforeValidator(_horizon)]
+HorizonText = Annotated[
+    Horizon,
+    BeforeValidator(_horizon, json_schema_input_type=float | str),
+    PlainSerializer(str, return_type=str),
+]
 Scalar = bool | int | float | str
+SPECIAL_AXES = ("size", "seed", "horizon")  # keys of axes and items beside model.* and train.*
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSpec(_Part):
@@ -132,13 +147,17 @@ class IsoFlop(_Block):
 
 
 class Axes(_Block):
-    """Dotted keys (``model.d_model``, ``train.lr.hidden``) to lists of values: crossed or paired."""
+    """Dotted keys to lists of values: crossed in a ``grid``, paired in a ``zip``.
+
+    Keys are ``model.d_model``, ``train.lr.hidden`` and the like, or ``size`` (total parameters), ``seed`` (instead
+    of ``seeds``), ``horizon`` (instead of ``horizons``).
+    """
 
     axes: dict[str, list[Scalar]] = Field(min_length=1)
 
 
 class Listed(_Block):
-    """Trials one by one: each a mapping of dotted keys to values."""
+    """Trials one by one: each a mapping of dotted keys to values; keys as in ``Axes``."""
 
     items: list[dict[str, Scalar]] = Field(min_length=1)
 
@@ -214,13 +233,13 @@ class SweepSpec(_Part):
         trials: blocks that list the trials.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_version: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     title: str = ""
     data: DataSpec = DataSpec()
-    model: dict[str, Scalar] = Field(default_factory=lambda: {"family": "gpt"})
+    model: dict[str, Scalar] = {"family": "gpt"}  # pydantic copies defaults
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     samples: SamplesSpec = SamplesSpec()

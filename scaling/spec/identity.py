@@ -1,0 +1,49 @@
+"""What makes a trial the trial it is: one hash over everything that changes its number, and nothing else."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scaling.families import Config
+from scaling.spec.schema import Scalar, TrialSpec
+
+# Raised by hand whenever the same spec would train to another loss (loop, optimizer, schedule, initialisation,
+# evaluation). It is part of every trial id: finished trials of an older trainer are then run again, never mixed.
+TRAINER_VERSION = 1
+
+_ID_DIGITS = 16
+
+
+def model_keys(config: Config) -> dict[str, Scalar]:
+    """Return a resolved config as ``model`` keys: feeding them to the family again gives the same config."""
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in ("vocab_size", "context")}
+
+
+def trial_hash(spec: TrialSpec) -> str:
+    """Return the sha256 of everything that changes the number of a trial, in hexadecimal.
+
+    That is family, resolved model, corpus, recipe, seed and trainer version. Names, labels, horizons (a further
+    one extends the same trunk), samples, paths, devices and executors are not part of it.
+    """
+    content = {
+        "family": spec.family,
+        "model": _plain(spec.model),
+        "data": spec.data.model_dump(mode="json"),
+        "train": spec.train.model_dump(mode="json"),
+        "seed": spec.seed,
+        "trainer_version": spec.trainer_version,
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def trial_id(sha256: str) -> str:
+    """Return the short id, a folder name, of a full hash."""
+    return sha256[:_ID_DIGITS]
+
+
+def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``4.0`` and ``4`` alike: they are one value of a model key."""
+    return {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in model.items()}
