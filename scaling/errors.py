@@ -33,7 +33,13 @@ class ScalingError(Exception):
     exit_code: ClassVar[int] = 2
 
     def __init__(
-        self, code: str, what: str, *, where: str | None = None, why: str | None = None, hint: str | None = None
+        self,
+        code: str,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(what)
         self.code = code

@@ -58,6 +58,18 @@ class Reading:
         if missing and not self.reason:
             raise ValueError("an unavailable reading names its reason")
 
+    def __add__(self, other: "Reading") -> "Reading":
+        """Add two windows of one device: missing if either is, and only as good as the weaker."""
+        if self.value is None or other.value is None:
+            return self if self.value is None else other
+        weaker = max(self, other, key=lambda r: list(Provenance).index(r.provenance))
+        return Reading(
+            value=self.value + other.value,
+            provenance=weaker.provenance,
+            reason=weaker.reason,
+            shared=self.shared or other.shared,
+        )
+
     @classmethod
     def missing(cls, reason: str) -> "Reading":
         """Return a reading that was not taken, with the reason."""

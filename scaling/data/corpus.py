@@ -50,7 +50,8 @@ def prepare(spec: DataSpec) -> Corpus:
         MachineError: no standard library sources on this machine.
     """
     if spec.path is None:
-        source, location = documents.stdlib_name(), {"source": spec.source}
+        source = documents.stdlib_name()
+        location: dict[str, object] = {"source": spec.source}
         texts: Iterable[bytes] = documents.stdlib_documents()
     else:
         patterns = [spec.path] if isinstance(spec.path, str) else list(spec.path)
@@ -58,7 +59,7 @@ def prepare(spec: DataSpec) -> Corpus:
         source, location = "path", {"path": [str(f) for f in files]}
         texts = documents.text_documents(files)
     train, held_out = _split(texts)
-    corpus = _assemble(spec, source, {**location}, train, held_out)
+    corpus = _assemble(spec, source, location, train, held_out)
     _write_cache(corpus)
     return corpus
 
@@ -136,17 +137,17 @@ def _validation_windows(held_out: Bytes, context: int, tokens: int) -> Bytes:
     """Cut disjoint windows, spread evenly over the held-out text: shape ``(windows, context + 1)``."""
     available = max((len(held_out) - 1) // context, 0)
     wanted = min(max(tokens // context, 1), available)
-    starts = np.unique(np.linspace(0, available - 1, wanted).astype(np.int64)) * context if wanted else []
-    windows = [held_out[s : s + context + 1] for s in starts]
-    return np.stack(windows) if windows else np.empty((0, context + 1), dtype=np.uint8)
+    if wanted == 0:
+        return np.empty((0, context + 1), dtype=np.uint8)
+    starts = np.unique(np.linspace(0, available - 1, wanted).astype(np.int64)) * context
+    return np.stack([held_out[s : s + context + 1] for s in starts])
 
 
 def _cache_path(identity: DataIdentity) -> Path:
-    base = os.environ.get("SCALING_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "scaling"
-    )
+    chosen = os.environ.get("SCALING_CACHE")
+    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scaling"
     key = f"{identity.fingerprint[:16]}-{identity.validation_fingerprint[:16]}-{identity.context}"
-    return Path(base) / "corpora" / f"{key}.bytes"
+    return base / "corpora" / f"{key}.bytes"
 
 
 def _write_cache(corpus: Corpus) -> None:
@@ -159,7 +160,7 @@ def _write_cache(corpus: Corpus) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(corpus.validation.tobytes())
             file.write(corpus.train.tobytes())
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError:
         return  # the trials prepare the corpus themselves, a second or two later
 
@@ -172,7 +173,7 @@ def _read_cache(identity: DataIdentity, location: Mapping[str, object]) -> Corpu
         return None
     content = np.fromfile(path, dtype=np.uint8)
     validation, train = content[:split], content[split:]
-    digests = (hashlib.sha256(train).hexdigest(), hashlib.sha256(validation).hexdigest())
+    digests = (hashlib.sha256(train.tobytes()).hexdigest(), hashlib.sha256(validation.tobytes()).hexdigest())
     if digests != (identity.fingerprint, identity.validation_fingerprint):
         return None
     return Corpus(identity, location, train, validation.reshape(windows, identity.context + 1))

@@ -14,7 +14,7 @@ from scaling.errors import MachineError, UsageError
 _STDLIB_SKIP = frozenset(
     {"test", "tests", "idle_test", "encodings", "ensurepip", "site-packages", "dist-packages", "__pycache__"}
 )
-_BLOCK_BYTES = 16_384  # own text in few files is split into blocks of this size
+_BLOCK_BYTES = 4_096  # own text in few files is split into blocks of this size
 _FILES_AS_DOCUMENTS = 50  # with this many files, each file is one document
 
 
@@ -74,7 +74,7 @@ def resolve_paths(patterns: Sequence[str]) -> list[Path]:
 
 
 def text_documents(files: Sequence[Path]) -> Iterator[bytes]:
-    """Yield documents of the user's files: whole files when there are many, else blocks of 16 KiB.
+    """Yield documents of the user's files: whole files when there are many, else blocks of 4 KiB.
 
     Raises:
         UsageError: a file cannot be read.

@@ -7,7 +7,8 @@ as Hoffmann et al. appendix F), backward as twice forward.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -153,9 +154,7 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
     )
 
 
-def config_for_params(
-    model: Mapping[str, object], vocab_size: int, context: int, target: float
-) -> GPTConfig:
+def config_for_params(model: Mapping[str, object], vocab_size: int, context: int, target: float) -> GPTConfig:
     """Return the config whose total parameter count is nearest ``target`` in ratio.
 
     Width moves in steps of the head width. Depth follows ``aspect_ratio`` (d_model per block, default 64) unless
@@ -164,14 +163,8 @@ def config_for_params(
     _check(model)
     if target <= 0:
         raise _bad("sizes", f"{target!r} parameters is not above zero")
-    head_dim = _whole(model, "head_dim") or 64
-    aspect = _number(model, "aspect_ratio", 64.0)
     best: tuple[float, GPTConfig] | None = None
-    for multiple in range(1, 4097):
-        width = multiple * head_dim
-        depth = _whole(model, "n_layer") or max(1, round(width / aspect))
-        keys = {**model, "d_model": width, "n_layer": depth, "head_dim": head_dim}
-        keys.pop("n_head", None)
+    for keys in _candidates(model):
         config = build_config(keys, vocab_size, context)
         count = sum(param_groups(config).values())
         ratio = max(count / target, target / count)
@@ -181,6 +174,19 @@ def config_for_params(
             break
     assert best is not None
     return best[1]
+
+
+def _candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield width and depth pairs, widths ascending, depth as near the aspect ratio as whole blocks allow."""
+    head_dim = _whole(model, "head_dim") or 64
+    aspect = _number(model, "aspect_ratio", 64.0)
+    rest = {key: value for key, value in model.items() if key != "n_head"}
+    for width in range(head_dim, 4096 * head_dim, head_dim):
+        exact = width / aspect
+        fixed = _whole(model, "n_layer")
+        depths = {fixed} if fixed else {max(1, math.floor(exact)), max(1, math.ceil(exact))}
+        for depth in sorted(depths):
+            yield {**rest, "d_model": width, "n_layer": depth, "head_dim": head_dim}
 
 
 def _attention_matmul(c: GPTConfig) -> int:

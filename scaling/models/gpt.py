@@ -26,7 +26,7 @@ def rotary_frequencies(context: int, head_dim: int) -> Tensor:
 
 def rotate(x: Float[Tensor, "B T H K"], frequencies: Tensor) -> Float[Tensor, "B T H K"]:
     """Turn each pair of neighbouring dimensions by its position's angle, in float32."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * frequencies[: x.shape[1]]).flatten(-2).type_as(x)
 
 
@@ -35,6 +35,11 @@ def sinusoids(context: int, width: int) -> Float[Tensor, "T D"]:
     rates = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10_000.0) / width))
     angles = torch.outer(torch.arange(context, dtype=torch.float32), rates)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[:, :width]
+
+
+def _matrix(linear: nn.Linear) -> nn.Parameter:
+    assert isinstance(linear.weight, nn.Parameter)
+    return linear.weight
 
 
 class SquaredReLU(torch.autograd.Function):
@@ -48,15 +53,17 @@ class SquaredReLU(torch.autograd.Function):
         return positive * positive
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
         """Return ``2 relu(x) grad``."""
         (positive,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return (grad * positive).mul_(2.0)
+        scaled: Tensor = (grad * positive).mul_(2.0)
+        return scaled
 
 
 def squared_relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return ``relu(x) ** 2``."""
-    return SquaredReLU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
+    y: Tensor = SquaredReLU.apply(x)  # type: ignore[no-untyped-call]
+    return y
 
 
 def _norm(c: GPTConfig, width: int) -> nn.Module:
@@ -94,7 +101,8 @@ class Attention(nn.Module):
             is_causal=True,
             enable_gqa=c.n_head != c.n_kv_head,
         )
-        return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return y
 
 
 class MLP(nn.Module):
@@ -116,7 +124,8 @@ class MLP(nn.Module):
         else:
             gate, value = hidden.chunk(2, dim=-1)
             hidden = F.silu(gate) * value
-        return self.down(hidden)  # type: ignore[no-any-return]
+        y: Tensor = self.down(hidden)
+        return y
 
 
 class Block(nn.Module):
@@ -132,7 +141,8 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"], frequencies: Tensor | None) -> Float[Tensor, "B T D"]:
         """Add attention, then the MLP."""
         x = x + self.attention(self.norm_attention(x), frequencies)
-        return x + self.mlp(self.norm_mlp(x))  # type: ignore[no-any-return]
+        y: Tensor = x + self.mlp(self.norm_mlp(x))
+        return y
 
 
 class GPT(nn.Module):
@@ -151,7 +161,9 @@ class GPT(nn.Module):
         self.register_buffer(
             "frequencies", rotary_frequencies(c.context, c.head_dim) if rotary else None, persistent=False
         )
-        self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)
+        self.register_buffer(
+            "positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False
+        )
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layer))
         self.norm = _norm(c, c.d_model)
         self.unembedding = nn.Linear(c.d_model, c.vocab_size, bias=False)
@@ -168,19 +180,21 @@ class GPT(nn.Module):
             x = x + self.positions[: tokens.shape[1]]
         for block in self.blocks:
             x = block(x, self.frequencies)
-        return self.unembedding(self.norm(x))  # type: ignore[no-any-return]
+        logits: Tensor = self.unembedding(self.norm(x))
+        return logits
 
     def hidden_matrices(self) -> list[tuple[nn.Parameter, tuple[int, ...]]]:
         """Return the matrices inside the blocks, with the rows of each matrix that a parameter holds."""
-        c, found = self.c, []
+        c = self.c
+        found: list[tuple[nn.Parameter, tuple[int, ...]]] = []
         for block in self.blocks:
             assert isinstance(block, Block)
             kv_rows = c.n_kv_head * c.head_dim
             found += [
-                (block.attention.qkv.weight, (c.n_head * c.head_dim, kv_rows, kv_rows)),
-                (block.attention.out.weight, (c.d_model,)),
-                (block.mlp.up.weight, (c.d_ff,) * (2 if c.activation == "swiglu" else 1)),
-                (block.mlp.down.weight, (c.d_model,)),
+                (_matrix(block.attention.qkv), (c.n_head * c.head_dim, kv_rows, kv_rows)),
+                (_matrix(block.attention.out), (c.d_model,)),
+                (_matrix(block.mlp.up), (c.d_ff,) * (2 if c.activation == "swiglu" else 1)),
+                (_matrix(block.mlp.down), (c.d_model,)),
             ]
         return found
 

@@ -1,0 +1,1 @@
+"""The training of one model: loop, optimizers, weight average, evaluation, checkpoints, text."""

@@ -1,8 +1,8 @@
 """A weight average whose memory grows with training: an annealed model at every horizon of one constant-rate run.
 
-Power-law profile of Karras et al. 2023 (2312.02696, section 3.1): the weight given to step ``s`` at step ``t`` grows as
-``(s / t) ** gamma``, so the mean age of the averaged weights is a fixed share ``1 / (gamma + 2)`` of ``t``. A fixed decay
-would be right for one horizon only.
+Power-law profile of Karras et al. 2023 (2312.02696, section 3.1): the weight given to step ``s`` at step ``t`` grows
+as ``(s / t) ** gamma``, so the mean age of the averaged weights is a fixed share ``1 / (gamma + 2)`` of ``t``. A fixed
+decay would be right for one horizon only.
 """
 
 import copy

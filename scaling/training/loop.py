@@ -118,7 +118,9 @@ class Trainer:
         """
         branches = [(self._branch_step(h), h) for h in horizon_steps if h > self.state.step]
         for start, horizon in branches:
-            if start < self.state.step:  # resumed inside this horizon's cooldown: its point is published already
+            if (
+                start < self.state.step
+            ):  # resumed inside this horizon's cooldown: its point is published already
                 continue
             self._advance(self.state, start, lambda step: 1.0)
             self._anneal(start, horizon)
@@ -181,7 +183,7 @@ class Trainer:
         bfloat16 = self.train.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
             loss = self.objective(state.model, windows).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), self.train.clip)
         set_lr_scale(state.optimizers, lr_scale)
         for optimizer in state.optimizers:

@@ -1,8 +1,8 @@
 """Optimizers of a trial: Muon for hidden matrices with Adam for the rest, or AdamW for all.
 
 Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"): momentum whose matrices are
-orthogonalised by a Newton-Schulz iteration. Matrices of one shape are stacked and iterated together: at small widths the
-cost is kernel launches, not arithmetic.
+orthogonalised by a Newton-Schulz iteration. Matrices of one shape are stacked and iterated together: at small widths
+the cost is kernel launches, not arithmetic.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ _EPS = 1e-10
 def orthogonalise(stack: Tensor) -> Tensor:
     """Replace each matrix of a stack ``(n, rows, cols)``, rows <= cols, by one with singular values near one."""
     a, b, c = _NEWTON_SCHULZ
-    x = stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x: Tensor = stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
@@ -40,7 +40,9 @@ def _orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
     result = list(matrices)
     for (small, large), members in buckets.items():
         tall = [matrices[i].shape[0] > matrices[i].shape[1] for i in members]
-        stack = torch.stack([matrices[i].mT if t else matrices[i] for i, t in zip(members, tall, strict=True)])
+        stack = torch.stack(
+            [matrices[i].mT if t else matrices[i] for i, t in zip(members, tall, strict=True)]
+        )
         for i, is_tall, x in zip(members, tall, orthogonalise(stack).unbind(), strict=True):
             result[i] = x.mT * (large / small) ** 0.5 if is_tall else x
     return result
@@ -59,32 +61,33 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, matrices: Sequence[tuple[nn.Parameter, tuple[int, ...]]], lr: float, weight_decay: float = 0.0
     ) -> None:
-        super().__init__([p for p, _ in matrices], {"lr": lr, "weight_decay": weight_decay})
-        self._rows = [rows for _, rows in matrices]
+        group = {"params": [p for p, _ in matrices], "rows": [rows for _, rows in matrices]}
+        super().__init__([group], {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update every parameter."""
         (group,) = self.param_groups
-        params: list[nn.Parameter] = group["params"]
+        params: list[Tensor] = group["params"]
         grads = [p.grad for p in params if p.grad is not None]
         momenta = [self._momentum(p) for p in params]
         torch._foreach_lerp_(momenta, grads, 1 - _MOMENTUM)
         nesterov = torch._foreach_lerp(grads, momenta, _MOMENTUM)
         if group["weight_decay"]:
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        directions = _orthogonalise_all(self._split(nesterov))
-        torch._foreach_add_(self._split(params), directions, alpha=-group["lr"])
+        directions = _orthogonalise_all(_split(nesterov, group["rows"]))
+        torch._foreach_add_(_split(params, group["rows"]), directions, alpha=-group["lr"])
 
-    def _momentum(self, p: nn.Parameter) -> Tensor:
+    def _momentum(self, p: Tensor) -> Tensor:
         state = self.state[p]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(p)
         momentum: Tensor = state["momentum"]
         return momentum
 
-    def _split(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [m for t, rows in zip(tensors, self._rows, strict=True) for m in t.split(rows)]
+
+def _split(tensors: Sequence[Tensor], rows: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    return [matrix for t, counts in zip(tensors, rows, strict=True) for matrix in t.split(counts)]
 
 
 def make_optimizers(model: nn.Module, train: TrainSpec) -> list[torch.optim.Optimizer]:
@@ -98,7 +101,10 @@ def make_optimizers(model: nn.Module, train: TrainSpec) -> list[torch.optim.Opti
         return [Muon(matrices, train.lr.hidden, train.weight_decay), adam]
     hidden = [p for p, _ in matrices]
     decay = train.weight_decay
-    return [torch.optim.AdamW(hidden, lr=train.lr.hidden, betas=_BETAS, eps=_EPS, weight_decay=decay, fused=True), adam]
+    return [
+        torch.optim.AdamW(hidden, lr=train.lr.hidden, betas=_BETAS, eps=_EPS, weight_decay=decay, fused=True),
+        adam,
+    ]
 
 
 def set_lr_scale(optimizers: Sequence[torch.optim.Optimizer], scale: float) -> None:
