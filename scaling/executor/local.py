@@ -71,7 +71,13 @@ class LocalExecutor:
         return handle
 
     def _start(self, command: list[str], attempt: AttemptFolder, slot: Slot) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **_search_path(), **slot.environment, MARK: str(attempt.path.resolve())}
+        environment = {
+            **os.environ,
+            **_search_path(),
+            **slot.environment,
+            MARK: str(attempt.path.resolve()),
+            "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
+        }
         try:
             log = attempt.log_path.open("ab")
         except OSError as error:

@@ -1,0 +1,112 @@
+"""The columns of a store's frames, each with its unit and meaning: the data dictionary of every export."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_ID = {
+    "trial": ("", "trial id: a hash of everything that changes the number"),
+    "label": ("", "short name of the trial"),
+}
+_PARAMS = {
+    "params_total": ("parameters", "every parameter, embeddings included (Hoffmann et al. 2022)"),
+    "params_non_embedding": ("parameters", "without embeddings and unembedding (Kaplan et al. 2020)"),
+    "params_matmul": ("parameters", "weights that take part in a matrix product"),
+}
+_STATES = "pending | running | done | diverged | failed | interrupted"
+
+POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "family": ("", "model family"),
+        "seed": ("", "seed of weights and data order"),
+        **_PARAMS,
+        "tokens": ("tokens", "D: tokens seen at this horizon"),
+        "tokens_unique": ("tokens", "distinct tokens seen"),
+        "epochs": ("", "tokens / tokens_unique"),
+        "tokens_per_param": ("tokens/parameter", "tokens / params_total"),
+        "flops_train": ("FLOPs", "training FLOPs to here, causal attention as half"),
+        "flops_train_full_attention": ("FLOPs", "training FLOPs to here, full attention"),
+        "flops_6nd": ("FLOPs", "6 x params_total x tokens"),
+        "loss_nats": ("nats/token", "mean loss on the fixed validation set, annealed weights"),
+        "loss_se_nats": ("nats/token", "sampling standard error of loss_nats over validation windows"),
+        "bpb": ("bits/byte", "the same loss per byte"),
+        "anneal": ("", "average | cooldown"),
+        "train_s": ("s", "seconds of training steps to here, evaluations left out"),
+        "energy_gpu_j": ("J", "joules of the trial's GPUs in training to here; empty when not measured"),
+        "energy_gpu_provenance": ("", "how energy_gpu_j was obtained"),
+        "energy_gpu_shared": ("", "other processes used the GPU meanwhile"),
+        "state": ("", f"state of the trial: {_STATES}"),
+        "validation_fingerprint": ("", "sha256 of the validation windows"),
+        "data_fingerprint": ("", "sha256 of the training data"),
+    }
+)
+
+_ENERGY = {
+    f"energy_{part}_{suffix}": (unit, text.format(name))
+    for part, name in (("gpu", "GPUs"), ("cpu", "processors"), ("ram", "memory"))
+    for suffix, unit, text in (
+        ("j", "J", "joules of the {} over the whole trial; empty when not measured"),
+        ("provenance", "", "how the joules of the {} were obtained"),
+        ("reason", "", "why the joules of the {} are missing, or what they include"),
+    )
+}
+_SECONDS = {
+    "start": "before the first step",
+    "train": "in training steps",
+    "data_wait": "waiting for data",
+    "evaluate": "in evaluations",
+    "samples": "generating samples",
+    "save": "writing checkpoints and weights",
+}
+
+TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "family": ("", "model family"),
+        "seed": ("", "seed of weights and data order"),
+        "state": ("", f"{_STATES} | orphaned (no longer in the sweep's spec)"),
+        "reason": ("", "why it is in that state"),
+        "attempts": ("", "attempts made"),
+        **_PARAMS,
+        "tokens": ("tokens", "tokens reached; empty before the end"),
+        "horizons": ("tokens", "planned horizons, separated by spaces"),
+        "loss_nats": ("nats/token", "validation loss at the last horizon reached"),
+        "bpb": ("bits/byte", "the same per byte"),
+        "tokens_per_s": ("tokens/s", "in the steady window"),
+        "tokens_per_s_reason": ("", "why tokens_per_s is missing"),
+        "mfu": ("", "model FLOPs utilisation, 0 to 1"),
+        "mfu_reason": ("", "why mfu is missing"),
+        "memory_host_bytes": ("bytes", "peak resident memory of the trial's process"),
+        "memory_device_bytes": ("bytes", "peak allocated memory of its GPU"),
+        "memory_predicted_bytes": ("bytes", "predicted training memory, all components"),
+        **_ENERGY,
+        "power_idle_w": ("W", "power of the GPUs before the trial"),
+        "wall_s": ("s", "wall time of the attempt that ended the trial"),
+        **{f"seconds_{name}": ("s", f"wall time {text}") for name, text in _SECONDS.items()},
+        "lr_hidden": ("", "peak learning rate of hidden matrices"),
+        "lr_embedding": ("", "peak learning rate of embedding, unembedding and gains"),
+        "device": ("", "device it ran on"),
+    }
+)
+
+CURVES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "trial": _ID["trial"],
+        "step": ("", "optimizer step, from 1"),
+        "tokens": ("tokens", "tokens seen"),
+        "flops_train": ("FLOPs", "training FLOPs to here, causal attention as half"),
+        "loss_nats": ("nats/token", "training loss since the previous row, before any annealing"),
+        "lr_scale": ("", "factor on the peak learning rates"),
+        "grad_norm": ("", "gradient norm before clipping"),
+        "train_s": ("s", "seconds of training so far"),
+    }
+)
+
+SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "params_total": _PARAMS["params_total"],
+        "prompt": ("", "what the model was given"),
+        "text": ("", "what it went on with"),
+    }
+)

@@ -1,0 +1,159 @@
+"""Frames from the records of a store: one row per point, trial, logged step or sample.
+
+Orphaned trials appear among the trials, so that nothing is hidden, and nowhere else, so that nothing is mixed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from scaling.families import get_family
+from scaling.provenance import Reading
+from scaling.store.columns import CURVES, POINTS, SAMPLES, TRIALS
+from scaling.store.load import TrialRecord
+from scaling.store.records import EndRecord, Point
+
+Row = dict[str, Any]
+
+
+def _frame(rows: Iterable[Row], columns: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Build a frame with exactly the documented columns, in their order."""
+    return pd.DataFrame(list(rows), columns=list(columns))
+
+
+def _planned(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if not record.orphaned]
+
+
+def _identity(record: TrialRecord) -> Row:
+    spec = record.spec
+    return {"trial": record.folder.id, "label": spec.label, "family": spec.family, "seed": spec.seed}
+
+
+def _params(record: TrialRecord) -> Row:
+    params = record.params
+    return {
+        "params_total": params.total,
+        "params_non_embedding": params.non_embedding,
+        "params_matmul": params.matmul,
+    }
+
+
+def points(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per point of the planned trials, in the order of the plan, then of tokens."""
+    return _frame((_point(record, point) for record in _planned(records) for point in record.points), POINTS)
+
+
+def _point(record: TrialRecord, point: Point) -> Row:
+    copied = (
+        "tokens",
+        "tokens_unique",
+        "epochs",
+        "flops_train",
+        "flops_train_full_attention",
+        "flops_6nd",
+        "loss_nats",
+        "loss_se_nats",
+        "bpb",
+        "anneal",
+        "train_s",
+        "validation_fingerprint",
+    )
+    return {
+        **_identity(record),
+        **_params(record),
+        **{name: getattr(point, name) for name in copied},
+        "tokens_per_param": point.tokens / record.params.total,
+        "energy_gpu_j": point.energy_gpu_j.value,
+        "energy_gpu_provenance": point.energy_gpu_j.provenance.value,
+        "energy_gpu_shared": point.energy_gpu_j.shared,
+        "state": record.state.state.value,
+        "data_fingerprint": record.spec.data.fingerprint,
+    }
+
+
+def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per trial, orphaned ones last."""
+    return _frame((_trial(record) for record in records), TRIALS)
+
+
+def _trial(record: TrialRecord) -> Row:
+    last = record.points[-1] if record.points else None
+    return {
+        **_identity(record),
+        "state": "orphaned" if record.orphaned else record.state.state.value,
+        "reason": "no longer in the sweep's spec" if record.orphaned else record.state.reason,
+        "attempts": record.state.attempts,
+        **_params(record),
+        "horizons": " ".join(str(h) for h in record.spec.horizons),
+        "loss_nats": None if last is None else last.loss_nats,
+        "bpb": None if last is None else last.bpb,
+        "lr_hidden": record.spec.train.lr.hidden,
+        "lr_embedding": record.spec.train.lr.embedding,
+        **({} if record.end is None else _end(record.end)),
+    }
+
+
+def _end(end: EndRecord) -> Row:
+    phases = ("start", "train", "data_wait", "evaluate", "samples", "save")
+    return {
+        "tokens": end.tokens,
+        "tokens_per_s": end.steady.tokens_per_s,
+        "tokens_per_s_reason": end.steady.reason,
+        "mfu": end.utilisation.mfu,
+        "mfu_reason": end.utilisation.reason,
+        "memory_host_bytes": end.memory_peak_bytes.get("host_rss"),
+        "memory_device_bytes": end.memory_peak_bytes.get("device"),
+        "memory_predicted_bytes": sum(end.memory_predicted_bytes.values()),
+        **_energy("gpu", end.energy_gpu_j),
+        **_energy("cpu", end.energy_cpu_j),
+        **_energy("ram", end.energy_ram_j),
+        "power_idle_w": end.power_idle_w.value,
+        "wall_s": end.seconds.get("total"),
+        **{f"seconds_{name}": end.seconds.get(name) for name in phases},
+        "device": end.environment.get("device"),
+    }
+
+
+def _energy(part: str, reading: Reading) -> Row:
+    return {
+        f"energy_{part}_j": reading.value,
+        f"energy_{part}_provenance": reading.provenance.value,
+        f"energy_{part}_reason": reading.reason,
+    }
+
+
+def curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per logged step of the planned trials."""
+    return _frame((row for record in _planned(records) for row in _curve(record)), CURVES)
+
+
+def _curve(record: TrialRecord) -> Iterable[Row]:
+    spec = record.spec
+    family = get_family(spec.family)
+    config = family.build_config(spec.model, spec.data.vocab_size, spec.data.context)
+    per_token = family.flops_per_token(config).train
+    copied = ("step", "tokens", "loss_nats", "lr_scale", "grad_norm", "train_s")
+    for line in record.curve:
+        row = {name: line.get(name) for name in copied}
+        yield {"trial": record.folder.id, **row, "flops_train": per_token * float(line.get("tokens", 0))}
+
+
+def samples(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per generated text of the planned trials."""
+    return _frame(
+        (
+            {
+                "trial": record.folder.id,
+                "label": record.spec.label,
+                "params_total": record.params.total,
+                "prompt": sample.prompt,
+                "text": sample.text,
+            }
+            for record in _planned(records)
+            if record.end is not None
+            for sample in record.end.samples
+        ),
+        SAMPLES,
+    )
