@@ -1,0 +1,44 @@
+"""The report: one offline HTML file from a store. Answers first, every figure with its table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from scaling.report.material import Material
+    from scaling.store.load import Store
+
+__all__ = ["render", "render_material"]
+
+PlotlyMode = Literal["inline", "directory"]
+
+
+def render(store: "Store", path: Path, plotly: PlotlyMode = "inline") -> Path:
+    """Analyse a store and write its report.
+
+    Args:
+        store: a loaded store; partial ones give a report that says what is missing.
+        path: the HTML file to write; replaced at once when it is complete.
+        plotly: ``inline`` puts plotly.js into the page (about 5 MB, one file); ``directory`` uses
+            ``plotly.min.js`` beside the page, writing it where it is absent or different.
+
+    Returns:
+        The path written. The same store gives the same bytes.
+
+    Raises:
+        MachineError: the file cannot be written.
+    """
+    from scaling.report.gather import from_store
+
+    return render_material(from_store(store), path, plotly)
+
+
+def render_material(material: "Material", path: Path, plotly: PlotlyMode = "inline") -> Path:
+    """Write the report of contents already gathered; see ``render``."""
+    from plotly.offline import get_plotlyjs
+
+    from scaling.report.page import build, build_beside
+    from scaling.report.write import place_library, write_page
+
+    library = get_plotlyjs()
+    page = build(material, library) if plotly == "inline" else build_beside(material, place_library(path, library))
+    return write_page(path, page)

@@ -1,0 +1,37 @@
+"""The names of every place in the report that something else may link to.
+
+Findings name one of these as their figure; a test keeps every one of them present in every rendered page.
+"""
+
+FIGURES: tuple[str, ...] = (
+    "fig-coverage",
+    "fig-noise",
+    "fig-heldout",
+    "fig-residuals",
+    "fig-curves",
+    "fig-ln",
+    "fig-ld",
+    "fig-surface",
+    "fig-frontier",
+    "fig-returns",
+    "fig-system",
+    "fig-energy",
+)
+
+SECTIONS: tuple[tuple[str, str], ...] = (
+    ("sec-answers", "Answers"),
+    ("sec-coverage", "Coverage"),
+    ("sec-trust", "Can I trust it?"),
+    ("sec-curves", "Training curves"),
+    ("sec-laws", "Loss against size and data"),
+    ("sec-surface", "The surface L(N, D)"),
+    ("sec-frontier", "Compute-optimal training"),
+    ("sec-returns", "Diminishing returns"),
+    ("sec-system", "Speed and memory"),
+    ("sec-energy", "Energy"),
+    ("sec-samples", "Samples by size"),
+    ("sec-abilities", "Abilities"),
+    ("sec-tables", "Tables"),
+)
+
+ANCHORS: frozenset[str] = frozenset(FIGURES) | {name for name, _ in SECTIONS}

@@ -1,0 +1,73 @@
+"""Axes that tell the truth: logarithmic with ticks at round numbers, labelled in the field's units."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from scaling.units import format_si
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Widest span in decades -> mantissas that get a label.
+_LADDER: tuple[tuple[float, tuple[float, ...]], ...] = (
+    (0.12, (1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2, 2.2, 2.4, 2.6, 2.8, 3, 3.5, 4, 5, 6, 7, 8, 9)),
+    (0.55, (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)),
+    (1.3, (1, 2, 3, 5, 7)),
+    (2.6, (1, 2, 5)),
+    (4.5, (1, 3)),
+    (math.inf, (1,)),
+)
+
+
+def power_of_ten(value: float) -> str:
+    """Format as ``3×10¹²``; ``10¹²`` where the mantissa is one."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    mantissa = value / 10.0**exponent
+    head = "" if math.isclose(mantissa, 1, rel_tol=1e-9) else f"{mantissa:.3g}×"
+    return f"{head}10{str(exponent).translate(_SUPERSCRIPT)}"
+
+
+def plain(value: float) -> str:
+    """Format a tick with up to three significant digits."""
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else power_of_ten(value)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return round values between ``low`` and ``high`` for a logarithmic axis, at least two where possible."""
+    decades = math.log10(high / low)
+    mantissas = next(m for widest, m in _LADDER if decades <= widest)
+    stride = max(1, math.ceil(decades / 8)) if len(mantissas) == 1 else 1
+    first = math.floor(math.log10(low))
+    powers = range(first - first % stride, math.ceil(math.log10(high)) + 1, stride)
+    values = [m * 10.0**p for p in powers for m in mantissas]
+    return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+
+
+def span(values: Iterable[float], pad: float = 0.06) -> tuple[float, float]:
+    """Return the positive range of the values, widened by ``pad`` of its logarithm on both sides."""
+    positive = [v for v in values if v > 0 and math.isfinite(v)]
+    if not positive:
+        return (0.5, 2.0)
+    low, high = math.log10(min(positive)), math.log10(max(positive))
+    room = max((high - low) * pad, 0.01)
+    return (10 ** (low - room), 10 ** (high + room))
+
+
+def log_axis(
+    title: str, values: Iterable[float], text: Callable[[float], str] = format_si, pad: float = 0.06
+) -> dict[str, Any]:
+    """Return a logarithmic axis over the values, with labelled round ticks and unlabelled ones between."""
+    low, high = span(values, pad)
+    marks = ticks(low, high)
+    return {
+        "type": "log",
+        "title": {"text": title},
+        "range": [math.log10(low), math.log10(high)],
+        "tickmode": "array",
+        "tickvals": marks,
+        "ticktext": [text(v) for v in marks],
+    }
+
+
+def linear_axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return a linear axis."""
+    return {"type": "linear", "title": {"text": title}, **more}

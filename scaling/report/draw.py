@@ -1,0 +1,168 @@
+"""The few drawing verbs all figures share: marks, lines that turn dashed beyond the data, bands, quiet labels.
+
+Plotly is imported here and nowhere else in the room's modules that hold data. All traces are SVG.
+"""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from scaling.report.look import Style
+
+INK, MUTED, FAINT = "var(--ink)", "var(--ink-2)", "var(--ink-3)"
+
+
+def short(values: Iterable[Any]) -> list[Any]:
+    """Round to six significant digits: finer than a pixel, half the bytes."""
+    return [None if v is None or v != v else float(f"{v:.6g}") for v in values]
+
+
+def words(lines: Iterable[str]) -> str:
+    """Return hover text of several lines; names are escaped, as plotly reads a little HTML."""
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
+
+
+def canvas(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], **layout: Any) -> go.Figure:
+    """Return an empty figure; fonts, grids and margins come from the page's one template."""
+    figure = go.Figure(layout={"xaxis": dict(xaxis), "yaxis": dict(yaxis), "showlegend": False, **layout})
+    figure.layout.template = None
+    figure.layout.template = go.layout.Template()
+    return figure
+
+
+def marks(
+    figure: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    style: Style,
+    hover: Sequence[str] = (),
+    *,
+    hollow: bool = False,
+    size: float = 8,
+    opacity: float = 1.0,
+    error: Sequence[float] | None = None,
+) -> None:
+    """Add markers in a category's colour and shape; hollow ones are modelled or left out."""
+    thin = style.symbol.endswith(("-thin", "-open"))
+    symbol = style.symbol if thin or not hollow else f"{style.symbol}-open"
+    edge = {"width": 2, "color": style.colour} if thin or hollow else {"width": 0.8, "color": "var(--paper)"}
+    figure.add_trace(
+        go.Scatter(
+            x=short(x),
+            y=short(y),
+            mode="markers",
+            marker={"color": style.colour, "symbol": symbol, "size": size, "line": edge},
+            opacity=opacity,
+            legendgroup=style.label,
+            hoverinfo="text" if hover else "skip",
+            hovertext=list(hover) or None,
+            error_y=None if error is None else {"array": short(error), "color": style.colour, "thickness": 1.2, "width": 3},
+        )
+    )
+
+
+def line(
+    figure: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str = INK,
+    *,
+    dash: str = "solid",
+    width: float = 2,
+    group: str = "",
+    opacity: float = 1.0,
+    hover: str | None = None,
+    shape: str = "linear",
+) -> None:
+    """Add a line; ``hover`` is a plotly template over ``%{x}`` and ``%{y}``."""
+    figure.add_trace(
+        go.Scatter(
+            x=short(x),
+            y=short(y),
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": width, "shape": shape},
+            opacity=opacity,
+            legendgroup=group,
+            hoverinfo="skip" if hover is None else None,
+            hovertemplate=hover,
+        )
+    )
+
+
+def law(
+    figure: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    inside: tuple[float, float],
+    colour: str = INK,
+    **more: Any,
+) -> None:
+    """Add a fitted line: solid inside the data, dashed beyond on either side."""
+    low, high = inside
+    parts: tuple[tuple[str, list[int]], ...] = (
+        ("dash", [i for i, v in enumerate(x) if v <= low * (1 + 1e-9)]),
+        ("solid", [i for i, v in enumerate(x) if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]),
+        ("dash", [i for i, v in enumerate(x) if v >= high * (1 - 1e-9)]),
+    )
+    for dash, index in parts:
+        if len(index) > 1:
+            line(figure, [x[i] for i in index], [y[i] for i in index], colour, dash=dash, **more)
+
+
+def band(
+    figure: go.Figure,
+    x: Sequence[float],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    colour: str = INK,
+    group: str = "",
+    opacity: float = 0.13,
+) -> None:
+    """Add an interval as one closed area, leaving out places where there is none."""
+    known = [(a, b, c) for a, b, c in zip(x, low, high, strict=True) if b is not None and c is not None]
+    if len(known) < 2:
+        return
+    edge = [(a, b) for a, b, _ in known] + [(a, c) for a, _, c in reversed(known)]
+    figure.add_trace(
+        go.Scatter(
+            x=short(a for a, _ in edge),
+            y=short(b for _, b in edge),
+            mode="lines",
+            fill="toself",
+            fillcolor=colour,
+            line={"width": 0, "color": colour},
+            opacity=opacity,
+            legendgroup=group,
+            hoverinfo="skip",
+        )
+    )
+
+
+def note(
+    figure: go.Figure, x: float, y: float, text: str, where: str = "top right", colour: str = MUTED, size: int = 11
+) -> None:
+    """Write a small label at a place in data coordinates."""
+    figure.add_trace(
+        go.Scatter(
+            x=short([x]),
+            y=short([y]),
+            mode="text",
+            text=[html.escape(text, quote=False)],
+            textposition=where,
+            textfont={"color": colour, "size": size},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    )
+
+
+def end_of_data(figure: go.Figure, x: float) -> None:
+    """Draw the thin vertical mark where the data end."""
+    figure.add_vline(x=x, line={"color": FAINT, "width": 1, "dash": "dot"})
+
+
+def level(figure: go.Figure, y: float, dash: str = "solid", colour: str = FAINT) -> None:
+    """Draw a thin horizontal reference line."""
+    figure.add_hline(y=y, line={"color": colour, "width": 1, "dash": dash})

@@ -1,0 +1,177 @@
+"""Which sizes and horizons were trained: is the sweep fit to answer at all, and what to run next."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scaling.report.axes import log_axis, power_of_ten, span
+from scaling.report.draw import FAINT, canvas, line, marks, note, words
+from scaling.report.look import STATES, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_flops, format_si
+
+ANCHOR = "fig-coverage"
+EXCLUDED = Style("left out of the fit", "var(--ink)", "x-thin")
+_COLUMNS = (
+    Column("label", "Trial"),
+    Column("params_total", "Parameters", "count"),
+    Column("tokens", "Tokens", "count"),
+    Column("flops_6nd", "6ND", "flops"),
+    Column("tokens_per_param", "Tokens per parameter", "number"),
+    Column("state", "State"),
+    Column("excluded", "Left out because"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Cells of the sweep and the guide lines across them.
+
+    Attributes:
+        cells: one row per trial and horizon: label, params_total, tokens, state, excluded (a reason or ``None``).
+        budgets: round numbers of 6ND FLOPs whose lines cross the cells.
+    """
+
+    cells: pd.DataFrame
+    budgets: tuple[float, ...]
+
+    @property
+    def decades(self) -> dict[str, float]:
+        """Decades spanned by the finished cells in parameters, tokens and 6ND FLOPs."""
+        done = self.cells[self.cells["state"] == "done"]
+        return {k: _decades(done[k]) for k in ("params_total", "tokens", "flops_6nd")}
+
+
+def data(material: Material) -> Coverage:
+    """Return every planned cell with what became of it."""
+    dropped = {
+        (d.trial, d.tokens): d.reason for fit in _surface_fit(material) for d in fit.dropped
+    }
+    points = material.points
+    finished = set(zip(points["trial"], points["tokens"], strict=True)) if len(points) else set()
+    rows = [
+        _cell(trial, tokens, (trial["trial"], tokens) in finished, dropped.get((trial["trial"], tokens)))
+        for trial in material.trials.to_dict("records")
+        for tokens in _horizons(trial)
+    ]
+    names = [c.key for c in _COLUMNS]
+    cells = pd.DataFrame(rows, columns=["trial", *names])
+    return Coverage(cells, _budgets(cells))
+
+
+def _surface_fit(material: Material) -> list[Any]:
+    fit = material.analysis.fits.get("L(N,D)")
+    return [] if fit is None else [fit]
+
+
+def _horizons(trial: dict[Any, Any]) -> list[int]:
+    horizons = trial.get("horizons")
+    return [int(h) for h in horizons] if isinstance(horizons, list | tuple) else []
+
+
+def _cell(trial: dict[Any, Any], tokens: int, finished: bool, excluded: str | None) -> dict[str, Any]:
+    n = float(trial["params_total"])
+    reached = finished and trial["state"] != "diverged"
+    return {
+        "trial": trial["trial"],
+        "label": trial["label"],
+        "params_total": n,
+        "tokens": tokens,
+        "flops_6nd": 6 * n * tokens,
+        "tokens_per_param": tokens / n,
+        "state": "done" if reached else "pending" if trial["state"] == "done" else trial["state"],
+        "excluded": excluded,
+    }
+
+
+def _decades(values: pd.Series) -> float:
+    return math.log10(values.max() / values.min()) if len(values) else 0.0
+
+
+def _budgets(cells: pd.DataFrame) -> tuple[float, ...]:
+    if cells.empty:
+        return ()
+    low, high = math.log10(cells["flops_6nd"].min()), math.log10(cells["flops_6nd"].max())
+    return tuple(10.0**k for k in range(math.ceil(low - 0.2), math.floor(high + 0.2) + 1))
+
+
+def draw(found: Coverage) -> Any:
+    """Draw cells on log N by log D with lines of equal compute and of 20 tokens per parameter."""
+    cells = found.cells
+    figure = canvas(
+        log_axis("Parameters N", cells["params_total"], pad=0.1), log_axis("Tokens D", cells["tokens"], pad=0.14)
+    )
+    wide, tall = span(cells["params_total"], 0.1), span(cells["tokens"], 0.14)
+    for budget in found.budgets:
+        line(figure, wide, [budget / 6 / n for n in wide], FAINT, width=1, opacity=0.55)
+        _label_budget(figure, budget, wide, tall)
+    line(figure, wide, [20 * n for n in wide], "var(--c-orange)", width=1.5)
+    _label_ratio(figure, wide, tall)
+    for state, style in STATES.items():
+        part = cells[cells["state"] == state]
+        if len(part):
+            marks(figure, part["params_total"], part["tokens"], style, [_hover(r) for r in part.to_dict("records")], size=10)
+    out = cells[cells["excluded"].notna()]
+    if len(out):
+        marks(figure, out["params_total"], out["tokens"], EXCLUDED, size=7)
+    return figure
+
+
+def _label_budget(figure: Any, budget: float, wide: tuple[float, float], tall: tuple[float, float]) -> None:
+    at_right = budget / 6 / wide[1]
+    if tall[0] < at_right < tall[1]:
+        note(figure, wide[1], at_right, f"{power_of_ten(budget)} FLOPs", "bottom left", size=10)
+    elif wide[0] < budget / 6 / tall[0] < wide[1]:
+        note(figure, budget / 6 / tall[0], tall[0], f"{power_of_ten(budget)} FLOPs", "top left", size=10)
+
+
+def _label_ratio(figure: Any, wide: tuple[float, float], tall: tuple[float, float]) -> None:
+    n = min(wide[1], tall[1] / 20)
+    if wide[0] < n and tall[0] < 20 * n:
+        note(figure, n, 20 * n, "20 tokens per parameter", "bottom left", "var(--c-orange-text)")
+
+
+def _hover(row: dict[Any, Any]) -> str:
+    lines = [
+        str(row["label"]),
+        f"{format_si(row['params_total'])} parameters × {format_si(row['tokens'])} tokens",
+        f"{row['tokens_per_param']:.3g} tokens per parameter, {format_flops(row['flops_6nd'])} (6ND)",
+        STATES[row["state"]].label,
+    ]
+    return words(lines + ([f"left out: {row['excluded']}"] if row["excluded"] else []))
+
+
+def panel(material: Material) -> Panel:
+    """Return the coverage figure with its claim."""
+    found = data(material)
+    if found.cells.empty:
+        return absent(ANCHOR, "No trial is planned", "The store lists no trials, so there is nothing to cover.")
+    styles = [STATES[s] for s in STATES if (found.cells["state"] == s).any()]
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(found),
+        caption=(
+            "Each mark is one planned measurement: a size trained to a horizon. Grey lines join cells of equal "
+            "compute (6ND); the orange line is 20 tokens per parameter. A cross marks points that were measured "
+            "but left out of the fit."
+        ),
+        plots=(Plot("coverage", "Tokens D", draw(found), 460),),
+        legend=legend([*styles, *([EXCLUDED] if found.cells["excluded"].notna().any() else [])]),
+        table=Table.of("coverage", "Every planned measurement", _COLUMNS, found.cells),
+    )
+
+
+def _claim(found: Coverage) -> str:
+    done = int((found.cells["state"] == "done").sum())
+    total = len(found.cells)
+    if not done:
+        return f"None of the {total} planned measurements is done yet"
+    wide = found.decades
+    share = f"All {total}" if done == total else f"{done} of {total}"
+    return (
+        f"{share} planned measurements are done; they span {wide['params_total']:.1f} decades of parameters, "
+        f"{wide['tokens']:.1f} of tokens and {wide['flops_6nd']:.1f} of compute"
+    )

@@ -1,0 +1,156 @@
+"""Training curves against compute, with the annealed points and their lower envelope."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling.report.axes import log_axis, plain, power_of_ten
+from scaling.report.draw import INK, band, canvas, law, line, marks, words
+from scaling.report.figures.trust import size_label
+from scaling.report.lawlines import Line, along
+from scaling.report.look import Look, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_flops, format_si
+
+ANCHOR = "fig-curves"
+MAX_PER_CURVE = 500
+MAX_DISPLAYED = 14_000  # of the page's 25,000; the other figures share the rest
+ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
+LAW = Style("fitted L(C)", INK, "", "solid")
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Thinned training curves, annealed points and their envelope.
+
+    Attributes:
+        lines: trial, label, params_total, step, tokens, flops_train, loss_nats, in order of compute.
+        points: annealed points: trial, label, params_total, tokens, flops_train, loss_nats.
+        envelope: the points below which no cheaper point lies, in order of compute.
+        law: L(C), where it was fitted.
+    """
+
+    lines: pd.DataFrame
+    points: pd.DataFrame
+    envelope: pd.DataFrame
+    law: Line | None
+
+
+def thin(n: int, most: int) -> np.ndarray:
+    """Return at most ``most`` of the indices 0 … n−1: half even in the logarithm, half even, with both ends."""
+    if n <= most:
+        return np.arange(n)
+    early = np.geomspace(1, n, most // 2).round().astype(int) - 1
+    even = np.linspace(0, n - 1, most - most // 2).round().astype(int)
+    return np.unique(np.concatenate([early, even]))
+
+
+def data(material: Material) -> Curves:
+    """Return curves of at most 500 points each, and the envelope over annealed points only."""
+    sizes = material.trials.set_index("trial")[["label", "params_total"]]
+    curves = material.curves.join(sizes, on="trial", rsuffix="_trial").sort_values(["trial", "step"])
+    most = min(MAX_PER_CURVE, max(2, MAX_DISPLAYED // max(1, curves["trial"].nunique())))
+    parts = [part.iloc[thin(len(part), most)] for _, part in curves.groupby("trial", sort=True)]
+    names = ["trial", "label", "params_total", "step", "tokens", "flops_train", "loss_nats"]
+    lines = pd.concat(parts)[names] if parts else pd.DataFrame(columns=names)
+    points = material.points.sort_values(["flops_train", "trial"])
+    return Curves(lines.reset_index(drop=True), points, envelope(points), _law(material, points))
+
+
+def envelope(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points that no point of the same or less compute beats."""
+    ordered = points.sort_values(["flops_train", "loss_nats"])
+    best = ordered["loss_nats"].cummin()
+    return ordered[(ordered["loss_nats"] <= best) & ~best.duplicated()]
+
+
+def _law(material: Material, points: pd.DataFrame) -> Line | None:
+    fit = material.analysis.fits.get("L(C)")
+    if fit is None or points.empty:
+        return None
+    low, high = float(points["flops_train"].min()), float(points["flops_train"].max())
+    return along(fit, "C", low, high * 4, extra=(low, high))
+
+
+def draw(found: Curves, look: Look) -> Any:
+    """Draw curves thin, annealed points as marks, the envelope and L(C) on top."""
+    flops = [*found.lines["flops_train"], *found.points["flops_train"]]
+    losses = [*found.lines["loss_nats"], *found.points["loss_nats"]]
+    figure = canvas(log_axis("Training FLOPs C", flops, power_of_ten), log_axis("Loss", losses, plain))
+    for _, part in found.lines.groupby("trial", sort=False):
+        style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
+        hover = words([str(part["label"].iloc[0])]).replace("%", "&#37;")
+        line(
+            figure, part["flops_train"], part["loss_nats"], style.colour, width=1, opacity=0.55, group=style.label,
+            hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.2e}} FLOPs<extra></extra>",
+        )
+    for params, part in found.points.groupby("params_total"):
+        style = look.size(float(str(params)), size_label(float(str(params))))
+        marks(figure, part["flops_train"], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7)
+    line(figure, found.envelope["flops_train"], found.envelope["loss_nats"], ENVELOPE.colour, group=ENVELOPE.label)
+    if found.law is not None:
+        inside = (float(found.points["flops_train"].min()), float(found.points["flops_train"].max()))
+        band(figure, found.law.x, found.law.low, found.law.high, group=LAW.label)
+        law(figure, found.law.x, found.law.y, inside, LAW.colour, width=1.5, group=LAW.label)
+    return figure
+
+
+def _hover(row: dict[Any, Any]) -> str:
+    return words(
+        [
+            str(row["label"]),
+            f"annealed, {format_si(row['tokens'])} tokens, {format_flops(row['flops_train'])}",
+            f"validation loss {row['loss_nats']:.4f} nats",
+        ]
+    )
+
+
+def panel(material: Material, look: Look) -> Panel:
+    """Return the training curves, or why there are none."""
+    found = data(material)
+    if found.lines.empty and found.points.empty:
+        return absent(ANCHOR, "No training curve is recorded", "No trial has logged a step yet.")
+    sizes = sorted({*found.lines["params_total"], *found.points["params_total"]})
+    extra = [ENVELOPE] if len(found.envelope) > 1 else []
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(found),
+        caption=(
+            "Thin lines: training loss as it went, at most 500 points per trial, not smoothed. Marks: validation "
+            "loss of annealed weights, the only points that enter a fit. "
+            + ("The black line is L(C), dashed beyond the data." if found.law else material.missing("L(C)", otherwise=""))
+        ),
+        plots=(Plot("curves", "Loss, nats per token", draw(found, look), 500),),
+        legend=legend([*(look.size(n, size_label(n)) for n in sizes), *extra, *([LAW] if found.law else [])]),
+        table=_table(found),
+    )
+
+
+def _claim(found: Curves) -> str:
+    if len(found.envelope) < 2:
+        return "Training curves so far; too few finished points for an envelope"
+    first, last = found.envelope.iloc[0], found.envelope.iloc[-1]
+    return (
+        f"The best loss for the compute falls from {first['loss_nats']:.3g} nats at {format_flops(first['flops_train'])} "
+        f"to {last['loss_nats']:.3g} nats at {format_flops(last['flops_train'])}"
+    )
+
+
+def _table(found: Curves) -> Table:
+    shared = (
+        Column("label", "Trial"),
+        Column("params_total", "Parameters", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("flops_train", "FLOPs", "flops"),
+        Column("loss_nats", "Loss (nats)", "loss"),
+    )
+    points = Table.of("points", "Annealed points", (*shared, Column("bpb", "Bits per byte", "loss")), found.points)
+    lines = found.lines.assign(kind="training")
+    both = pd.concat([lines, found.points.assign(kind="annealed")]) if len(found.points) else lines
+    columns = (Column("trial", "Trial"), *shared, Column("step", "Step", "whole"), Column("kind", "Kind"))
+    return Table.of(
+        "curves", "Annealed points; the CSV adds the training curves as drawn", columns, both, summary=points
+    )

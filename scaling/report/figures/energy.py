@@ -1,0 +1,160 @@
+"""Energy against FLOPs: measured solid, modelled hollow, and what is missing said in words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scaling.provenance import Provenance
+from scaling.report.axes import log_axis, plain, power_of_ten
+from scaling.report.draw import FAINT, canvas, line, marks, note, words
+from scaling.report.look import COMPONENTS, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_energy, format_flops
+
+ANCHOR = "fig-energy"
+MODELLED = Style("modelled (hollow)", "var(--ink-2)", "circle-open")
+_COLUMNS = (
+    Column("label", "Trial"),
+    Column("component", "Component"),
+    Column("flops", "FLOPs", "flops"),
+    Column("energy_j", "Energy", "energy"),
+    Column("joules_per_flop", "J per FLOP", "number"),
+    Column("provenance", "Provenance"),
+    Column("reason", "Note"),
+)
+
+
+def is_measured(provenance: object) -> bool:
+    """Whether a provenance as stored in a frame names a counter or sensor."""
+    return isinstance(provenance, str) and provenance in set(Provenance) and Provenance(provenance).measured
+
+
+def joules_per_flop(points: pd.DataFrame) -> float | None:
+    """Return the median measured GPU joules per training FLOP, own windows only; ``None`` when not measured."""
+    if points.empty or "energy_gpu_j" not in points:
+        return None
+    shared = points.get("energy_gpu_shared", pd.Series(False, index=points.index)).fillna(False).astype(bool)
+    kept = points[points["energy_gpu_provenance"].map(is_measured) & points["energy_gpu_j"].notna() & ~shared]
+    return float((kept["energy_gpu_j"] / kept["flops_train"]).median()) if len(kept) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Joules of each trial by component.
+
+    Attributes:
+        rows: label, component, flops, energy_j, joules_per_flop, provenance, measured, reason.
+    """
+
+    rows: pd.DataFrame
+
+    @property
+    def known(self) -> pd.DataFrame:
+        """Rows with a value."""
+        return self.rows[self.rows["energy_j"].notna()]
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """Rows whose value was measured."""
+        return self.known[self.known["measured"]]
+
+    def reasons(self) -> list[str]:
+        """Return why values are missing, each with the component and the number of trials."""
+        gone = self.rows[self.rows["energy_j"].isna()]
+        counts = gone.fillna({"reason": "no reason recorded"}).groupby(["component", "reason"]).size()
+        return [f"{COMPONENTS[str(c)].label} ({n} trials): {why}" for (c, why), n in counts.items()]
+
+
+def data(material: Material) -> Energy:
+    """Return joules per trial and component against the trial's own training FLOPs."""
+    flops = material.points.groupby("trial")["flops_train"].max() if len(material.points) else pd.Series(dtype=float)
+    rows = [
+        _row(trial, component, flops.get(trial["trial"]))
+        for trial in material.trials.sort_values(["params_total", "trial"]).to_dict("records")
+        for component in COMPONENTS
+        if trial.get(f"energy_{component}_provenance") is not None
+    ]
+    return Energy(pd.DataFrame(rows, columns=["trial", *(c.key for c in _COLUMNS), "measured"]))
+
+
+def _row(trial: dict[Any, Any], component: str, flops: float | None) -> dict[str, Any]:
+    joules = trial.get(f"energy_{component}_j")
+    provenance = trial[f"energy_{component}_provenance"]
+    known = joules is not None and joules == joules
+    return {
+        "trial": trial["trial"],
+        "label": trial["label"],
+        "component": component,
+        "flops": flops,
+        "energy_j": float(joules) if known else None,
+        "joules_per_flop": float(joules) / flops if known and flops else None,
+        "provenance": provenance,
+        "measured": is_measured(provenance),
+        "reason": trial.get(f"energy_{component}_reason"),
+    }
+
+
+def draw(found: Energy, column: str) -> Any:
+    """Draw joules, or joules per FLOP, against FLOPs by component; slope one is the grey guide."""
+    rows = found.known[found.known["flops"].notna()]
+    figure = canvas(
+        log_axis("Training FLOPs C", rows["flops"], power_of_ten),
+        log_axis("", rows[column], format_energy if column == "energy_j" else plain, 0.15),
+    )
+    if column == "energy_j":
+        _slope_one(figure, rows)
+    for (component, measured), part in rows.groupby(["component", "measured"]):
+        hover = [
+            words([str(r["label"]), COMPONENTS[component].label, f"{format_energy(r['energy_j'])} for {format_flops(r['flops'])}", str(r["provenance"]).replace("_", " ")])
+            for r in part.to_dict("records")
+        ]
+        marks(figure, part["flops"], part[column], COMPONENTS[component], hover, hollow=not measured)
+    return figure
+
+
+def _slope_one(figure: Any, rows: pd.DataFrame) -> None:
+    ratio = float((rows["energy_j"] / rows["flops"]).median())
+    ends = [float(rows["flops"].min()), float(rows["flops"].max())]
+    line(figure, ends, [ratio * c for c in ends], FAINT, width=1)
+    note(figure, ends[-1], ratio * ends[-1], "slope 1", "top left", size=10)
+
+
+def panel(material: Material) -> Panel:
+    """Return energy against FLOPs, or what is missing and why."""
+    found = data(material)
+    known = found.known[found.known["flops"].notna()] if len(found.rows) else found.rows
+    why = found.reasons() if len(found.rows) else []
+    if known.empty:
+        reason = " · ".join(why) or "No trial has finished, and joules are read at its end."
+        return absent(ANCHOR, "Energy was neither measured nor modelled", reason)
+    parts = [COMPONENTS[c] for c in COMPONENTS if (known["component"] == c).any()]
+    modelled = not known["measured"].all()
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(found),
+        caption=(
+            "Each mark is one trial’s energy in one component, against its own training FLOPs. Solid marks were "
+            "read from a counter or sensor; hollow marks are modelled, time multiplied by a constant, and enter "
+            "no law and no gain per kWh. " + ("Missing: " + " · ".join(why) + "." if why else "")
+        ),
+        plots=(
+            Plot("energy-total", "Energy per trial", draw(found, "energy_j"), 360),
+            Plot("energy-per-flop", "Joules per FLOP", draw(found, "joules_per_flop"), 360),
+        ),
+        legend=legend([*parts, *([MODELLED] if modelled else [])]),
+        table=Table.of("energy", "Energy by trial and component", _COLUMNS, found.rows),
+    )
+
+
+def _claim(found: Energy) -> str:
+    measured = found.measured
+    if measured.empty:
+        total = format_energy(float(found.known["energy_j"].sum()))
+        return f"No energy was measured on this machine; a model of its load puts the trials at {total}"
+    total = format_energy(float(measured["energy_j"].sum()))
+    ratios = measured["joules_per_flop"].dropna()
+    if len(ratios) < 2:
+        return f"Training took {total}, measured"
+    return f"Training took {total}, measured; joules per FLOP differ by a factor of {ratios.max() / ratios.min():.2g} over trials"

@@ -1,0 +1,161 @@
+"""How to split a compute budget: N*, D* and D/N against C, with bands and published slopes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling.laws.analysis import Analysis, Fit, Interval, OptimumRow
+from scaling.report.axes import log_axis, power_of_ten
+from scaling.report.draw import INK, MUTED, band, canvas, end_of_data, law, line
+from scaling.report.look import Style
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_flops, format_interval, format_si
+
+ANCHOR = "fig-frontier"
+OPTIMUM = Style("optimum, 95 % band", INK, "", "solid")
+KAPLAN = Style("slope of Kaplan et al. 2020", "var(--c-orange)", "", "dot")
+CHINCHILLA = Style("slope of Hoffmann et al. 2022", "var(--c-blue)", "", "dot")
+# Exponents of N*(C): Kaplan et al. 2020 (2001.08361, eq. 6.1), Hoffmann et al. 2022 (2203.15556, approach 1).
+PUBLISHED = ((KAPLAN, 0.73), (CHINCHILLA, 0.50))
+QUANTITIES = (("params", "Parameters N*"), ("tokens", "Tokens D*"), ("tokens_per_param", "Tokens per parameter D*/N*"))
+
+
+def main_rows(analysis: Analysis) -> list[OptimumRow]:
+    """Return the optima in the sweep's main FLOP convention (the first listed), by budget."""
+    if not analysis.frontier:
+        return []
+    convention = analysis.frontier[0].flops_convention
+    return sorted((r for r in analysis.frontier if r.flops_convention == convention), key=lambda r: r.flops)
+
+
+def allocation_exponent(fit: Fit) -> Interval | None:
+    """Return ``a`` of N* ∝ C^a, beta / (alpha + beta), with the interval of the bootstrap draws."""
+    if not {"alpha", "beta"} <= set(fit.params):
+        return None
+    names = list(fit.params)
+    alpha, beta = fit.params["alpha"].value, fit.params["beta"].value
+    draws = [d[names.index("beta")] / (d[names.index("alpha")] + d[names.index("beta")]) for d in fit.draws]
+    if len(draws) < 20:
+        return Interval(value=beta / (alpha + beta))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Interval(value=beta / (alpha + beta), low=float(low), high=float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Optima by budget: flops, and value, low and high of each quantity; published slopes through the middle.
+
+    Attributes:
+        rows: flops, extrapolation_factor, loss, and ``NAME``, ``NAME_low``, ``NAME_high`` per quantity.
+        end: largest budget inside the data.
+        exponent: ``a`` of N* ∝ C^a.
+    """
+
+    rows: pd.DataFrame
+    end: float
+    exponent: Interval | None
+
+    def published(self, quantity: str, exponent: float) -> tuple[list[float], list[float]]:
+        """Return a published slope of a quantity, drawn through this sweep's middle budget."""
+        power = {"params": exponent, "tokens": 1 - exponent, "tokens_per_param": 1 - 2 * exponent}[quantity]
+        inside = self.rows[self.rows["flops"] <= self.end] if self.end else self.rows
+        middle = (inside if len(inside) else self.rows).iloc[len(inside) // 2 if len(inside) else 0]
+        flops = [float(self.rows["flops"].iloc[0]), float(self.rows["flops"].iloc[-1])]
+        return flops, [float(middle[quantity]) * (c / float(middle["flops"])) ** power for c in flops]
+
+
+def data(material: Material) -> Frontier | None:
+    """Return the frontier in the main FLOP convention; ``None`` when there is none."""
+    rows = main_rows(material.analysis)
+    if not rows:
+        return None
+    frame = pd.DataFrame([_flat(r) for r in rows])
+    inside = frame.loc[frame["extrapolation_factor"] <= 1 + 1e-9, "flops"]
+    fit = material.analysis.fits.get("L(N,D)")
+    return Frontier(frame, float(inside.max()) if len(inside) else 0.0, allocation_exponent(fit) if fit else None)
+
+
+def _flat(row: OptimumRow) -> dict[str, Any]:
+    flat: dict[str, Any] = {
+        "flops": row.flops,
+        "extrapolation_factor": row.extrapolation_factor,
+        "flops_convention": row.flops_convention,
+    }
+    for name in (*(q for q, _ in QUANTITIES), "loss"):
+        interval: Interval = getattr(row, name)
+        flat |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return flat
+
+
+def draw(found: Frontier, quantity: str) -> Any:
+    """Draw one quantity against compute: band, published slopes dotted, solid inside the data."""
+    rows = found.rows
+    known = [v for c in (quantity, f"{quantity}_low", f"{quantity}_high") for v in rows[c] if v is not None and v == v]
+    figure = canvas(log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02), log_axis("", known))
+    for style, exponent in PUBLISHED:
+        x, y = found.published(quantity, exponent)
+        line(figure, x, y, style.colour, dash="dot", width=1.5, group=style.label)
+    band(figure, list(rows["flops"]), _cells(rows, f"{quantity}_low"), _cells(rows, f"{quantity}_high"), group=OPTIMUM.label)
+    if found.end:
+        end_of_data(figure, found.end)
+    law(figure, list(rows["flops"]), list(rows[quantity]), (float(rows["flops"].min()), found.end), group=OPTIMUM.label, hover="%{y:.3s} at %{x:.2e} FLOPs<extra></extra>")
+    return figure
+
+
+def _cells(rows: pd.DataFrame, name: str) -> list[float | None]:
+    return [None if v is None or math.isnan(v) else float(v) for v in rows[name]]
+
+
+def panel(material: Material) -> Panel:
+    """Return the frontier, or why there is none."""
+    found = data(material)
+    if found is None:
+        reason = material.missing("frontier", "L(N,D)", otherwise="It follows from L(N, D), which was not fitted.")
+        return absent(ANCHOR, "How to split a budget is unknown", reason)
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(found),
+        caption=(
+            "For each budget, the size and data that minimise the fitted L(N, D). Dotted lines have published "
+            "slopes and pass through this sweep’s middle budget; only their slope is meant. The thin vertical "
+            f"mark is the largest compute measured; beyond it everything is dashed. FLOPs: {found.rows['flops_convention'].iloc[0]}."
+        ),
+        plots=tuple(Plot(f"frontier-{q}", heading, draw(found, q), 340) for q, heading in QUANTITIES),
+        legend=(OPTIMUM, KAPLAN, CHINCHILLA),
+        table=_table(material),
+    )
+
+
+def _claim(found: Frontier) -> str:
+    inside = found.rows[found.rows["flops"] <= found.end] if found.end else found.rows
+    last = inside.iloc[-1] if len(inside) else found.rows.iloc[0]
+    ratio = format_interval(last["tokens_per_param"], *_ends(last, "tokens_per_param"), 2)
+    head = f"At {format_flops(last['flops'])} the best split is {format_si(last['params'])} parameters × {format_si(last['tokens'])} tokens, {ratio} tokens per parameter"
+    if found.exponent is None:
+        return head
+    a = found.exponent
+    return f"{head}; N* grows as C to the {format_interval(a.value, a.low, a.high, 2)}"
+
+
+def _ends(row: Any, name: str) -> tuple[float | None, float | None]:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return (None, None) if low is None or high is None or low != low or high != high else (float(low), float(high))
+
+
+def _table(material: Material) -> Table:
+    columns = [Column("flops", "Budget", "flops"), Column("flops_convention", "FLOPs counted as")]
+    kinds = {"params": "count", "tokens": "count", "tokens_per_param": "number", "loss": "loss"}
+    heads = {"params": "N*", "tokens": "D*", "tokens_per_param": "D*/N*", "loss": "Loss (nats)"}
+    for name, kind in kinds.items():
+        columns += [
+            Column(name, heads[name], kind),
+            Column(f"{name}_low", "2.5 %", kind),
+            Column(f"{name}_high", "97.5 %", kind),
+        ]
+    columns.append(Column("extrapolation_factor", "Beyond the data by", "number"))
+    rows = [_flat(r) for r in sorted(material.analysis.frontier, key=lambda r: (r.flops_convention, r.flops))]
+    return Table.of("frontier", "Compute-optimal size, data and loss", columns, rows)

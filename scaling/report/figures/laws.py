@@ -1,0 +1,188 @@
+"""Loss against size at the longest horizon, and against data for every size."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scaling.laws.analysis import Fit
+from scaling.report.axes import log_axis, plain
+from scaling.report.draw import FAINT, INK, MUTED, band, canvas, law, level, line, marks, note, words
+from scaling.report.figures.trust import size_label
+from scaling.report.lawlines import Line, along
+from scaling.report.look import Look, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_interval, format_si
+
+BEYOND = 4.0  # how far past the data a one-dimensional law is drawn
+LAW = Style("fitted law, 95 % band", INK, "", "solid")
+FLOOR = Style("irreducible loss E", MUTED, "", "dot")
+_AXIS = {"N": ("params_total", "Parameters N"), "D": ("tokens", "Tokens D")}
+_FIXED = {"N": "tokens", "D": "params_total"}
+_COLUMNS = (
+    Column("label", "Trial"),
+    Column("params_total", "Parameters", "count"),
+    Column("tokens", "Tokens", "count"),
+    Column("loss_nats", "Loss (nats)", "loss"),
+    Column("loss_se_nats", "Standard error (nats)", "loss"),
+    Column("fitted_with", "Shown by the law"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OneLaw:
+    """Points along one amount and the law through those at the largest value of the other.
+
+    Attributes:
+        amount: ``N`` or ``D``.
+        points: annealed points; ``fitted_with`` says whether the law runs through them.
+        fixed: the value of the other amount that the law belongs to.
+        law: the fitted line, ``None`` when there is no fit.
+        slices: lines of the L(N,D) surface at each value of the other amount.
+        fit: the fit itself.
+    """
+
+    amount: str
+    points: pd.DataFrame
+    fixed: float
+    law: Line | None
+    slices: dict[float, Line]
+    fit: Fit | None
+
+    @property
+    def inside(self) -> tuple[float, float]:
+        """The ends of the data along the amount."""
+        values = self.points[_AXIS[self.amount][0]]
+        return float(values.min()), float(values.max())
+
+
+def data(material: Material, amount: str) -> OneLaw:
+    """Return the points and the law along ``amount`` (``N`` at the longest horizon, ``D`` at the largest size)."""
+    column, other = _AXIS[amount][0], _FIXED[amount]
+    points = material.points.sort_values(["params_total", "trial", "tokens"], ignore_index=True)
+    fixed = float(points[other].max()) if len(points) else 0.0
+    on = points[other] == fixed
+    points = points.assign(fitted_with=on.map({True: "yes", False: "no"}))
+    fit = material.analysis.fits.get(f"L({amount})")
+    line_of = None
+    if fit is not None and len(points):
+        low, high = float(points[column].min()), float(points[column].max())
+        line_of = along(fit, amount, low, high * BEYOND, extra=(low, high))
+    return OneLaw(amount, points, fixed, line_of, _slices(material, points, amount), fit)
+
+
+def _slices(material: Material, points: pd.DataFrame, amount: str) -> dict[float, Line]:
+    surface = material.analysis.fits.get("L(N,D)")
+    if surface is None or points.empty:
+        return {}
+    column, other = _AXIS[amount][0], _FIXED[amount]
+    low, high = float(points[column].min()), float(points[column].max())
+    held = "D" if amount == "N" else "N"
+    values = sorted(float(v) for v in points[other].unique())
+    return {v: along(surface, amount, low, high, 24, **{held: v}) for v in values}
+
+
+def draw(found: OneLaw, look: Look) -> Any:
+    """Draw points by size, the surface's slices in grey, the law in black, E as its floor."""
+    column, title = _AXIS[found.amount]
+    reach = [*found.points[column], *(found.law.x if found.law else ())]
+    floor = found.fit.params.get("E") if found.fit else None
+    losses = [*found.points["loss_nats"], *(found.law.y if found.law else ())]
+    figure = canvas(log_axis(title, reach), log_axis("Loss (nats per token)", losses, plain))
+    for fixed, piece in found.slices.items():
+        style = look.size(fixed)
+        colour = FAINT if found.amount == "N" else style.colour
+        line(figure, piece.x, piece.y, colour, width=1, opacity=0.7)
+    if found.law is not None:
+        band(figure, found.law.x, found.law.low, found.law.high, group=LAW.label)
+        law(figure, found.law.x, found.law.y, found.inside, INK, group=LAW.label)
+    if floor is not None and floor.value > min(found.points["loss_nats"]) * 0.6:
+        level(figure, floor.value, "dot", MUTED)
+    _draw_points(figure, found, look)
+    if found.amount == "N":
+        _label_slices(figure, found)
+    return figure
+
+
+def _draw_points(figure: Any, found: OneLaw, look: Look) -> None:
+    column = _AXIS[found.amount][0]
+    for params, part in found.points.groupby("params_total"):
+        style = look.size(float(str(params)), size_label(float(str(params))))
+        for on, piece in part.groupby("fitted_with"):
+            hover = [_hover(r) for r in piece.to_dict("records")]
+            faded = 0.55 if found.amount == "N" and on == "no" else 1.0
+            marks(figure, piece[column], piece["loss_nats"], style, hover, opacity=faded, size=8 if faded == 1 else 6)
+
+
+def _label_slices(figure: Any, found: OneLaw) -> None:
+    ends = sorted(found.slices)
+    for fixed in {ends[0], ends[-1]} if ends else set():
+        piece = found.slices[fixed]
+        note(figure, piece.x[-1], piece.y[-1], f"D = {format_si(fixed)}", "middle right", size=10)
+
+
+def _hover(row: dict[Any, Any]) -> str:
+    return words(
+        [
+            str(row["label"]),
+            f"{format_si(row['params_total'])} parameters, {format_si(row['tokens'])} tokens",
+            f"{row['loss_nats']:.4f} ± {row['loss_se_nats']:.4f} nats",
+        ]
+    )
+
+
+def panel(material: Material, look: Look, amount: str) -> Panel:
+    """Return L(N) or L(D); points are drawn even when there is no fit."""
+    anchor = "fig-ln" if amount == "N" else "fig-ld"
+    if material.points.empty:
+        return absent(anchor, f"L({amount}) cannot be drawn", "No trial has published a point yet.")
+    found = data(material, amount)
+    floor = found.fit is not None and "E" in found.fit.params
+    return Panel(
+        anchor=anchor,
+        claim=_claim(found),
+        caption=_caption(found, material),
+        plots=(Plot(anchor.removeprefix("fig-"), "Loss, nats per token", draw(found, look), 440),),
+        legend=legend(
+            [
+                *(look.size(n, size_label(n)) for n in sorted(found.points["params_total"].unique())),
+                *([LAW] if found.law else []),
+                *([FLOOR] if floor else []),
+            ]
+        ),
+        table=Table.of(f"loss-against-{amount}", f"Points of L({amount})", _COLUMNS, found.points),
+    )
+
+
+def _claim(found: OneLaw) -> str:
+    what, other = ("size", "tokens") if found.amount == "N" else ("data", "parameters")
+    exponent = {"N": "alpha", "D": "beta"}[found.amount]
+    if found.fit is None:
+        return f"Loss against {what}: measured, but no law could be fitted"
+    power = found.fit.params.get(exponent)
+    if power is None:
+        return f"At {format_si(found.fixed)} {other}, loss falls with {what} as {found.fit.form}"
+    sign = "α" if exponent == "alpha" else "β"
+    return (
+        f"At {format_si(found.fixed)} {other}, loss above its floor falls with {what} to the power "
+        f"{sign} = {format_interval(power.value, power.low, power.high, 2)}"
+    )
+
+
+def _caption(found: OneLaw, material: Material) -> str:
+    slices = (
+        "Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at shorter horizons."
+        if found.amount == "N"
+        else "Thin lines are slices of the L(N, D) surface, one per size."
+    )
+    if found.fit is None:
+        return f"No law: {material.missing(f'L({found.amount})', otherwise='not fitted')}. {slices if found.slices else ''}"
+    return f"Black: {pretty(found.fit.form)}, solid inside the data, dashed beyond. {slices if found.slices else ''}"
+
+
+def pretty(form: str) -> str:
+    """Return a formula with Greek letters and proper signs."""
+    for word, letter in (("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("*", "·")):
+        form = form.replace(word, letter)
+    return form

@@ -1,0 +1,129 @@
+"""What fits and how well the hardware is used: throughput, MFU and memory by size."""
+
+from typing import Any
+
+import pandas as pd
+
+from scaling.report.axes import linear_axis, log_axis
+from scaling.report.draw import canvas, marks, words
+from scaling.report.figures.trust import size_label
+from scaling.report.look import Look, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_bytes, format_si
+
+ANCHOR = "fig-system"
+PREDICTED = Style("predicted memory (hollow)", "var(--ink-2)", "circle-open")
+_NAMES = (
+    "trial", "label", "params_total", "device", "tokens_per_s", "tokens_per_s_reason", "mfu", "mfu_reason",
+    "memory_host_bytes", "memory_device_bytes", "memory_predicted_bytes",
+)  # fmt: skip
+
+
+def data(material: Material) -> pd.DataFrame:
+    """Return one row per trial with throughput, MFU and memory, each with its reason when missing."""
+    frame = material.trials.reindex(columns=list(_NAMES)).sort_values(["params_total", "trial"], ignore_index=True)
+    known = ["tokens_per_s", "mfu", "memory_host_bytes", "memory_device_bytes"]
+    return frame[frame[known].notna().any(axis=1)].reset_index(drop=True)
+
+
+def _by_size(figure: Any, frame: pd.DataFrame, column: str, look: Look, say: Any, scale: float = 1, hollow: bool = False) -> None:
+    for params, part in frame[frame[column].notna()].groupby("params_total"):
+        style = look.size(float(str(params)), size_label(float(str(params))))
+        values = [float(v) * scale for v in part[column]]
+        hover = [words([str(n), style.label, say(v)]) for n, v in zip(part["label"], part[column], strict=True)]
+        marks(figure, part["params_total"], values, style, hover, hollow=hollow)
+
+
+def draw_throughput(frame: pd.DataFrame, look: Look) -> Any:
+    """Draw tokens per second in the steady window against size."""
+    figure = canvas(log_axis("Parameters N", frame["params_total"]), log_axis("", frame["tokens_per_s"].dropna()))
+    _by_size(figure, frame, "tokens_per_s", look, lambda v: f"{format_si(v)} tokens per second")
+    return figure
+
+
+def draw_mfu(frame: pd.DataFrame, look: Look) -> Any:
+    """Draw MFU in percent against size, from zero."""
+    figure = canvas(
+        log_axis("Parameters N", frame["params_total"]), linear_axis("", rangemode="tozero", ticksuffix=" %")
+    )
+    _by_size(figure, frame, "mfu", look, lambda v: f"MFU {100 * v:.1f} %", 100)
+    return figure
+
+
+def draw_memory(frame: pd.DataFrame, look: Look, column: str) -> Any:
+    """Draw peak memory, and the predicted one hollow, against size (MiB)."""
+    measured = [v / 2**20 for c in (column, "memory_predicted_bytes") for v in frame[c].dropna()]
+    figure = canvas(
+        log_axis("Parameters N", frame["params_total"]), log_axis("", measured, lambda v: f"{format_si(v)} MiB")
+    )
+    _by_size(figure, frame, "memory_predicted_bytes", look, lambda v: f"predicted {format_bytes(v)}", 2**-20, True)
+    _by_size(figure, frame, column, look, lambda v: f"peak {format_bytes(v)}", 2**-20)
+    return figure
+
+
+def panel(material: Material, look: Look) -> Panel:
+    """Return throughput, MFU and memory; what is missing is said in the caption."""
+    frame = data(material)
+    if frame.empty:
+        return absent(ANCHOR, "Speed and memory are unknown", "No trial has finished, and they are read at its end.")
+    device = "memory_device_bytes" if frame["memory_device_bytes"].notna().any() else "memory_host_bytes"
+    kind = "device" if device == "memory_device_bytes" else "host"
+    plots = []
+    if frame["tokens_per_s"].notna().any():
+        plots.append(Plot("system-throughput", "Tokens per second, steady window", draw_throughput(frame, look), 340))
+    if frame["mfu"].notna().any():
+        plots.append(Plot("system-mfu", "Model FLOPs utilisation", draw_mfu(frame, look), 340))
+    if frame[device].notna().any():
+        plots.append(Plot("system-memory", f"Peak {kind} memory", draw_memory(frame, look, device), 340))
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(frame),
+        caption="Throughput leaves out warm-up, compilation and evaluation. " + " ".join(_absences(frame)),
+        plots=tuple(plots),
+        legend=legend(
+            [
+                *(look.size(n, size_label(n)) for n in sorted(frame["params_total"].unique())),
+                *([PREDICTED] if frame["memory_predicted_bytes"].notna().any() else []),
+            ]
+        ),
+        table=_table(frame),
+    )
+
+
+def _absences(frame: pd.DataFrame) -> list[str]:
+    """Say for each quantity how often it is missing and why."""
+    said = []
+    for name, heading in (("tokens_per_s", "Throughput"), ("mfu", "MFU")):
+        gone = frame[frame[name].isna()]
+        if len(gone):
+            reasons = sorted({str(r) for r in gone[f"{name}_reason"].dropna()}) or ["no reason recorded"]
+            said.append(f"{heading} is missing for {len(gone)} of {len(frame)} trials: {'; '.join(reasons)}.")
+    return said
+
+
+def _claim(frame: pd.DataFrame) -> str:
+    speed = frame.dropna(subset=["tokens_per_s"])
+    if speed.empty:
+        return "Throughput could not be measured"
+    small, large = speed.iloc[0], speed.iloc[-1]
+    head = f"From {format_si(small['tokens_per_s'])} tokens per second at {format_si(small['params_total'])} parameters"
+    tail = f" to {format_si(large['tokens_per_s'])} at {format_si(large['params_total'])}"
+    used = frame["mfu"].dropna()
+    return head + tail + (f"; the best MFU is {100 * used.max():.2g} %" if len(used) else "; MFU is not known here")
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    columns = (
+        Column("label", "Trial"),
+        Column("params_total", "Parameters", "count"),
+        Column("device", "Device"),
+        Column("tokens_per_s", "Throughput", "per_s"),
+        Column("mfu", "MFU", "percent"),
+        Column("memory_host_bytes", "Host memory, peak", "bytes"),
+        Column("memory_device_bytes", "Device memory, peak", "bytes"),
+        Column("memory_predicted_bytes", "Predicted", "bytes"),
+        Column("tokens_per_s_reason", "Throughput missing because"),
+        Column("mfu_reason", "MFU missing because"),
+    )
+    return Table.of("system", "Throughput, MFU and memory by trial", columns, frame)

@@ -1,0 +1,258 @@
+"""How far the laws can be trusted: seed noise, prediction of what was held out, residuals."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scaling.laws.analysis import HeldOut, Residual, SeedNoise
+from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
+from scaling.report.draw import band, canvas, level, line, marks, words
+from scaling.report.look import Look, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.units import format_flops, format_si
+
+SEEN = Style("measured", "var(--c-blue)", "circle")
+PREDICTED = Style("predicted", "var(--c-vermillion)", "", "dash")
+NAIVE = Style("same loss as the next smaller size", "var(--ink-3)", "", "dot")
+_PERCENT = {"ticksuffix": " %", "zeroline": False}
+
+
+def pooled_noise(rows: tuple[SeedNoise, ...]) -> float | None:
+    """Return the pooled standard deviation of ln(loss) over seeds, weighted by degrees of freedom."""
+    freedom = sum(r.n_seeds - 1 for r in rows)
+    return math.sqrt(sum(r.std_log**2 * (r.n_seeds - 1) for r in rows) / freedom) if freedom else None
+
+
+def noise_data(material: Material) -> pd.DataFrame:
+    """Return the spread over seeds: params, tokens, n_seeds, std_log; one row per size and horizon."""
+    rows = [(r.params, r.tokens, r.n_seeds, r.std_log) for r in material.analysis.seed_noise]
+    return pd.DataFrame(rows, columns=["params", "tokens", "n_seeds", "std_log"])
+
+
+def draw_noise(frame: pd.DataFrame, look: Look, pooled: float) -> Any:
+    """Draw the spread in percent against tokens, one style per size, with the pooled value as a line."""
+    figure = canvas(
+        log_axis("Tokens D", frame["tokens"]), linear_axis("Standard deviation of loss", rangemode="tozero", **_PERCENT)
+    )
+    level(figure, 100 * pooled, "dash", "var(--ink-2)")
+    for params, part in frame.groupby("params"):
+        style = look.size(float(str(params)), size_label(float(str(params))))
+        spread = [100 * s for s in part["std_log"]]
+        line(figure, part["tokens"], spread, style.colour, width=1, group=style.label, opacity=0.6)
+        hover = [
+            words([style.label, f"{format_si(t)} tokens", f"± {y:.2f} % over {n} seeds"])
+            for t, y, n in zip(part["tokens"], spread, part["n_seeds"], strict=True)
+        ]
+        marks(figure, part["tokens"], spread, style, hover)
+    return figure
+
+
+def size_label(params: float) -> str:
+    """Name a size the way every legend does."""
+    return f"{format_si(params)} params"
+
+
+def noise_panel(material: Material, look: Look) -> Panel:
+    """Return the seed-noise figure, or why there is none."""
+    frame = noise_data(material)
+    pooled = pooled_noise(material.analysis.seed_noise)
+    if frame.empty or pooled is None:
+        reason = material.missing("seed_noise", "noise", otherwise="No size was trained with two seeds or more.")
+        return absent("fig-noise", "Seed noise is unknown", reason)
+    return Panel(
+        anchor="fig-noise",
+        claim=f"Changing only the seed moves the loss by ± {100 * pooled:.2g} %",
+        caption=(
+            f"Standard deviation of ln(loss) over seeds of one size at one horizon, for {len(frame)} cells. The "
+            "dashed line pools them. Differences smaller than about twice this are not differences. A spread "
+            "from two seeds is itself uncertain by a factor of two or more."
+        ),
+        plots=(Plot("noise", "Spread over seeds, % of the loss", draw_noise(frame, look, pooled), 340),),
+        legend=legend(look.size(n, size_label(n)) for n in sorted(frame["params"].unique())),
+        table=Table.of(
+            "noise",
+            "Spread of the loss over seeds",
+            (
+                Column("params", "Parameters", "count"),
+                Column("tokens", "Tokens", "count"),
+                Column("n_seeds", "Seeds", "whole"),
+                Column("std_log", "Std of ln(loss)", "percent"),
+            ),
+            frame,
+        ),
+    )
+
+
+def heldout_data(held: HeldOut) -> pd.DataFrame:
+    """Return the held-out points: trial, params, tokens, seen, predicted, error (signed, relative)."""
+    return pd.DataFrame(list(held.rows), columns=["trial", "params", "tokens", "seen", "predicted", "error"]).sort_values(
+        ["params", "trial", "tokens"], ignore_index=True
+    )
+
+
+def draw_heldout(frame: pd.DataFrame) -> Any:
+    """Draw measured losses as marks and the prediction as a dashed line: it lies outside the fit."""
+    figure = canvas(
+        log_axis("Tokens D", frame["tokens"]), log_axis("Loss (nats per token)", [*frame["seen"], *frame["predicted"]], plain)
+    )
+    for _, part in frame.groupby("trial", sort=False):
+        line(figure, part["tokens"], part["predicted"], PREDICTED.colour, dash="dash", group=PREDICTED.label)
+        hover = [
+            words([size_label(n), f"{format_si(t)} tokens", f"measured {s:.4f}, predicted {p:.4f} nats ({100 * e:+.2f} %)"])
+            for n, t, s, p, e in part[["params", "tokens", "seen", "predicted", "error"]].itertuples(index=False)
+        ]
+        marks(figure, part["tokens"], part["seen"], SEEN, hover)
+    return figure
+
+
+def draw_heldout_error(frame: pd.DataFrame, naive: float) -> Any:
+    """Draw the signed error in percent, with the naive rule's mean error as a dotted pair."""
+    worst = max(100 * frame["error"].abs().max(), 100 * naive) * 1.25
+    figure = canvas(
+        log_axis("Tokens D", frame["tokens"]), linear_axis("", range=[-worst, worst], **_PERCENT)
+    )
+    level(figure, 0)
+    for sign in (-1, 1):
+        level(figure, sign * 100 * naive, "dot", "var(--ink-2)")
+    hover = [words([f"{format_si(t)} tokens", f"{100 * e:+.2f} %"]) for t, e in zip(frame["tokens"], frame["error"], strict=True)]
+    marks(figure, frame["tokens"], [100 * e for e in frame["error"]], SEEN, hover)
+    return figure
+
+
+def heldout_panel(material: Material) -> Panel:
+    """Return the held-out prediction, or why there is none."""
+    held = material.analysis.heldout
+    if held is None:
+        reason = material.missing("heldout", "L(N,D)", otherwise="No part of the data could be held out.")
+        return absent("fig-heldout", "The law was not tested on data it had not seen", reason)
+    frame = heldout_data(held)
+    return Panel(
+        anchor="fig-heldout",
+        claim=(
+            f"Fitted without the largest size, the law predicts its losses to {100 * held.mean_abs_error:.2g} % on "
+            f"average and {100 * held.max_abs_error:.2g} % at worst"
+        ),
+        caption=(
+            f"Rule: {held.rule}. {len(frame)} points, up to {held.extrapolation_factor:.3g} times the compute of "
+            f"the fitted ones. Taking “same loss as the next smaller size” instead errs by "
+            f"{100 * held.naive_mean_abs_error:.2g} % on average (dotted)."
+        ),
+        plots=(
+            Plot("heldout-loss", "Loss, nats per token", draw_heldout(frame), 360),
+            Plot("heldout-error", "Error of the prediction", draw_heldout_error(frame, held.naive_mean_abs_error), 360),
+        ),
+        legend=(SEEN, PREDICTED, NAIVE),
+        table=Table.of(
+            "heldout",
+            "Held-out points",
+            (
+                Column("trial", "Trial"),
+                Column("params", "Parameters", "count"),
+                Column("tokens", "Tokens", "count"),
+                Column("seen", "Measured (nats)", "loss"),
+                Column("predicted", "Predicted (nats)", "loss"),
+                Column("error", "Error", "signed_percent"),
+            ),
+            frame,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Residuals of L(N,D): one row per point, and the seed noise to judge them by (``None`` when unknown)."""
+
+    frame: pd.DataFrame
+    noise: float | None
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the log residuals of the fitted points."""
+        used = self.frame.loc[self.frame["used"], "log_residual"]
+        return float((used**2).mean() ** 0.5)
+
+
+def residual_data(material: Material) -> Residuals:
+    """Return seen and fitted losses, sorted by size, trial and tokens."""
+    names = list(Residual.__dataclass_fields__)
+    rows = [[getattr(r, n) for n in names] for r in material.analysis.residuals]
+    frame = pd.DataFrame(rows, columns=names).sort_values(["params", "trial", "tokens"], ignore_index=True)
+    return Residuals(frame, pooled_noise(material.analysis.seed_noise))
+
+
+def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Any:
+    """Draw residuals in percent against one amount; hollow marks were left out of the fit."""
+    text = power_of_ten if by == "flops" else format_si
+    axis = log_axis(title, found.frame[by], text)
+    figure = canvas(axis, linear_axis("", **_PERCENT))
+    if found.noise is not None:
+        ends = [10 ** axis["range"][0], 10 ** axis["range"][1]]
+        band(figure, ends, [-200 * found.noise] * 2, [200 * found.noise] * 2, opacity=0.08)
+    level(figure, 0)
+    for (params, used), part in found.frame.groupby(["params", "used"]):
+        style = look.size(params, size_label(params))
+        hover = [_residual_hover(r) for r in part.to_dict("records")]
+        marks(figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=7)
+    return figure
+
+
+def _residual_hover(row: dict[Any, Any]) -> str:
+    return words(
+        [
+            f"{size_label(row['params'])}, seed {row['seed']}",
+            f"{format_si(row['tokens'])} tokens, {format_flops(row['flops'])}",
+            f"measured {row['loss']:.4f}, fitted {row['fitted']:.4f} nats ({100 * row['log_residual']:+.2f} %)",
+            "" if row["used"] else "left out of the fit",
+        ]
+    ).removesuffix("<br>")
+
+
+def residual_panel(material: Material, look: Look) -> Panel:
+    """Return residuals against N, D and C, or why there are none."""
+    found = residual_data(material)
+    if found.frame.empty:
+        reason = material.missing("residuals", "L(N,D)", otherwise="No law was fitted, so nothing is left over.")
+        return absent("fig-residuals", "There are no residuals to inspect", reason)
+    noise = "" if found.noise is None else f" Shaded: ± 2 standard deviations of seed noise (± {200 * found.noise:.2g} %)."
+    axes = (("params", "Parameters N"), ("tokens", "Tokens D"), ("flops", "Training FLOPs C"))
+    return Panel(
+        anchor="fig-residuals",
+        claim=_residual_claim(found),
+        caption=(
+            "Measured against fitted loss of every point (in ln). A law of the right shape leaves no trend along "
+            "any of the three. Hollow marks were left out of the fit." + noise
+        ),
+        plots=tuple(
+            Plot(f"residuals-{by}", f"Residual against {title[-1]}", draw_residuals(found, look, by, title), 320)
+            for by, title in axes
+        ),
+        legend=legend(look.size(n, size_label(n)) for n in sorted(found.frame["params"].unique())),
+        table=_residual_table(found.frame),
+    )
+
+
+def _residual_claim(found: Residuals) -> str:
+    head = f"The fitted surface leaves {100 * found.rms:.2g} % of the loss unexplained"
+    if found.noise is None or found.noise == 0:
+        return head
+    ratio = found.rms / found.noise
+    verdict = "about what changing the seed does" if 0.67 < ratio < 1.5 else f"{ratio:.2g} times the seed noise"
+    return f"{head}, {verdict}"
+
+
+def _residual_table(frame: pd.DataFrame) -> Table:
+    columns = (
+        Column("trial", "Trial"),
+        Column("params", "Parameters", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("flops", "FLOPs", "flops"),
+        Column("seed", "Seed", "whole"),
+        Column("loss", "Measured (nats)", "loss"),
+        Column("fitted", "Fitted (nats)", "loss"),
+        Column("log_residual", "Residual", "signed_percent"),
+        Column("used", "In the fit"),
+    )
+    return Table.of("residuals", "Residuals of the L(N, D) fit", columns, frame)

@@ -1,0 +1,84 @@
+"""Everything a report is drawn from, gathered once from a store: frames, analysis, findings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+
+from scaling.laws.analysis import Analysis
+
+
+class FindingLike(Protocol):
+    """What the page reads of a finding."""
+
+    @property
+    def id(self) -> str:
+        """Stable name."""
+
+    @property
+    def question(self) -> str:
+        """The question it answers."""
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+
+    @property
+    def grade(self) -> str:
+        """``supported``, ``not supported`` or ``not enough data``."""
+
+    @property
+    def numbers(self) -> Mapping[str, Any]:
+        """The numbers behind it."""
+
+    @property
+    def figure(self) -> str:
+        """Anchor of its figure."""
+
+    @property
+    def rule(self) -> str:
+        """How the grade is decided, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The contents of one report.
+
+    Attributes:
+        sweep: the resolved spec as a mapping.
+        points: one row per annealed evaluation.
+        trials: one row per trial.
+        curves: training as it went, one row per logged step.
+        samples: generated text: trial, label, total parameters, prompt, text.
+        environments: environment -> labels of the trials that ran in it.
+        host: host energy over the whole sweep, readings by component; ``None`` when not metered.
+        analysis: fits and what follows from them, or why parts are missing.
+        findings: answers with grades.
+        rules: grade rules, one mapping per row.
+    """
+
+    sweep: Mapping[str, Any]
+    points: pd.DataFrame
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    samples: Sequence[tuple[str, str, int, str, str]]
+    environments: Sequence[Mapping[str, Any]]
+    host: Mapping[str, Any] | None
+    analysis: Analysis
+    findings: Sequence[FindingLike] = ()
+    rules: Sequence[Mapping[str, Any]] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return str(self.sweep.get("name", "sweep"))
+
+    @property
+    def title(self) -> str:
+        """The sweep's title, or its name where it has none."""
+        return str(self.sweep.get("title") or self.name)
+
+    def missing(self, *parts: str, otherwise: str) -> str:
+        """Return why the first known missing part of the analysis is absent."""
+        return next((self.analysis.missing[p] for p in parts if p in self.analysis.missing), otherwise)

@@ -1,0 +1,154 @@
+"""Puts the page together: sections in order, embedded data, scripts with their hashes, one HTML string."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from scaling import __version__
+from scaling.report import tables
+from scaling.report.anchors import SECTIONS
+from scaling.report.figures import coverage, curves, energy, frontier, laws, returns, surface, system, trust
+from scaling.report.look import Look
+from scaling.report.material import FindingLike, Material
+from scaling.report.panel import Panel, Table
+from scaling.report.prose import ABILITIES, LEDES, facts, number, sample_groups, visible
+from scaling.report.theme import CONFIG, TEMPLATE
+
+_HERE = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page: its anchor, heading, a line on how to read it, figures and tables."""
+
+    id: str
+    title: str
+    lede: str
+    panels: tuple[Panel, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+def sections(material: Material, look: Look) -> list[Section]:
+    """Return every section in order; those without data hold panels that say what is missing."""
+    panels: dict[str, tuple[Panel, ...]] = {
+        "sec-coverage": (coverage.panel(material),),
+        "sec-trust": (
+            trust.noise_panel(material, look),
+            trust.heldout_panel(material),
+            trust.residual_panel(material, look),
+        ),
+        "sec-curves": (curves.panel(material, look),),
+        "sec-laws": (laws.panel(material, look, "N"), laws.panel(material, look, "D")),
+        "sec-surface": (surface.panel(material, look),),
+        "sec-frontier": (frontier.panel(material),),
+        "sec-returns": (returns.panel(material),),
+        "sec-system": (system.panel(material, look),),
+        "sec-energy": (energy.panel(material),),
+    }
+    listed = {"sec-tables": tuple(tables.everything(material))}
+    return [Section(i, title, LEDES[i], panels.get(i, ()), listed.get(i, ())) for i, title in SECTIONS]
+
+
+def embed(value: object) -> Markup:
+    """Return JSON that is safe inside a script element, whatever text it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)  # noqa: S704  # every character with a meaning in HTML is escaped above
+
+
+def script_hash(script: str) -> str:
+    """Return the Content-Security-Policy source that allows exactly this inline script."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def policy(scripts: Sequence[str], *, beside: bool) -> str:
+    """Return the page's Content-Security-Policy: nothing is loaded, only the page's own scripts run.
+
+    Args:
+        scripts: the inline scripts.
+        beside: a plotly file lies beside the page (``file:`` for a page opened from disk).
+    """
+    sources = " ".join([*map(script_hash, scripts), *(["'self'", "file:"] if beside else [])])
+    return (
+        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _figures(found: Sequence[Section]) -> dict[str, Any]:
+    plots = [plot for section in found for panel in section.panels for plot in panel.plots]
+    return {plot.id: _plain(plot.figure.to_plotly_json()) for plot in plots}
+
+
+def _plain(figure: Mapping[str, Any]) -> dict[str, Any]:
+    layout = {k: v for k, v in figure["layout"].items() if k != "template"}
+    return {"data": figure["data"], "layout": layout}
+
+
+def _payloads(found: Sequence[Section]) -> dict[str, Any]:
+    every = [p.table for s in found for p in s.panels if p.table] + [t for s in found for t in s.tables]
+    return {t.name: t.payload() for t in every if t.rows}
+
+
+def _grades(findings: Sequence[FindingLike]) -> dict[str, list[FindingLike]]:
+    by_figure: dict[str, list[FindingLike]] = {}
+    for finding in findings:
+        by_figure.setdefault(finding.figure, []).append(finding)
+    return by_figure
+
+
+def build(material: Material, library: str | None) -> str:
+    """Return the page as one string.
+
+    Args:
+        material: what to report on.
+        library: plotly.js to put into the page; ``None`` for a page that loads ``plotly.min.js``
+            from a place named by the template variable ``plotly_src``.
+    """
+    return _render(material, library, None)
+
+
+def build_beside(material: Material, source: str) -> str:
+    """Return the page for a plotly file beside it, at the relative address ``source``."""
+    return _render(material, None, source)
+
+
+def _render(material: Material, library: str | None, source: str | None) -> str:
+    look = Look.of(material.trials, material.points)
+    found = sections(material, look)
+    own = (_HERE / "report.js").read_text(encoding="utf-8")
+    inline = [own] if library is None else [own, library]
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"visible": visible, "number": number}
+    environment.globals["zip"] = zip
+    return environment.get_template("report.html.j2").render(
+        material=material,
+        version=__version__,
+        facts=facts(material),
+        sections=found,
+        grades=_grades(material.findings),
+        claims={p.anchor: p.claim for s in found for p in s.panels},
+        sample_groups=sample_groups(material, look),
+        abilities=ABILITIES,
+        policy=policy(inline, beside=library is None),
+        library=None if library is None else Markup(library),  # noqa: S704  # plotly's own file
+        plotly_src=source,
+        script=Markup(own),  # noqa: S704  # our own file
+        css=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704  # our own file
+        light=Markup(look.css(dark=False)),  # noqa: S704  # numbers only
+        dark=Markup(look.css(dark=True)),  # noqa: S704  # numbers only
+        figures=embed(_figures(found)),
+        payloads=embed(_payloads(found)),
+        theme=embed({"template": TEMPLATE, "config": CONFIG}),
+    )

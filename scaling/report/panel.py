@@ -1,0 +1,144 @@
+"""What a figure or table is to the page: plain data that a template can print without knowing the figure."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from scaling.report.look import Style
+from scaling.units import format_bytes, format_duration, format_energy, format_flops, format_si
+
+MAX_TABLE_ROWS = 200  # rows printed as HTML; the CSV has all
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "text": str,
+    "count": format_si,
+    "whole": lambda v: f"{v:,.0f}".replace(",", "\u202f"),
+    "flops": format_flops,
+    "loss": lambda v: f"{v:.4f}",
+    "number": _number,
+    "percent": lambda v: f"{100 * v:.3g} %",
+    "signed_percent": lambda v: f"{100 * v:+.2f} %".replace("-", "−"),
+    "seconds": format_duration,
+    "energy": format_energy,
+    "bytes": format_bytes,
+    "watts": lambda v: format_si(v, "W"),
+    "per_s": lambda v: format_si(v, "tok/s"),
+    "learning_rate": lambda v: f"{v:.3g}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its key in the data and the CSV, its heading, how it reads (see ``_FORMATS``)."""
+
+    key: str
+    heading: str
+    kind: str = "text"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it is set flush right."""
+        return self.kind != "text"
+
+    def show(self, value: object) -> str | None:
+        """Return the cell as people read it, ``None`` where the value is missing."""
+        return None if value is None else _FORMATS[self.kind](value)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns with full-precision rows, for HTML and for the CSV.
+
+    Attributes:
+        summary: rows for the HTML where the full rows are too many to read; ``None`` prints ``rows``.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    summary: "Table | None" = None
+    empty: str = "Nothing to list."
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        caption: str,
+        columns: Sequence[Column],
+        rows: pd.DataFrame | Iterable[Mapping[str, Any]],
+        **more: Any,
+    ) -> "Table":
+        """Return a table of a frame or of mappings; NaN and absent keys become ``None``."""
+        records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+        cells = tuple(tuple(plain_value(r.get(c.key)) for c in columns) for r in records)
+        return cls(name, caption, tuple(columns), cells, **more)
+
+    @property
+    def printed(self) -> "Table":
+        """The table that goes into the HTML."""
+        return self.summary or self
+
+    def shown(self) -> list[list[str | None]]:
+        """Return formatted cells of the rows that are printed."""
+        return [
+            [c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows[:MAX_TABLE_ROWS]
+        ]
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the page embeds for the CSV."""
+        return {"name": self.name, "columns": [c.key for c in self.columns], "rows": [list(r) for r in self.rows]}
+
+
+def plain_value(value: Any) -> Any:
+    """Return a JSON value: NumPy scalars unboxed; NaN, infinity and ``NaT`` as ``None``."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One drawing area: a heading that names the y axis, and a plotly figure."""
+
+    id: str
+    heading: str
+    figure: Any
+    height: int = 420
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One numbered figure: its claim, what to know to read it, drawings, legend and table.
+
+    Attributes:
+        missing: why there is nothing to draw; then ``plots`` is empty.
+    """
+
+    anchor: str
+    claim: str
+    caption: str
+    plots: tuple[Plot, ...] = ()
+    legend: tuple[Style, ...] = ()
+    table: Table | None = None
+    missing: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def absent(anchor: str, claim: str, reason: str) -> Panel:
+    """Return a panel that says what is missing and why."""
+    return Panel(anchor=anchor, claim=claim, caption="", missing=reason)

@@ -1,0 +1,122 @@
+"""Fixed words of the page, the facts under its title, and the samples grouped for reading."""
+
+from dataclasses import dataclass
+
+from scaling.report.figures.energy import data as energy_data
+from scaling.report.look import Look, Style
+from scaling.report.material import Material
+from scaling.units import format_duration, format_energy, format_flops, format_si
+
+LEDES: dict[str, str] = {
+    "sec-answers": "What this sweep says, how sure it is, and where to look. Grades follow written rules.",
+    "sec-coverage": "Which sizes were trained on how much data. A law is only as good as the ground it stands on.",
+    "sec-trust": "Three checks before any number is quoted: noise, prediction of unseen data, and what the fit leaves over.",
+    "sec-curves": "How the loss fell in every trial, and the best loss seen for the compute spent.",
+    "sec-laws": "How the loss depends on size alone and on data alone.",
+    "sec-surface": "Both at once: the law that the recommendations rest on.",
+    "sec-frontier": "For a given compute budget: how large a model, on how many tokens.",
+    "sec-returns": "What the next doubling of compute would buy, and when it stops being worth it.",
+    "sec-system": "How fast the hardware ran each size, how much of its peak was used, and what had to fit in memory.",
+    "sec-energy": "What the training cost in joules, as far as this machine can know.",
+    "sec-samples": "Text from the final weights: the same prompts, seed and temperature for every size.",
+    "sec-abilities": "Tasks with a right answer, beside the loss.",
+    "sec-tables": "Everything behind the figures, for looking up and for checking.",
+}
+
+ABILITIES = (
+    "This sweep measured no ability: its trials were scored by validation loss only, so nothing here says at which "
+    "size a task is learned, or whether loss predicts it. That needs trials evaluated on tasks with known chance levels."
+)
+
+MAX_SAMPLE_SIZES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One figure of the strip under the title."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def facts(material: Material) -> list[Fact]:
+    """Return the figures that say what kind of sweep this is."""
+    trials, points = material.trials, material.points
+    done = int((trials["state"] == "done").sum())
+    strip = [Fact("Trials done", f"{done} of {len(trials)}", f"{len(points)} annealed points")]
+    if len(trials):
+        sizes = trials["params_total"].dropna()
+        strip.append(Fact("Parameters", f"{format_si(sizes.min())} – {format_si(sizes.max())}", f"{sizes.nunique()} sizes"))
+    if len(points):
+        best = points.loc[points["loss_nats"].idxmin()]
+        spent = float(points.groupby("trial")["flops_train"].max().sum())
+        strip += [
+            Fact("Tokens, longest run", format_si(float(points["tokens"].max())), f"{points['tokens'].nunique()} horizons"),
+            Fact("Training compute", format_flops(spent, 2), "all trials"),
+            Fact("Best loss", f"{best['loss_nats']:.3f} nats", f"{best['bpb']:.3f} bits per byte"),
+        ]
+    return [*strip, _energy_fact(material), *_time_fact(material)]
+
+
+def _energy_fact(material: Material) -> Fact:
+    measured = energy_data(material).measured
+    if measured.empty:
+        return Fact("Energy", "not measured", "see Energy")
+    return Fact("Energy", format_energy(float(measured["energy_j"].sum())), "measured")
+
+
+def _time_fact(material: Material) -> list[Fact]:
+    total = float(material.trials["wall_s"].sum()) if "wall_s" in material.trials else 0.0
+    return [Fact("Slot time", format_duration(total), "all trials")] if total else []
+
+
+@dataclass(frozen=True, slots=True)
+class SampleGroup:
+    """One prompt and what each size wrote after it: (label, parameters, text, style), by size."""
+
+    prompt: str
+    entries: tuple[tuple[str, str, str, Style], ...]
+    left_out: int
+
+
+def sample_groups(material: Material, look: Look) -> list[SampleGroup]:
+    """Return samples by prompt: one trial per size, at most twelve sizes; the rest stay in the store."""
+    prompts = list(dict.fromkeys(prompt for _, _, _, prompt, _ in material.samples))
+    return [_group(material, look, prompt) for prompt in prompts]
+
+
+def _group(material: Material, look: Look, prompt: str) -> SampleGroup:
+    mine = sorted((n, label, text) for _, label, n, p, text in material.samples if p == prompt)
+    first: dict[int, tuple[str, str, str, Style]] = {}
+    for n, label, text in mine:
+        first.setdefault(n, (label, f"{format_si(n)} parameters", text, look.size(n)))
+    sizes = list(first)
+    step = max(1, -(-len(sizes) // MAX_SAMPLE_SIZES))
+    kept = sizes[::-1][::step][::-1]  # the largest size is always among them
+    return SampleGroup(prompt, tuple(first[n] for n in kept), len(mine) - len(kept))
+
+
+def number(value: object) -> str:
+    """Return a number of a finding as people read it; text stays as it is."""
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
+
+
+def visible(text: str) -> str:
+    """Return text with control and direction-changing characters made visible; line breaks and tabs stay."""
+    return "".join(_shown(c) for c in text)
+
+
+def _shown(char: str) -> str:
+    code = ord(char)
+    if code < 0x20 and char not in "\n\t":
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+        return "\ufffd"
+    return char

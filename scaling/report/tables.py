@@ -1,0 +1,265 @@
+"""The tables at the end of the report: trials, what was left out, provenance, environment, fits, seconds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from scaling.report.figures.laws import pretty
+from scaling.report.material import Material
+from scaling.report.panel import Column, Table
+from scaling.units import format_duration, format_energy, format_interval, format_si
+
+PHASES: dict[str, str] = {
+    "start": "starting the process, building the model, loading data",
+    "train": "optimizer steps",
+    "data_wait": "waiting for data",
+    "evaluate": "evaluation at the horizons",
+    "samples": "generating samples",
+    "save": "writing checkpoints and weights",
+}
+
+
+def trials(material: Material) -> Table:
+    """Return one row per trial: what it was, how it ended, what it cost."""
+    columns = (
+        Column("label", "Trial"),
+        Column("trial", "Id"),
+        Column("family", "Family"),
+        Column("seed", "Seed"),
+        Column("state", "State"),
+        Column("attempts", "Attempts", "whole"),
+        Column("params_total", "Parameters", "count"),
+        Column("params_non_embedding", "Non-embedding", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("loss_nats", "Loss (nats)", "loss"),
+        Column("bpb", "Bits per byte", "loss"),
+        Column("tokens_per_s", "Throughput", "per_s"),
+        Column("mfu", "MFU", "percent"),
+        Column("energy_gpu_j", "GPU energy", "energy"),
+        Column("wall_s", "Wall time", "seconds"),
+        Column("lr_hidden", "LR hidden", "learning_rate"),
+        Column("lr_embedding", "LR embedding", "learning_rate"),
+        Column("device", "Device"),
+    )
+    frame = material.trials.sort_values(["params_total", "label", "trial"])
+    return Table.of("trials", "Trials", columns, frame, empty="The sweep has no trials.")
+
+
+def failures(material: Material) -> Table:
+    """Return trials that did not end as planned, each with its reason."""
+    columns = (
+        Column("label", "Trial"),
+        Column("trial", "Id"),
+        Column("state", "State"),
+        Column("reason", "Reason"),
+        Column("attempts", "Attempts", "whole"),
+        Column("tokens", "Tokens reached", "count"),
+    )
+    bad = material.trials[material.trials["state"].isin(["failed", "diverged", "interrupted"])]
+    return Table.of(
+        "failures", "Failed, diverged and interrupted trials", columns, bad.sort_values(["label", "trial"]),
+        empty="No trial failed, diverged or was interrupted.",
+    )  # fmt: skip
+
+
+def exclusions(material: Material) -> Table:
+    """Return points that were measured but left out of a fit, with the rule that did it."""
+    labels = dict(zip(material.trials["trial"], material.trials["label"], strict=True))
+    columns = (
+        Column("fit", "Fit"),
+        Column("label", "Trial"),
+        Column("params", "Parameters", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("loss", "Loss (nats)", "loss"),
+        Column("reason", "Left out because"),
+    )
+    rows = [
+        {"fit": name, "label": labels.get(d.trial, d.trial), "params": d.params, "tokens": d.tokens, "loss": d.loss, "reason": d.reason}
+        for name, fit in sorted(material.analysis.fits.items())
+        for d in fit.dropped
+    ]
+    return Table.of("exclusions", "Points left out of fits", columns, rows, empty="No point was left out of any fit.")
+
+
+def provenance(material: Material) -> Table:
+    """Return where every energy and throughput figure comes from: measured, modelled or missing, and why."""
+    columns = (
+        Column("quantity", "Quantity"),
+        Column("kind", "Kind"),
+        Column("provenance", "How"),
+        Column("trials", "Trials", "whole"),
+        Column("total", "Total or range"),
+        Column("reason", "Note"),
+    )
+    rows = [row for name, label in (("gpu", "GPU"), ("cpu", "CPU"), ("ram", "RAM")) for row in _energy_rows(material.trials, name, label)]
+    rows += [r for n, label in (("tokens_per_s", "Throughput"), ("mfu", "MFU")) for r in _rate_rows(material.trials, n, label)]
+    return Table.of("provenance", "Provenance of energy and throughput", columns, rows + _host_rows(material.host))
+
+
+def _kind(how: str) -> str:
+    return "missing" if how == "unavailable" else "modelled" if how.startswith("modelled") else "measured"
+
+
+def _energy_rows(frame: pd.DataFrame, name: str, label: str) -> Iterable[dict[str, Any]]:
+    how, why, joules = f"energy_{name}_provenance", f"energy_{name}_reason", f"energy_{name}_j"
+    ended = frame[frame[how].notna()].fillna({why: ""})
+    for (provenance_, reason), part in ended.groupby([how, why], sort=True):
+        missing = str(provenance_) == "unavailable"
+        yield {
+            "quantity": f"{label} energy of the trials",
+            "kind": _kind(str(provenance_)),
+            "provenance": str(provenance_).replace("_", " "),
+            "trials": len(part),
+            "total": None if missing else format_energy(float(part[joules].sum())),
+            "reason": reason or None,
+        }
+
+
+def _rate_rows(frame: pd.DataFrame, name: str, label: str) -> Iterable[dict[str, Any]]:
+    ended = frame[frame["state"].isin(["done", "diverged"])]
+    known = ended[ended[name].notna()]
+    if len(known):
+        low, high = float(known[name].min()), float(known[name].max())
+        text = f"{100 * low:.3g} % to {100 * high:.3g} %" if name == "mfu" else f"{format_si(low)} to {format_si(high)} tok/s"
+        how = "own FLOPs and clock over the peak" if name == "mfu" else "own clock, steady window"
+        yield {"quantity": label, "kind": "measured", "provenance": how, "trials": len(known), "total": text}
+    for reason, part in ended[ended[name].isna()].fillna({f"{name}_reason": "no reason recorded"}).groupby(f"{name}_reason"):
+        yield {"quantity": label, "kind": "missing", "provenance": "unavailable", "trials": len(part), "reason": reason}
+
+
+def _host_rows(host: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    rows = []
+    for name, reading in sorted((host or {}).items()):
+        how = getattr(reading, "provenance", None) or (reading.get("provenance") if isinstance(reading, Mapping) else None)
+        if how is None:
+            continue
+        value = reading["value"] if isinstance(reading, Mapping) else reading.value
+        reason = reading.get("reason") if isinstance(reading, Mapping) else reading.reason
+        rows.append(
+            {
+                "quantity": f"Whole machine over the sweep: {name}",
+                "kind": _kind(str(how)),
+                "provenance": str(how).replace("_", " "),
+                "total": None if value is None else format_energy(float(value)),
+                "reason": reason,
+            }
+        )
+    return rows
+
+
+def environment(material: Material) -> Table:
+    """Return the environments, flattened to dotted keys, one column each."""
+    flat = [dict(_flatten(e)) for e in material.environments]
+    keys = sorted({k for e in flat for k in e})
+    columns = (Column("key", "What"), *(Column(f"e{i}", f"Environment {i + 1}" if len(flat) > 1 else "Value") for i in range(len(flat))))
+    rows = [{"key": k, **{f"e{i}": e.get(k) for i, e in enumerate(flat)}} for k in keys]
+    return Table.of("environment", "Environment", columns, rows, empty="No trial has recorded its environment yet.")
+
+
+def _flatten(value: object, prefix: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from _flatten(value[key], f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list | tuple):
+        yield prefix, ", ".join(str(v) for v in value)
+    else:
+        yield prefix, "missing" if value is None else str(value)
+
+
+def fits(material: Material) -> Table:
+    """Return one row per fit: form, convention, objective and the signs of convergence."""
+    columns = (
+        Column("name", "Law"),
+        Column("form", "Form"),
+        Column("parameters", "Parameters [95 % interval]"),
+        Column("conventions", "Conventions"),
+        Column("n_points", "Points", "whole"),
+        Column("n_trials", "Trials", "whole"),
+        Column("residual_rms", "Residual rms", "percent"),
+        Column("heldout", "Held-out error", "percent"),
+        Column("objective", "Objective"),
+        Column("objective_value", "Minimum", "number"),
+        Column("gradient_norm", "Gradient norm", "number"),
+        Column("starts_text", "Starts agreeing"),
+        Column("converged", "Converged"),
+        Column("interval_method", "Intervals by"),
+        Column("warnings", "Warnings"),
+    )
+    rows = [_fit_row(material, name) for name in sorted(material.analysis.fits)]
+    absent = [
+        {"name": name, "form": f"missing: {why}"} for name, why in sorted(material.analysis.missing.items()) if name.startswith("L(")
+    ]
+    return Table.of("fits", "Fits", columns, rows + absent, empty="No law was fitted.")
+
+
+def _fit_row(material: Material, name: str) -> dict[str, Any]:
+    fit = material.analysis.fits[name]
+    held = material.analysis.heldout
+    return {
+        "name": name,
+        "form": pretty(fit.form),
+        "parameters": "; ".join(f"{pretty(k)} = {format_interval(v.value, v.low, v.high)}" for k, v in fit.params.items()),
+        "conventions": "; ".join(f"{k}: {v}" for k, v in sorted(fit.conventions.items())),
+        "n_points": fit.n_points,
+        "n_trials": fit.n_trials,
+        "residual_rms": fit.residual_rms,
+        "heldout": held.mean_abs_error if held is not None and name == "L(N,D)" else None,
+        "objective": fit.objective,
+        "objective_value": fit.objective_value,
+        "gradient_norm": fit.gradient_norm,
+        "starts_text": f"{fit.starts_agreed} of {fit.starts}",
+        "converged": "yes" if fit.converged else "no",
+        "interval_method": fit.interval_method,
+        "warnings": " ".join(fit.warnings) or None,
+    }
+
+
+def rules(material: Material) -> Table:
+    """Return how each grade is decided: the test, the threshold, the least points."""
+    keys = list(dict.fromkeys(k for rule in material.rules for k in rule))
+    columns = tuple(Column(k, k.replace("_", " ").capitalize()) for k in keys)
+    return Table.of("rules", "How each grade is decided", columns, material.rules, empty="No finding has a rule yet.")
+
+
+def seconds(material: Material) -> Table:
+    """Return where the slot-seconds of all trials went, by phase."""
+    columns = (
+        Column("phase", "Phase"),
+        Column("what", "What happens in it"),
+        Column("seconds", "Slot time", "seconds"),
+        Column("share", "Share", "percent"),
+    )
+    frame = material.trials
+    spent = {p: float(frame[f"seconds_{p}"].sum()) for p in PHASES if f"seconds_{p}" in frame}
+    total = float(frame["wall_s"].sum()) if "wall_s" in frame else 0.0
+    rest = total - sum(spent.values())
+    rows = [{"phase": p.replace("_", " "), "what": PHASES[p], "seconds": s, "share": s / total if total else None} for p, s in spent.items()]
+    if total:
+        rows.append({"phase": "other", "what": "between the phases above", "seconds": rest, "share": rest / total})
+    caption = f"Where {format_duration(total)} of slot time went"
+    return Table.of("seconds", caption, columns, rows if total else [], empty="No trial has finished yet.")
+
+
+def wall_time(material: Material) -> Table | None:
+    """Return predicted against actual wall time; ``None`` when nothing was predicted."""
+    frame = material.trials
+    if "wall_predicted_s" not in frame or frame["wall_predicted_s"].isna().all():
+        return None
+    columns = (
+        Column("label", "Trial"),
+        Column("wall_predicted_s", "Predicted", "seconds"),
+        Column("wall_s", "Actual", "seconds"),
+        Column("ratio", "Actual over predicted", "number"),
+    )
+    both = frame[frame["wall_predicted_s"].notna() & frame["wall_s"].notna()].sort_values(["params_total", "label"])
+    return Table.of("walltime", "Wall time, predicted and actual", columns, both.assign(ratio=both["wall_s"] / both["wall_predicted_s"]))
+
+
+def everything(material: Material) -> list[Table]:
+    """Return all tables of the last section, in order."""
+    tables = [
+        rules(material), fits(material), trials(material), failures(material), exclusions(material),
+        provenance(material), seconds(material), wall_time(material), environment(material),
+    ]  # fmt: skip
+    return [t for t in tables if t is not None]
