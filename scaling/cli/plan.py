@@ -1,0 +1,216 @@
+"""``scaling plan``: what a sweep would run and cost, before anything runs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from scaling.cli.planning import Resolved
+    from scaling.cost.forecast import Forecast
+    from scaling.spec import PlannedTrial
+
+FORMAT = 1  # version of the JSON document
+_SHOWN = 200  # rows of the table; --json has all
+
+
+def command(
+    sweep: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A sweep file, or a shipped sweep such as quickstart.")
+    ] = "",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of the sweep file, for editors.")
+    ] = False,
+) -> None:
+    """List every trial of a sweep with its size, tokens, compute and memory; writes nothing in a store.
+
+    Example:  scaling plan quickstart --set data.path=my.txt
+    """
+    from scaling.cli.output import print_json
+
+    if schema:
+        print_json(sweep_schema())
+        return
+    if not sweep:
+        from scaling.errors import UsageError
+
+        raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
+    from scaling.cli.planning import resolve
+    from scaling.cost.forecast import forecast
+    from scaling.spec.advice import design_warnings
+
+    resolved = resolve(sweep, sets or ())
+    forecasts = [forecast(trial, None) for trial in resolved.trials]
+    warnings = design_warnings(resolved.spec, resolved.trials)
+    if as_json:
+        print_json(document(resolved, forecasts, warnings))
+    else:
+        _print(resolved, forecasts, warnings)
+
+
+def sweep_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the sweep file."""
+    from scaling.spec.schema import SweepSpec
+
+    schema = SweepSpec.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A sweep of scaling"}
+
+
+def document(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequence[str]) -> dict[str, object]:
+    """Return the plan as one JSON document; figures that are unknown are null with their reason beside them."""
+    from scaling.cost.forecast import total
+
+    trials = [_trial_json(t, f) for t, f in zip(resolved.trials, forecasts, strict=True)]
+    totals = {
+        "trials": len(trials),
+        "points": sum(len(t.spec.horizons) for t in resolved.trials),
+        "tokens": sum(t.tokens for t in resolved.trials),
+        "flops_train": sum(t.flops_total for t in resolved.trials),
+        **_forecast_json(total(forecasts)),
+    }
+    return {
+        "format": FORMAT,
+        "name": resolved.spec.name,
+        "source": resolved.source,
+        "spec": resolved.spec.model_dump(mode="json", by_alias=True),
+        "origins": dict(resolved.origins),
+        "data": {**resolved.identity.model_dump(mode="json"), "location": dict(resolved.location)},
+        "trials": trials,
+        "totals": totals,
+        "warnings": list(warnings),
+    }
+
+
+def _trial_json(trial: "PlannedTrial", predicted: "Forecast") -> dict[str, object]:
+    flops = trial.flops_per_token
+    return {
+        "id": trial.id,
+        "sha256": trial.sha256,
+        "label": trial.spec.label,
+        "seed": trial.spec.seed,
+        "model": {"family": trial.spec.family, **trial.spec.model},
+        "train": trial.spec.train.model_dump(mode="json"),
+        "params_total": trial.params.total,
+        "params_non_embedding": trial.params.non_embedding,
+        "params_matmul": trial.params.matmul,
+        "param_groups": dict(trial.params.groups),
+        "horizons_tokens": list(trial.spec.horizons),
+        "tokens": trial.tokens,
+        "tokens_per_param": trial.tokens / trial.params.total,
+        "steps": trial.steps,
+        "epochs": trial.epochs,
+        "flops_train": trial.flops_total,
+        "flops_train_full_attention": flops.train_full_attention * trial.tokens,
+        "flops_6nd": flops.rough_6n * trial.tokens,
+        "memory_bytes": dict(trial.memory_bytes),
+        "memory_total_bytes": sum(trial.memory_bytes.values()),
+        **_forecast_json(predicted),
+        "notes": list(trial.notes),
+    }
+
+
+def _forecast_json(predicted: "Forecast") -> dict[str, object]:
+    return {
+        "predicted_s": predicted.seconds,
+        "predicted_s_reason": predicted.seconds_reason,
+        "predicted_energy_j": predicted.energy_j,
+        "predicted_energy_j_reason": predicted.energy_reason,
+    }
+
+
+def _print(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequence[str]) -> None:
+    from scaling.cli.output import say, stdout
+
+    console = stdout()
+    rows = table(resolved.trials, forecasts)
+    console.print(rows, width=max(console.width, _full_width(rows)), crop=False, soft_wrap=True)
+    for line in summary(resolved, forecasts):
+        console.print(line, markup=False, soft_wrap=True)
+    if len(resolved.trials) > _SHOWN:
+        say(f"showing {_SHOWN} of {len(resolved.trials):,} trials; --json lists all")
+    for note in dict.fromkeys(note for trial in resolved.trials for note in trial.notes if "rounded" not in note):
+        say(f"note: {note}")
+    for warning in warnings:
+        say(f"warning: {warning}")
+    if any(predicted.seconds is None for predicted in forecasts):
+        say("hint: minutes and kWh need a calibration of this machine, which it does not have yet; until then the")
+        say("      live table of `scaling run` gives an ETA after the first trials")
+
+
+def table(trials: "Sequence[PlannedTrial]", forecasts: "Sequence[Forecast]") -> "Table":
+    """Return the table of trials, in the order they will run."""
+    from rich.table import Table
+
+    unknown = {predicted.seconds_reason for predicted in forecasts}
+    one_reason = unknown == {predicted.energy_reason for predicted in forecasts} and len(unknown) == 1
+    last = ("time, energy",) if one_reason and None not in unknown else ("time", "energy")
+    result = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    result.add_column("trial", no_wrap=True)
+    for name in ("N", "D", "C", "D/N", "points", "steps", "LR", "memory", *last):
+        result.add_column(name, justify="right", no_wrap=True)
+    for trial, predicted in list(zip(trials, forecasts, strict=True))[:_SHOWN]:
+        result.add_row(*_cells(trial), *_time_and_energy(predicted)[: len(last)])
+    return result
+
+
+def _full_width(rows: "Table") -> int:
+    """Return the width at which nothing is cut: figures are never shortened, a narrow terminal wraps."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    wide = Console(width=1000)
+    return Measurement.get(wide, wide.options, rows).maximum
+
+
+def _cells(trial: "PlannedTrial") -> list[str]:
+    from scaling.units import format_bytes, format_flops, format_si
+
+    rates = trial.spec.train.lr
+    return [
+        trial.spec.label,
+        format_si(float(trial.params.total)),
+        format_si(float(trial.tokens)),
+        format_flops(trial.flops_total).removesuffix(" FLOPs"),
+        f"{trial.tokens / trial.params.total:.3g}",
+        str(len(trial.spec.horizons)),
+        f"{trial.steps:,}",
+        f"{rates.hidden:g}/{rates.embedding:g}",
+        format_bytes(sum(trial.memory_bytes.values())),
+    ]
+
+
+def _time_and_energy(predicted: "Forecast") -> tuple[str, str]:
+    from scaling.units import format_duration, format_energy
+
+    return (
+        predicted.seconds_reason or format_duration(predicted.seconds),
+        predicted.energy_reason or format_energy(predicted.energy_j),
+    )
+
+
+def summary(resolved: "Resolved", forecasts: "Sequence[Forecast]") -> list[str]:
+    """Return the totals as lines for people."""
+    from scaling.cost.forecast import total
+    from scaling.units import format_bytes, format_flops, format_si
+
+    trials, identity = resolved.trials, resolved.identity
+    flops = sum(trial.flops_total for trial in trials)
+    points = sum(len(trial.spec.horizons) for trial in trials)
+    time, energy = _time_and_energy(total(forecasts))
+    corpus = f"{identity.source}, {format_si(float(identity.train_tokens))} training tokens"
+    return [
+        "",
+        f"{resolved.spec.name}: {len(trials):,} trials, {points:,} points, {format_flops(flops)}, "
+        f"largest memory {format_bytes(max(sum(t.memory_bytes.values()) for t in trials))}",
+        f"time {time}, energy {energy}",
+        f"corpus: {corpus}, {format_si(float(identity.validation_tokens))} validation tokens, "
+        f"vocabulary {identity.vocab_size}",
+        "LR: hidden/embedding; N: all parameters; C: training FLOPs, causal attention counted as half; "
+        "horizons rounded to whole steps",
+    ]

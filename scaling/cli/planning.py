@@ -1,0 +1,66 @@
+"""The first half of ``plan`` and ``run``: a sweep, its corpus and its trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scaling.data import Corpus, prepare
+from scaling.errors import UsageError
+from scaling.spec import LoadedSweep, PlannedTrial, expand, load_sweep
+from scaling.spec.schema import DataIdentity, SweepSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Everything that is known before the first trial.
+
+    Attributes:
+        loaded: the sweep with the places of its values.
+        identity: the corpus.
+        location: how a trial finds it again.
+        trials: in the order to run them.
+    """
+
+    loaded: LoadedSweep
+    identity: DataIdentity
+    location: Mapping[str, object]
+    trials: Sequence[PlannedTrial]
+
+    @property
+    def spec(self) -> SweepSpec:
+        """What was asked."""
+        return self.loaded.spec
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value came from."""
+        return self.loaded.origins
+
+    @property
+    def source(self) -> str:
+        """The sweep file."""
+        return self.loaded.source
+
+
+def resolve(sweep: str, sets: Sequence[str] = ()) -> Resolved:
+    """Load a sweep by path or name, read its corpus, and expand it into trials.
+
+    Raises:
+        SpecError: everything that is wrong in the file or keeps a trial from being planned.
+        UsageError: no such sweep; no such corpus, or too small a one.
+        MachineError: no standard library sources to train on.
+    """
+    loaded = load_sweep(sweep, sets)
+    corpus = _corpus(loaded)
+    trials = expand(loaded.spec, corpus.identity, corpus.location, report=loaded.raise_problems)
+    return Resolved(loaded=loaded, identity=corpus.identity, location=corpus.location, trials=trials)
+
+
+def _corpus(loaded: LoadedSweep) -> Corpus:
+    """Prepare the corpus; an error about it also names the line that asked for it."""
+    try:
+        return prepare(loaded.spec.data)
+    except UsageError as error:
+        origin = loaded.origins["data.path"]
+        if origin != "default":
+            error.where = f"{error.where or loaded.spec.data.path} (data.path from {origin})"
+        raise
