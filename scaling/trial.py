@@ -8,6 +8,7 @@ writing a checkpoint: start another attempt and it continues from there.
 import math
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -209,6 +210,7 @@ class Trial:
             resumed_from_step=self.resumed_from,
         )
         self.folder.publish_end(end)
+        shutil.rmtree(self.attempt.checkpoint_dir, ignore_errors=True)  # the end is published: nothing to resume
 
     def _phases(self, state: TrainState) -> dict[str, float]:
         return {
@@ -221,8 +223,8 @@ class Trial:
     def _samples(self, model: nn.Module) -> tuple[Sample, ...]:
         s = self.spec.samples
         texts = [
-            generate(model, p.encode(), s.tokens, s.temperature, s.seed, self.spec.data.context)
-            for p in s.prompts
+            generate(model, p.encode(), s.tokens, s.temperature, s.seed + i, self.spec.data.context)
+            for i, p in enumerate(s.prompts)
         ]
         return tuple(
             Sample(prompt=p, text=t.decode("utf-8", errors="replace"))

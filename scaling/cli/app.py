@@ -12,6 +12,7 @@ from scaling.errors import EXIT_CODES, ScalingError
 # name -> help panel, in order of work; each command is the function ``command`` of scaling/cli/NAME.py
 COMMANDS: dict[str, str] = {
     "plan": "Plan",
+    "sample": "Share",
 }
 
 app = typer.Typer(
