@@ -13,6 +13,7 @@ from scaling.errors import EXIT_CODES, ScalingError
 COMMANDS: dict[str, str] = {
     "plan": "Plan",
     "sample": "Share",
+    "estimate": "Learn",
 }
 
 app = typer.Typer(
