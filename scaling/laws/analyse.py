@@ -1,0 +1,154 @@
+"""The whole analysis of a sweep. Each part stands by itself: what cannot be said is listed with its reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import pandas as pd
+
+from scaling.errors import NotEnoughData
+from scaling.laws import frontier, returns
+from scaling.laws.analysis import Analysis, Fit, OptimumRow, ReturnsRow
+from scaling.laws.curves import Curve, compute_curve, data_curve, size_curve
+from scaling.laws.frontier import FlopsPerToken
+from scaling.laws.heldout import hold_out_largest
+from scaling.laws.noise import seed_noise
+from scaling.laws.selection import PARAMS_IN_WORDS, Cuts, Selection, select
+from scaling.laws.surface import fit_surface, residuals
+
+T = TypeVar("T")
+P = ParamSpec("P")
+_CURVES: dict[str, Callable[[pd.DataFrame], Curve]] = {"L(N)": size_curve, "L(D)": data_curve, "L(C)": compute_curve}
+
+
+@dataclass(slots=True)
+class _Missing:
+    """Runs a part of the analysis; where data are too few, keeps the reason instead."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def attempt(self, name: str, part: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return part(*args, **kwargs)
+        except NotEnoughData as error:
+            self.reasons[name] = error.what
+            return None
+
+
+def analyse(
+    points: pd.DataFrame, cuts: Cuts | None = None, *, resamples: int = 1000, seed: int = 0, params: str = "total"
+) -> Analysis:
+    """Fit every law that the points allow, with what follows from them.
+
+    Args:
+        points: one row per annealed evaluation: ``trial``, ``params_total`` (or the count that ``params`` names),
+            ``tokens``, ``flops_train``, ``flops_6nd``, ``loss_nats``, and, where known, ``seed``, ``state``,
+            ``anneal``, ``validation_fingerprint``, ``data_fingerprint``, ``lr_hidden``, ``lr_embedding``.
+        cuts: least horizon and size to fit, fixed before the sweep.
+        resamples: bootstrap resamples by trial.
+        seed: of the resampling.
+        params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
+
+    Returns:
+        The analysis; with too few points its ``missing`` says what is absent and why.
+
+    Raises:
+        UsageError: the points lack a column, or their losses do not compare (different validation sets).
+    """
+    run = _Run(select(points, cuts or Cuts(), params), resamples, seed)
+    used, missing = run.selection.used, _Missing()
+    surface = missing.attempt("L(N,D)", run.surface)
+    fits = {} if surface is None else {surface.name: surface}
+    for name, curve in _CURVES.items():
+        fits |= missing.attempt(name, run.curve, curve) or {}
+    optima: tuple[OptimumRow, ...] | None = None
+    gains: tuple[ReturnsRow, ...] | None = None
+    if surface is None:
+        missing.reasons |= dict.fromkeys(("residuals", "frontier", "returns"), missing.reasons["L(N,D)"])
+    else:
+        optima = missing.attempt("frontier", _frontier, surface, used)
+        gains = missing.attempt("returns", _returns, surface, used)
+    noise = seed_noise(used)
+    if not noise:
+        missing.reasons["seed_noise"] = "no size was trained with two seeds"
+    return Analysis(
+        fits=fits,
+        residuals=() if surface is None else residuals(surface, run.selection),
+        frontier=optima or (),
+        heldout=missing.attempt("heldout", hold_out_largest, used),
+        returns=gains or (),
+        seed_noise=noise,
+        missing=missing.reasons,
+        notes=_notes(run.selection),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    selection: Selection
+    resamples: int
+    seed: int
+
+    def surface(self) -> Fit:
+        return fit_surface(self.selection, _conventions(self.selection), self.resamples, self.seed)
+
+    def curve(self, choose: Callable[[pd.DataFrame], Curve]) -> dict[str, Fit]:
+        chosen = choose(self.selection.used)
+        return chosen.fits(_conventions(self.selection), self.selection.dropped, self.resamples, self.seed)
+
+
+def _frontier(surface: Fit, used: pd.DataFrame) -> tuple[OptimumRow, ...]:
+    found: list[OptimumRow] = []
+    for flops, column in ((_exact(used), used["flops_train"]), (FlopsPerToken.six_n(), _six_nd(used))):
+        budgets = frontier.budgets_around(float(column.min()), float(column.max()))
+        found += frontier.rows(surface, budgets, float(column.max()), flops)
+    if not found:
+        raise NotEnoughData("laws.no_optimum", "the fitted L(N,D) does not fall with both N and D, so no split is best")
+    return tuple(found)
+
+
+def _returns(surface: Fit, used: pd.DataFrame) -> tuple[ReturnsRow, ...]:
+    largest = float(used["flops_train"].max())
+    budgets = frontier.budgets_around(float(used["flops_train"].min()), largest)
+    inside = budgets[2 * budgets <= largest * frontier.MAX_EXTRAPOLATION]  # the next doubling must be within reach
+    found = returns.rows(surface, inside, _exact(used))
+    if not found:
+        raise NotEnoughData("laws.no_optimum", "the fitted L(N,D) has no compute-optimal path to follow")
+    return tuple(found)
+
+
+def _exact(used: pd.DataFrame) -> FlopsPerToken:
+    per_token = used["flops_train"].to_numpy(dtype=float) / used["tokens"].to_numpy(dtype=float)
+    return FlopsPerToken.through(used["params"].to_numpy(dtype=float), per_token)
+
+
+def _six_nd(used: pd.DataFrame) -> "pd.Series[float]":
+    # Six times the N that the fit uses: the stored flops_6nd is about total parameters.
+    return 6.0 * used["params"].astype(float) * used["tokens"].astype(float)
+
+
+def _conventions(selection: Selection) -> dict[str, str]:
+    used = selection.used
+    anneal = sorted(map(str, used["anneal"].dropna().unique())) if "anneal" in used else []
+    return {
+        "params": f"{selection.convention}: {PARAMS_IN_WORDS[selection.convention]}",
+        "flops": "exact, forward and backward, causal attention as half",
+        "loss_unit": "nats per token, fixed validation set",
+        "points": "annealed evaluations" + (f" ({', '.join(anneal)})" if anneal else ""),
+    }
+
+
+def _notes(selection: Selection) -> tuple[str, ...]:
+    used, notes = selection.used, []
+    for column, what in (
+        ("data_fingerprint", "training corpora"),
+        ("anneal", "ways of annealing"),
+        ("family", "families"),
+    ):
+        kinds = used[column].nunique() if column in used else 1
+        if kinds > 1:
+            notes.append(f"The points mix {kinds} {what}; one law through them is an assumption.")
+    if len(selection.left_out):
+        counts = selection.left_out["reason"].value_counts()
+        notes += [f"{n} points left out: {reason}." for reason, n in counts.items()]
+    return tuple(notes)

@@ -1,0 +1,127 @@
+"""Which points are fitted: rules fixed before the sweep, every point left out listed with its rule."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scaling.errors import UsageError
+from scaling.laws.analysis import Dropped
+
+PARAMS: dict[str, str] = {
+    "total": "params_total",
+    "non_embedding": "params_non_embedding",
+    "matmul": "params_matmul",
+}
+PARAMS_IN_WORDS: dict[str, str] = {
+    "total": "all parameters, embeddings included",
+    "non_embedding": "parameters without embeddings and unembedding",
+    "matmul": "weights in matrix products: blocks and unembedding",
+}
+_RECIPE = ("lr_hidden", "lr_embedding")
+_POSITIVE = ("params", "tokens", "flops_train", "flops_6nd", "loss_nats")
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Points below these are recorded and drawn, not fitted. Fixed in the sweep file, before it is run.
+
+    Attributes:
+        min_tokens: least horizon, tokens.
+        min_params: least size, total parameters.
+    """
+
+    min_tokens: float | None = None
+    min_params: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Points of a sweep, parted.
+
+    Attributes:
+        used: the rows to fit, with the column ``params`` in the chosen convention.
+        left_out: the other rows, with ``params`` and ``reason``.
+        convention: ``total``, ``non_embedding`` or ``matmul``.
+    """
+
+    used: pd.DataFrame
+    left_out: pd.DataFrame
+    convention: str
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """The rows left out as records."""
+        return tuple(
+            Dropped(trial=str(t), params=float(n), tokens=float(d), loss=float(loss), reason=str(why))
+            for t, n, d, loss, why in zip(
+                *(self.left_out[c] for c in ("trial", "params", "tokens", "loss_nats", "reason")), strict=True
+            )
+        )
+
+
+def select(points: pd.DataFrame, cuts: Cuts, convention: str = "total") -> Selection:
+    """Part the points of a store into those to fit and those left out.
+
+    Args:
+        points: one row per annealed evaluation, as the store gives them.
+        cuts: fixed beforehand.
+        convention: which parameters are N.
+
+    Raises:
+        UsageError: unknown convention, a column is absent, or the losses are not comparable.
+    """
+    if convention not in PARAMS:
+        raise UsageError("laws.params", f"{convention!r} is not a parameter count", hint=f"one of {', '.join(PARAMS)}")
+    absent = [c for c in ("trial", PARAMS[convention], *_POSITIVE[1:]) if c not in points]
+    if absent:
+        raise UsageError("laws.columns", f"the points lack {', '.join(absent)}")
+    frame = points.assign(params=points[PARAMS[convention]])
+    _refuse_mixed_validation(frame)
+    reason = pd.Series("", index=frame.index, dtype=object)
+    for hit, text in _rules(frame, cuts):
+        reason = reason.mask(hit & (reason == ""), text)
+    kept = reason == ""
+    order = ["params", "tokens", "trial"]
+    return Selection(
+        used=frame[kept].sort_values(order, ignore_index=True),
+        left_out=frame[~kept].assign(reason=reason[~kept]).sort_values(order, ignore_index=True),
+        convention=convention,
+    )
+
+
+def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
+    if "state" in frame:
+        yield frame["state"] == "diverged", "the trial diverged"
+    for column in _POSITIVE:
+        numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        yield ~((numbers > 0) & (numbers < np.inf)), f"{column} is not a finite number above zero"
+    if cuts.min_params is not None:
+        yield frame[PARAMS["total"]] < cuts.min_params, f"below min_params {cuts.min_params:g} of the sweep"
+    if cuts.min_tokens is not None:
+        yield frame["tokens"] < cuts.min_tokens, f"below min_tokens {cuts.min_tokens:g} of the sweep"
+    yield _other_recipe(frame), "another learning rate than the sweep's own: part of a check, not of the law"
+
+
+def _other_recipe(frame: pd.DataFrame) -> pd.Series:
+    columns = [c for c in _RECIPE if c in frame]
+    if not columns or frame.empty:
+        return pd.Series(False, index=frame.index)
+    recipe = frame[columns].apply(tuple, axis=1)
+    trials = recipe.groupby(recipe).size()
+    return recipe != trials.idxmax()
+
+
+def _refuse_mixed_validation(frame: pd.DataFrame) -> None:
+    if "validation_fingerprint" not in frame:
+        return
+    sets = frame["validation_fingerprint"].dropna().unique()
+    if len(sets) > 1:
+        raise UsageError(
+            "laws.mixed_validation",
+            f"the points were evaluated on {len(sets)} different validation sets: "
+            + ", ".join(sorted(str(s)[:12] for s in sets)),
+            why="losses on different text do not compare, and a law through them means nothing",
+            hint="fit each store by itself, or run the sweep again on one corpus",
+        )
