@@ -1,0 +1,178 @@
+"""What the user sees while a sweep runs: a live table on a terminal, dated lines elsewhere."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from scaling.executor.progress import Glance, Job, Running
+from scaling.store.state import State, TrialState
+from scaling.units import format_duration, format_flops, format_si
+
+REDRAW_S = 1.0
+LINE_EVERY_S = 600.0
+_MARKS = {State.DONE: "done", State.DIVERGED: "DIVERGED", State.FAILED: "FAILED", State.INTERRUPTED: "stopped"}
+
+
+class Tally:
+    """How far a sweep is, in FLOPs: the last rung can cost more than all others together.
+
+    Args:
+        trials: trials of the sweep.
+        flops: training FLOPs of all of them.
+        done_trials: trials that had ended before this run.
+        done_flops: training FLOPs of those.
+    """
+
+    def __init__(self, trials: int, flops: float, done_trials: int, done_flops: float) -> None:
+        self.trials, self.flops = trials, flops
+        self.ended = done_trials
+        self._done_flops = done_flops
+        self._began = time.monotonic()
+        self._run_flops = 0.0
+
+    def update(self, run_flops: float) -> None:
+        """Take the FLOPs that this run has done so far."""
+        self._run_flops = run_flops
+
+    @property
+    def share(self) -> float:
+        """Share of the sweep's FLOPs that is done, 0 to 1."""
+        return min(1.0, (self._done_flops + self._run_flops) / self.flops) if self.flops else 1.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left at this run's rate, or ``None`` before there is a rate."""
+        elapsed = time.monotonic() - self._began
+        if self._run_flops <= 0 or elapsed < 1:
+            return None
+        return max(0.0, self.flops - self._done_flops - self._run_flops) * elapsed / self._run_flops
+
+    def words(self) -> str:
+        """Return progress and what is left, for people."""
+        eta = f", about {format_duration(self.eta_s)} left" if self.eta_s is not None else ""
+        return f"{self.ended}/{self.trials} trials, {self.share:.0%} of {format_flops(self.flops)}{eta}"
+
+
+class Lines:
+    """Dated lines, one per event and one every ten minutes.
+
+    Args:
+        tally: how far the sweep is.
+        write: writes one line.
+    """
+
+    def __init__(self, tally: Tally, write: Callable[[str], None]) -> None:
+        self._tally = tally
+        self._write = write
+        self._next_s = time.monotonic() + LINE_EVERY_S
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing is left open."""
+
+    def _line(self, text: str) -> None:
+        self._write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}  {text}")
+
+    def started(self, job: Job, attempt: int, slot: str) -> None:
+        """Write that an attempt began."""
+        self._line(f"start    {job.label} on {slot}" + (f", attempt {attempt}" if attempt > 1 else ""))
+
+    def ended(self, job: Job, state: TrialState) -> None:
+        """Write how a trial ended, and how far the sweep is."""
+        self._tally.ended += state.state.finished
+        reason = f": {state.reason}" if state.reason else ""
+        self._line(f"{_MARKS.get(state.state, state.state):<8} {job.label}{reason} ({self._tally.words()})")
+
+    def note(self, text: str) -> None:
+        """Write anything else."""
+        self._line(text)
+
+    def tick(self, running: Sequence[Running], flops_done: float) -> None:
+        """Write a line every ten minutes."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s += LINE_EVERY_S
+        glances = [r.look() for r in running]
+        self._tally.update(flops_done + sum(g.flops for g in glances))
+        self._line("running  " + self._tally.words() + "; " + "; ".join(_brief(g) for g in glances))
+
+
+def _brief(glance: Glance) -> str:
+    loss = "starting" if glance.loss_nats is None else f"step {glance.step} loss {glance.loss_nats:.3f}"
+    return f"{glance.label} {loss}"
+
+
+class LiveTable:
+    """A row per slot and one bar for the sweep, redrawn once a second.
+
+    Args:
+        tally: how far the sweep is.
+        console: a terminal.
+        watts: returns the power of each slot that has a meter, by the slot's name.
+    """
+
+    def __init__(self, tally: Tally, console: Console, watts: Callable[[], dict[str, float]]) -> None:
+        self._tally = tally
+        self._watts = watts
+        self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=console)
+        self._task = self._bar.add_task("", total=1.0)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._next_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def started(self, job: Job, attempt: int, slot: str) -> None:
+        """The next redraw shows it."""
+
+    def ended(self, job: Job, state: TrialState) -> None:
+        """Keep a line above the table for a trial that did not simply finish."""
+        self._tally.ended += state.state.finished
+        if state.state is not State.DONE:
+            mark = _MARKS.get(state.state, state.state)
+            self._live.console.print(f"{mark} {job.label}: {state.reason or ''}", markup=False, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Keep a line above the table."""
+        self._live.console.print(text, markup=False, highlight=False)
+
+    def tick(self, running: Sequence[Running], flops_done: float) -> None:
+        """Redraw when a second has passed."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + REDRAW_S
+        glances = [r.look() for r in running]
+        self._tally.update(flops_done + sum(g.flops for g in glances))
+        self._bar.update(self._task, completed=self._tally.share, description=self._tally.words())
+        self._live.update(Group(running_table(glances, self._watts()), self._bar), refresh=True)
+
+
+def running_table(glances: Sequence[Glance], watts: dict[str, float]) -> Table:
+    """Return the table of running trials; ``–`` where there is nothing to show."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("slot", "trial"):
+        table.add_column(name, no_wrap=True)
+    for name in ("step", "loss", "tokens/s", "W"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for g in glances:
+        table.add_row(
+            g.slot,
+            g.label,
+            "–" if g.step is None else f"{g.step:,}",
+            "–" if g.loss_nats is None else f"{g.loss_nats:.3f}",
+            "–" if g.tokens_per_s is None else format_si(g.tokens_per_s),
+            f"{watts[g.slot]:.0f}" if g.slot in watts else "–",
+        )
+    return table
