@@ -11,9 +11,11 @@ from scaling.errors import EXIT_CODES, ScalingError
 
 # name -> help panel, in order of work; each command is the function ``command`` of scaling/cli/NAME.py
 COMMANDS: dict[str, str] = {
+    "init": "Start",
+    "doctor": "Start",
     "plan": "Plan",
-    "sample": "Share",
     "estimate": "Learn",
+    "sample": "Share",
 }
 
 app = typer.Typer(

@@ -129,7 +129,8 @@ def _print(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequ
 
     console = stdout()
     rows = table(resolved.trials, forecasts)
-    console.print(rows, width=max(console.width, _full_width(rows)), crop=False, soft_wrap=True)
+    console.width = max(console.width, _full_width(rows))
+    console.print(rows)
     for line in summary(resolved, forecasts):
         console.print(line, markup=False, soft_wrap=True)
     if len(resolved.trials) > _SHOWN:
