@@ -201,7 +201,7 @@ class GPT(nn.Module):
     def _initialise(self) -> None:
         """Scale by fan-in; matrices that write to the residual stream start at zero (each block is the identity)."""
         tied = self.c.tied
-        nn.init.normal_(self.embedding.weight, std=0.02 if tied else 1.0)
+        nn.init.normal_(self.embedding.weight, std=0.02 if tied else 0.1)
         if not tied:
             nn.init.zeros_(self.unembedding.weight)
         if self.c.position == "learned":

@@ -83,7 +83,7 @@ class LearningRates(_Part):
     """
 
     hidden: Count = 0.02
-    embedding: Count = 0.024
+    embedding: Count = 0.032
 
 
 class TrainSpec(_Part):
