@@ -1,0 +1,108 @@
+"""``scaling export``: a store's results as tables that any tool reads, with a data dictionary."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scaling.store import Store
+
+
+class Format(StrEnum):
+    """File formats."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
+
+def command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A store, such as runs/quickstart.")],
+    file_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format.CSV,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to; DIR/export by default.")] = None,
+) -> None:
+    """Write points, trials, curves and samples as files, with a dictionary of their columns.
+
+    Example:  scaling export runs/quickstart --format csv --out tables
+    """
+    from scaling.cli.output import say, stdout
+    from scaling.store import load
+
+    if file_format is Format.PARQUET:
+        _need_pyarrow()
+    store = load(directory)
+    console = stdout()
+    for path in write(store, file_format, out or directory / "export"):
+        console.print(str(path), markup=False, soft_wrap=True)
+    for warning in store.warnings:
+        say(f"warning: {warning}")
+
+
+def _need_pyarrow() -> None:
+    from importlib.util import find_spec
+
+    from scaling.errors import MachineError
+
+    if find_spec("pyarrow") is None:
+        raise MachineError(
+            "export.no_pyarrow",
+            "Parquet needs pyarrow, which is not installed",
+            hint="pip install 'scaling-bench[parquet]', or use --format csv",
+        )
+
+
+def write(store: "Store", file_format: Format, folder: Path) -> list[Path]:
+    """Write the tables and their dictionary; returns the files. Raises ``MachineError``."""
+    from scaling.store.files import dump_json, write_atomic
+
+    frames = {
+        "points": store.points(),
+        "trials": store.trials(),
+        "curves": store.curves(),
+        "samples": store.samples(),
+    }
+    paths = []
+    for name, frame in frames.items():
+        path = folder / f"{name}.{file_format}"
+        write_atomic(path, encode(frame, file_format))
+        paths.append(path)
+    dictionary = folder / "dictionary.json"
+    write_atomic(dictionary, dump_json(data_dictionary(store, file_format)))
+    return [*paths, dictionary]
+
+
+def encode(frame: "pd.DataFrame", file_format: Format) -> bytes:
+    """Return a table as the bytes of a file. Missing values are empty in CSV and null elsewhere."""
+    if file_format is Format.CSV:
+        return frame.to_csv(index=False).encode()
+    if file_format is Format.JSON:
+        # The default of ten digits would lose precision; 15 is the most that pandas writes.
+        return (frame.to_json(orient="records", double_precision=15, force_ascii=False, indent=1) + "\n").encode()
+    return frame.to_parquet(None, index=False)
+
+
+def data_dictionary(store: "Store", file_format: Format) -> dict[str, Any]:
+    """Return the meaning and unit of every column, and where the tables come from."""
+    from scaling.store.columns import CURVES, POINTS, SAMPLES, TRIALS
+
+    tables: dict[str, Mapping[str, tuple[str, str]]] = {
+        "points": POINTS,
+        "trials": TRIALS,
+        "curves": CURVES,
+        "samples": SAMPLES,
+    }
+    return {
+        "sweep": store.sweep.get("name"),
+        "missing": "an empty field in CSV, null in JSON and Parquet: not measured, never zero",
+        "tables": {
+            f"{name}.{file_format}": {
+                column: {"unit": unit, "meaning": meaning} for column, (unit, meaning) in columns.items()
+            }
+            for name, columns in tables.items()
+        },
+    }

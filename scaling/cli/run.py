@@ -1,0 +1,279 @@
+"""``scaling run``: train what a sweep asks for and is not there yet, then fit and report."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from scaling.cli.planning import Resolved
+    from scaling.executor.progress import Job, Observer
+    from scaling.executor.protocol import Slot
+    from scaling.executor.runner import Outcome
+    from scaling.store.layout import StoreFolder
+    from scaling.store.state import TrialState
+
+_ASK_ABOVE_S = 30 * 60.0
+
+
+def command(
+    sweep: Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or a shipped sweep such as quickstart.")],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The store's folder; runs/NAME by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a long sweep.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="TRIAL", help="Run this trial only: an id or a label.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Let the sweep ask for other trials than its store holds.")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Train only: no fit, no report.")] = False,
+    resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples of the fits.")] = 1000,
+) -> None:
+    """Run a sweep: train what is missing, meter it, fit the laws, write the report. Repeat it to resume.
+
+    Example:  scaling run quickstart
+    """
+    from scaling.cli.planning import resolve
+    from scaling.executor.sweep import make_jobs
+
+    clock = Clock()
+    with clock.phase("plan"):
+        resolved = resolve(sweep, sets or ())
+        store, lock = _open_store(out or Path("runs") / resolved.spec.name)
+    with lock:
+        with clock.phase("plan"):
+            _settle(store, resolved, accept_changes)
+            jobs = make_jobs(store, resolved.trials)
+            states = _states(jobs)
+            chosen = {job.folder.id for job in make_jobs(store, resolved.trials, only or ())}
+            todo = [j for j in jobs if j.folder.id in chosen and _wanted(states[j.folder.id], retry_failed)]
+        if todo:
+            _confirm(resolved, todo, yes)
+            with clock.phase("train"):
+                outcome = _train(store, resolved, jobs, todo, states)
+            states |= outcome.states
+        else:
+            outcome = None
+        _finish(store, jobs, states, outcome, clock, report=not no_report, resamples=resamples)
+
+
+class Clock:
+    """Seconds by phase, for the last line."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Book the time inside under ``name``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - began
+
+    def words(self) -> str:
+        """Return the total and its parts, for people."""
+        from scaling.units import format_duration
+
+        parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in self.phases.items())
+        return f"{format_duration(sum(self.phases.values()))}: {parts}"
+
+
+def _open_store(root: Path) -> "tuple[StoreFolder, ExitStack]":
+    """Take the store's lock. Raises ``UsageError`` that says who holds it, after showing how far that one is."""
+    from scaling.cli.status import show
+    from scaling.errors import UsageError
+    from scaling.store.claims import StoreLock, lock_holder
+    from scaling.store.layout import StoreFolder
+
+    store = StoreFolder(root.resolve())
+    lock = StoreLock(store.lock_path)
+    if lock.acquire():
+        stack = ExitStack()
+        stack.callback(lock.release)
+        return store, stack
+    if store.sweep_path.exists():
+        show(store)
+    raise UsageError(
+        "run.already_running",
+        f"this sweep is being run by {lock_holder(store.lock_path) or 'another process'}",
+        where=str(root),
+        why="no trial is trained twice",
+        hint=f"watch it with `scaling status {root}`",
+    )
+
+
+def _settle(store: "StoreFolder", resolved: "Resolved", accept_changes: bool) -> None:
+    from scaling.cli.output import say
+    from scaling.executor.sweep import document, settle_plan
+
+    new = document(
+        resolved.spec.model_dump(mode="json", by_alias=True),
+        resolved.origins,
+        resolved.source,
+        {**resolved.identity.model_dump(mode="json"), "location": dict(resolved.location)},
+        resolved.trials,
+    )
+    change = settle_plan(store, new, resolved.trials, accept_changes=accept_changes)
+    for line in change.lines():
+        say(f"the sweep changed: {line}")
+
+
+def _states(jobs: "Sequence[Job]") -> "dict[str, TrialState]":
+    from scaling.executor.sweep import settled_state
+
+    return {job.folder.id: settled_state(job) for job in jobs}
+
+
+def _wanted(state: "TrialState", retry_failed: bool) -> bool:
+    from scaling.store.state import State
+
+    return not state.state.finished or (retry_failed and state.state is State.FAILED)
+
+
+def _confirm(resolved: "Resolved", todo: "Sequence[Job]", yes: bool) -> None:
+    """Ask before a sweep that is predicted to be long, on a terminal only."""
+    from scaling.cost.forecast import forecast, total
+    from scaling.errors import Interrupted
+    from scaling.units import format_duration
+
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    ids = {job.folder.id for job in todo}
+    predicted_s = total([forecast(t, None) for t in resolved.trials if t.id in ids]).seconds
+    if predicted_s is None or predicted_s < _ASK_ABOVE_S:
+        return
+    question = f"{len(todo)} trials, about {format_duration(predicted_s)}. Run them?"
+    if not typer.confirm(question, default=True, err=True):
+        raise Interrupted("run.declined", "nothing was run", hint="see `scaling plan`; answer ahead with --yes")
+
+
+def _train(
+    store: "StoreFolder",
+    resolved: "Resolved",
+    jobs: "Sequence[Job]",
+    todo: "Sequence[Job]",
+    states: "Mapping[str, TrialState]",
+) -> "Outcome":
+    from scaling.executor.host import HostWatch
+    from scaling.executor.local import LocalExecutor
+    from scaling.executor.runner import Limits, Runner
+
+    slots = _slots(resolved.spec.executor.slots)
+    limits = Limits(trial_s=resolved.spec.limits.trial_time, sweep_s=resolved.spec.limits.sweep_time)
+    watch = HostWatch(store)
+    with closing(LocalExecutor(slots)) as executor, _observer(jobs, todo, states, slots) as observer:
+        outcome = Runner(executor, todo, observer, limits).run()
+    watch.finish(len(outcome.states), len(slots))
+    return outcome
+
+
+def _slots(wanted: int | str) -> "tuple[Slot, ...]":
+    from scaling.executor.slots import core_slots, gpu_slots
+    from scaling.hardware import devices
+
+    boards = [(gpu.uuid, gpu.name) for gpu in devices()]
+    return gpu_slots(boards) if boards else core_slots(None if wanted == "auto" else int(wanted))
+
+
+@contextmanager
+def _observer(
+    jobs: "Sequence[Job]", todo: "Sequence[Job]", states: "Mapping[str, TrialState]", slots: "Sequence[Slot]"
+) -> "Iterator[Observer]":
+    from scaling.cli.output import say, stderr
+    from scaling.cli.power import power_reader
+    from scaling.cli.progress import Lines, LiveTable, Tally
+
+    waiting = {job.folder.id for job in todo}
+    before = [job for job in jobs if job.folder.id not in waiting and states[job.folder.id].state.finished]
+    tally = Tally(
+        trials=len(waiting) + len(before),
+        flops=sum(job.flops for job in todo) + sum(job.flops for job in before),
+        done_trials=len(before),
+        done_flops=sum(job.flops for job in before),
+    )
+    console = stderr()
+    say(f"{len(todo)} trials to train, {len(before)} there already; {len(slots)} at a time")
+    view = LiveTable(tally, console, power_reader(slots)) if console.is_terminal else Lines(tally, say)
+    with view:
+        yield view
+
+
+def _finish(
+    store: "StoreFolder",
+    jobs: "Sequence[Job]",
+    states: "Mapping[str, TrialState]",
+    outcome: "Outcome | None",
+    clock: Clock,
+    *,
+    report: bool,
+    resamples: int,
+) -> None:
+    """Say what came of it, fit and report, and exit with the code that it deserves."""
+    from scaling.cli.output import say
+    from scaling.errors import Interrupted
+    from scaling.store.state import State
+
+    if outcome is None:
+        say(f"nothing to do: {count_words(list(states.values()))} in {store.root}")
+    if outcome is not None and outcome.interrupted:
+        raise Interrupted(
+            "run.interrupted",
+            f"stopped; {count_words(list(states.values()))}",
+            where=str(store.root),
+            hint="the same command goes on from here",
+        )
+    if report and (outcome is not None or not store.report_path.exists()):
+        write_report(store, clock, resamples)
+    elif store.report_path.exists():
+        say(f"report: {store.report_path}; write it again with `scaling report {store.root}`")
+    unfinished = [job for job in jobs if states[job.folder.id].state not in (State.DONE, State.DIVERGED)]
+    for job in unfinished:
+        state = states[job.folder.id]
+        say(f"{state.state} {job.label} ({job.folder.id}): {state.reason or 'not run'}")
+    if outcome is not None:
+        say(f"{count_words(list(states.values()))} in {clock.words()}")
+        if outcome.stopped:
+            say(f"stopped: {outcome.stopped}; the same command goes on from here")
+    if unfinished:
+        if any(states[job.folder.id].state is State.FAILED for job in unfinished):
+            say("hint: run failed trials again with --retry-failed; their logs are trials/ID/aN/log.txt")
+        raise typer.Exit(1)
+
+
+def count_words(states: "Sequence[TrialState]") -> str:
+    """Count trials by state, for people: ``12 done, 1 failed``."""
+    counts: dict[str, int] = {}
+    for state in states:
+        counts[state.state.value] = counts.get(state.state.value, 0) + 1
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "no trials"
+
+
+def write_report(store: "StoreFolder", clock: Clock, resamples: int) -> None:
+    """Fit, print the findings, and write the report beside the records."""
+    from scaling.cli.output import say, stdout
+    from scaling.report import render_material
+    from scaling.report.gather import from_store
+    from scaling.store import load
+    from scaling.units import format_bytes
+
+    with clock.phase("fit"):
+        loaded = load(store.root)
+        material = from_store(loaded, resamples=resamples)
+    with clock.phase("report"):
+        path = render_material(material, store.report_path)
+    for warning in loaded.warnings:
+        say(f"warning: {warning}")
+    console = stdout()
+    for finding in material.findings:
+        console.print(f"[{finding.grade}] {finding.sentence}", markup=False, soft_wrap=True)
+    console.print(f"report: {path} ({format_bytes(path.stat().st_size)})", markup=False, soft_wrap=True)
