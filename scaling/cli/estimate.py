@@ -138,7 +138,7 @@ def _row(title: str, value: "Range | None", show: Callable[[float], str], reason
 def _energy_row(title: str, kwh: "Range") -> str:
     """One unit for the whole row, so that the three figures can be compared at a glance."""
     unit, factor = next((u, f) for u, f in _ENERGY_UNITS if kwh.mid >= f or f == _ENERGY_UNITS[-1][1])
-    return _row(f"{title}, {unit}", kwh.scaled(1 / factor), _number)
+    return _row(f"{title}, {unit}", kwh.scaled(1 / factor), lambda value: f"{float(f'{value:.3g}'):,.6g}")
 
 
 def _number(value: float) -> str:

@@ -14,7 +14,7 @@ from scaling.cost.grid import Intensity
 from scaling.errors import UsageError
 from scaling.hardware import Accelerator, Match
 
-SCHEMA_VERSION = 1
+SCHEMA = 1  # version of the JSON document
 _J_PER_KWH = 3.6e6
 _OPTIONS = {
     "params": "--params",
@@ -259,7 +259,7 @@ def to_json(answer: Estimate) -> dict[str, object]:
     card = _card(answer.request)
     missing = answer.missing
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema": SCHEMA,
         "interval": {"coverage": COVERAGE, "method": METHOD},
         "accelerator": None if card is None else card.name,
         "count": answer.request.count,

@@ -1,0 +1,70 @@
+"""``scaling doctor``: what this machine can measure, model and not know."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling.cli import output
+
+if TYPE_CHECKING:
+    from scaling.cli.checks import Check
+
+SCHEMA = 1
+UNTESTED = (
+    "Tested on Linux: processors for real, NVIDIA GPUs with a scripted driver; "
+    "AMD GPUs, Apple and Windows are untested."
+)
+_STYLES = {"pass": "green", "warn": "yellow", "fail": "red"}
+
+
+def command(
+    torch: Annotated[bool, typer.Option("--torch", help="Also import PyTorch in a child process (seconds).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Say what this machine can measure, model and not know.
+
+    Exits with 3 when a check fails, that is when no sweep can run here.
+
+    Example:  scaling doctor
+    """
+    from pathlib import Path
+
+    from scaling.cli import checks
+    from scaling.hardware import scan_gpus
+    from scaling.meters.rapl import why_no_rapl
+
+    scan = scan_gpus()
+    results = checks.run_checks(scan, Path.cwd())
+    if torch:
+        results.append(checks.check_torch_import())
+    verdict = checks.verdict(scan, rapl=why_no_rapl() is None)
+    if as_json:
+        output.print_json(
+            {
+                "schema": SCHEMA,
+                "checks": [check.to_json() for check in results],
+                "verdict": verdict,
+                "sentence": sentence(verdict),
+                "untested": UNTESTED,
+            }
+        )
+    else:
+        _print(results, sentence(verdict))
+    if any(check.status == checks.FAIL for check in results):
+        raise typer.Exit(3)
+
+
+def sentence(verdict: "dict[str, list[str]]") -> str:
+    """Return the answer in one sentence."""
+    parts = [f"{kind}: {', '.join(names)}" for kind, names in verdict.items() if names]
+    return f"On this machine — {'; '.join(parts)}."
+
+
+def _print(results: "list[Check]", closing: str) -> None:
+    console = output.stdout()
+    for check in results:
+        console.print(f"[{_STYLES[check.status]}]{check.status}[/]", end="  ")
+        console.print(f"{check.name}: {check.detail}", markup=False, soft_wrap=True)
+        if check.hint:
+            console.print(f"      → {check.hint}", markup=False, soft_wrap=True)
+    console.print(f"\n{closing}\n{UNTESTED}", markup=False, soft_wrap=True)
