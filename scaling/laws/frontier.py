@@ -2,7 +2,7 @@
 
 With C = 6ND the optimum has the closed form of Hoffmann et al. 2022 (2203.15556, eq. 4). Exact FLOPs per token are
 not 6N (attention, unembedding, embeddings that cost nothing), so there ``C = flops_per_token(N) D`` with a smooth
-curve through the sizes of the sweep, and the stationary point is found by bisection, for all draws at once.
+curve through the sizes of the sweep, and the stationary point is found numerically, for all draws at once.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ EXACT = "exact training FLOPs"
 ROUGH = "6ND"
 MAX_EXTRAPOLATION = 100.0  # times the largest fitted compute; beyond it nothing is said
 _HALF_DECADES = (-4, 4)  # budgets: half decades around the largest fitted compute
-_BISECTIONS = 64
+_STEPS = 80  # bisections alone would need about sixty
+_EXACT_ENOUGH = 1e-12  # in ln N
 _REACH = 80.0  # natural logs beyond the sizes of the sweep in which an optimum is looked for
 
 
@@ -69,6 +70,11 @@ class FlopsPerToken:
         _, b, c = self.coefficients
         return np.asarray(b + 2 * c * (np.clip(log_n, self.low, self.high) - self.middle))
 
+    def bend(self, log_n: Array) -> Array:
+        """Return the second derivative of ln(FLOPs per token)."""
+        inside = (log_n > self.low) & (log_n < self.high)
+        return np.where(inside, 2 * self.coefficients[2], 0.0)
+
     def log_value(self, log_n: Array) -> Array:
         """Return ln(FLOPs per token)."""
         a, b, c = self.coefficients
@@ -104,6 +110,11 @@ class Surface:
         columns = {name: rows[:, names.index(name)] for name in names}
         return cls(**{"E": np.zeros(len(rows)), **columns})
 
+    @property
+    def point(self) -> "Surface":
+        """The point fit alone."""
+        return Surface(*(getattr(self, name)[:1] for name in Surface.__slots__))
+
     def loss(self, params: Array, tokens: Array) -> Array:
         """Return the loss; N and D are ``[draws, …]`` or scalars."""
         columns = {name: getattr(self, name)[:, None] for name in Surface.__slots__}
@@ -123,24 +134,28 @@ def best_split(surface: Surface, budgets: Array, flops: FlopsPerToken) -> Optimu
         if np.isinf(flops.low):
             log_n = (pull_n - pull_d + beta * (log_c - np.log(6.0))) / (alpha + beta)
         else:
-            log_n = _bisect(pull_n - pull_d, alpha, beta, log_c, flops)
+            log_n = _stationary(pull_n - pull_d, alpha, beta, log_c, flops)
         log_d = log_c - flops.log_value(log_n)
         params, tokens = np.exp(log_n), np.exp(log_d)
         return Optimum(params, tokens, surface.loss(params, tokens))
 
 
-def _bisect(pull: Array, alpha: Array, beta: Array, log_c: Array, flops: FlopsPerToken) -> Array:
-    """Find where the gain of more parameters equals the gain of more tokens; it falls as N grows."""
+def _stationary(pull: Array, alpha: Array, beta: Array, log_c: Array, flops: FlopsPerToken) -> Array:
+    """Find where the gain of more parameters equals the gain of more tokens: Newton inside a shrinking bracket."""
     shape = np.broadcast_shapes(pull.shape, log_c.shape)
     low, high = np.full(shape, flops.low - _REACH), np.full(shape, flops.high + _REACH)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        log_d = log_c - flops.log_value(middle)
-        more = pull - alpha * middle + beta * log_d - np.log(flops.slope(middle)) > 0
-        low, high = np.where(more, middle, low), np.where(more, high, middle)
-    found = 0.5 * (low + high)
-    ends = (found < flops.low - _REACH + 1e-6) | (found > flops.high + _REACH - 1e-6)
-    return np.where(ends | ~np.isfinite(pull), np.nan, found)
+    log_n = np.full(shape, flops.middle)
+    for _ in range(_STEPS):
+        slope = flops.slope(log_n)
+        excess = pull - alpha * log_n + beta * (log_c - flops.log_value(log_n)) - np.log(slope)
+        low, high = np.where(excess > 0, log_n, low), np.where(excess > 0, high, log_n)
+        newton = log_n + excess / (alpha + beta * slope + flops.bend(log_n) / slope)
+        inside = (newton > low) & (newton < high)
+        previous, log_n = log_n, np.where(inside, newton, 0.5 * (low + high))
+        if np.nanmax(np.abs(log_n - previous), initial=0.0) < _EXACT_ENOUGH:
+            break
+    ends = (log_n < flops.low - _REACH + 1e-6) | (log_n > flops.high + _REACH - 1e-6)
+    return np.where(ends | ~np.isfinite(pull), np.nan, log_n)
 
 
 def budgets_around(smallest: float, largest: float) -> Array:

@@ -10,7 +10,7 @@ from scaling.laws.forms import Array
 from scaling.laws.frontier import FlopsPerToken, Surface, best_split
 
 _LOG_FACTOR_MAX = 60.0  # natural log of the largest compute factor looked for
-_BISECTIONS = 60
+_NEWTON_STEPS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +20,23 @@ class Path:
     surface: Surface
     flops: FlopsPerToken
 
-    def loss(self, budgets: Array) -> Array:
-        """Return L*(C) ``[draws, budgets]``."""
-        return best_split(self.surface, budgets, self.flops).loss
+    def loss_and_slope(self, budgets: Array) -> tuple[Array, Array]:
+        """Return L*(C) and -dL*/d ln C, both ``[draws, budgets]``.
 
-    def local_exponent(self, budgets: Array) -> Array:
-        """Return -d ln(L* - E) / d ln C ``[draws, budgets]``.
-
-        At the optimum a change of N costs nothing (envelope theorem), so dL*/d ln C is the data term's alone.
+        At the optimum a change of N costs nothing (envelope theorem), so the slope is the data term's alone.
         """
         found = best_split(self.surface, budgets, self.flops)
         beta = self.surface.beta[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
-            data_term = self.surface.B[:, None] * found.tokens**-beta
-            return np.asarray(beta * data_term / (found.loss - self.surface.E[:, None]))
+            return found.loss, beta * self.surface.B[:, None] * found.tokens**-beta
 
 
 def rows(fit: Fit, budgets: Array, flops: FlopsPerToken) -> list[ReturnsRow]:
     """Return what more compute buys at each budget, with intervals from the draws of L(N,D)."""
     path = Path(Surface.of(fit), flops)
-    loss, after = path.loss(budgets), path.loss(2 * budgets)
-    exponent = path.local_exponent(budgets)
+    loss, slope = path.loss_and_slope(budgets)
+    after, _ = path.loss_and_slope(2 * budgets)
+    exponent = slope / (loss - path.surface.E[:, None])
     percent = factor_to_reach(fit, flops, budgets, 0.99 * loss[0])
     hundredth = factor_to_reach(fit, flops, budgets, loss[0] - 0.01)
     return [
@@ -60,17 +56,17 @@ def rows(fit: Fit, budgets: Array, flops: FlopsPerToken) -> list[ReturnsRow]:
 def factor_to_reach(fit: Fit, flops: FlopsPerToken, budgets: Array, target: Array) -> list[float | None]:
     """Return by what factor each budget must grow for the best loss to reach its target.
 
-    ``None`` where the fitted floor forbids the target (or it lies beyond e^60 times the budget).
+    ``None`` where the fitted floor forbids the target, or pushes it beyond e^60 times the budget.
     """
-    point = Surface(*(np.asarray(getattr(Surface.of(fit), n)[:1]) for n in Surface.__slots__))
-    path = Path(point, flops)
-    low, high = np.zeros(len(budgets)), np.full(len(budgets), _LOG_FACTOR_MAX)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        short = path.loss(budgets * np.exp(middle))[0] > target
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
-    reached = (target > point.E[0]) & (high < _LOG_FACTOR_MAX)
-    return [float(np.exp(h)) if ok else None for h, ok in zip(high, reached, strict=True)]
+    path = Path(Surface.of(fit).point, flops)
+    log_factor = np.zeros(len(budgets))
+    for _ in range(_NEWTON_STEPS):
+        # Convex and falling in ln C, so Newton's steps from the left never pass the target.
+        loss, slope = path.loss_and_slope(budgets * np.exp(log_factor))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_factor = np.minimum(log_factor + np.maximum(loss[0] - target, 0) / slope[0], _LOG_FACTOR_MAX)
+    reached = (target > path.surface.E[0]) & (log_factor < _LOG_FACTOR_MAX)
+    return [float(np.exp(f)) if ok else None for f, ok in zip(log_factor, reached, strict=True)]
 
 
 def _spread(column: Array) -> Interval:
