@@ -111,7 +111,10 @@ def format_si(value: float | None, unit: str = "", digits: int = 3) -> str:
 
 def format_flops(value: float | None, digits: int = 3) -> str:
     """Format FLOPs in powers of ten, as the field writes them: ``1.2e15 FLOPs``."""
-    return "missing" if value is None else f"{value:.{digits - 1}e} FLOPs".replace("e+", "e")
+    if value is None:
+        return "missing"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)} FLOPs"
 
 
 def format_energy(value_j: float | None, digits: int = 3) -> str:
