@@ -34,11 +34,19 @@ class Tally:
         self.ended = done_trials
         self._done_flops = done_flops
         self._began = time.monotonic()
+        self._ended_flops = 0.0
         self._run_flops = 0.0
 
-    def update(self, run_flops: float) -> None:
-        """Take the FLOPs that this run has done so far."""
-        self._run_flops = run_flops
+    def update(self, running_flops: float) -> None:
+        """Take the FLOPs of the trials that run now."""
+        self._run_flops = self._ended_flops + running_flops
+
+    def close(self, job: Job, state: TrialState) -> None:
+        """Count a trial that ended; one that was stopped is left to the next run."""
+        if state.state.finished:
+            self.ended += 1
+            self._ended_flops += job.flops
+            self._run_flops = max(self._run_flops, self._ended_flops)
 
     @property
     def share(self) -> float:
@@ -87,7 +95,7 @@ class Lines:
 
     def ended(self, job: Job, state: TrialState) -> None:
         """Write how a trial ended, and how far the sweep is."""
-        self._tally.ended += state.state.finished
+        self._tally.close(job, state)
         reason = f": {state.reason}" if state.reason else ""
         self._line(f"{_MARKS.get(state.state, state.state):<8} {job.label}{reason} ({self._tally.words()})")
 
@@ -95,13 +103,13 @@ class Lines:
         """Write anything else."""
         self._line(text)
 
-    def tick(self, running: Sequence[Running], flops_done: float) -> None:
+    def tick(self, running: Sequence[Running]) -> None:
         """Write a line every ten minutes."""
         if time.monotonic() < self._next_s:
             return
         self._next_s += LINE_EVERY_S
         glances = [r.look() for r in running]
-        self._tally.update(flops_done + sum(g.flops for g in glances))
+        self._tally.update(sum(g.flops for g in glances))
         self._line("running  " + self._tally.words() + "; " + "; ".join(_brief(g) for g in glances))
 
 
@@ -139,7 +147,7 @@ class LiveTable:
 
     def ended(self, job: Job, state: TrialState) -> None:
         """Keep a line above the table for a trial that did not simply finish."""
-        self._tally.ended += state.state.finished
+        self._tally.close(job, state)
         if state.state is not State.DONE:
             mark = _MARKS.get(state.state, state.state)
             self._live.console.print(f"{mark} {job.label}: {state.reason or ''}", markup=False, highlight=False)
@@ -148,13 +156,13 @@ class LiveTable:
         """Keep a line above the table."""
         self._live.console.print(text, markup=False, highlight=False)
 
-    def tick(self, running: Sequence[Running], flops_done: float) -> None:
+    def tick(self, running: Sequence[Running]) -> None:
         """Redraw when a second has passed."""
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + REDRAW_S
         glances = [r.look() for r in running]
-        self._tally.update(flops_done + sum(g.flops for g in glances))
+        self._tally.update(sum(g.flops for g in glances))
         self._bar.update(self._task, completed=self._tally.share, description=self._tally.words())
         self._live.update(Group(running_table(glances, self._watts()), self._bar), refresh=True)
 

@@ -75,8 +75,8 @@ class Observer(Protocol):
     def note(self, text: str) -> None:
         """Something else worth a line happened."""
 
-    def tick(self, running: Sequence["Running"], flops_done: float) -> None:
-        """Called many times a second; ``flops_done`` counts the trials that ended."""
+    def tick(self, running: Sequence["Running"]) -> None:
+        """Called many times a second."""
 
 
 class Running(Protocol):

@@ -93,7 +93,6 @@ class Runner:
         self._signals = 0
         self._signals_seen = 0
         self._stopped: str | None = None
-        self._flops_done = 0.0
 
     def run(self) -> Outcome:
         """Run until nothing is left to do or somebody stops it.
@@ -108,7 +107,7 @@ class Runner:
                 self._keep_limits(began)
                 self._fill()
                 self._collect()
-                self._observer.tick(self._running, self._flops_done)
+                self._observer.tick(self._running)
                 if self._running:
                     time.sleep(POLL_S)
         return Outcome(states=self._states, interrupted=self._signals > 0, stopped=self._stopped)
@@ -142,7 +141,6 @@ class Runner:
             self._queue.appendleft(job)
             return
         self._states[job.folder.id] = state
-        self._flops_done += job.flops
         self._observer.ended(job, state)
 
     def _keep_limits(self, began: float) -> None:

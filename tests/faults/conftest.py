@@ -28,7 +28,7 @@ class Recorder:
     def note(self, text):
         self.notes.append(text)
 
-    def tick(self, running, flops_done):
+    def tick(self, running):
         if self.on_tick:
             self.on_tick(running)
 
@@ -80,9 +80,7 @@ class Sweep:
         return outcome, recorder
 
     def table(self):
-        return {
-            job.folder.id: [(p.tokens, p.loss_nats) for p in job.folder.points()] for job in self.jobs
-        }
+        return {job.folder.id: [(p.tokens, p.loss_nats) for p in job.folder.points()] for job in self.jobs}
 
 
 @pytest.fixture

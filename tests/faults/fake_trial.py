@@ -116,9 +116,7 @@ def train(folder, attempt, spec):
     horizons = list(spec.horizons)
     for step in range(begin + 1, horizons[-1] // 100 + 1):
         loss = 2.0 + 100.0 / (step + spec.seed)
-        line = CurveLine(
-            step=step, tokens=step * 100, loss_nats=loss, lr_scale=1.0, grad_norm=1.0, train_s=step * 0.01
-        )
+        line = CurveLine(step=step, tokens=step * 100, loss_nats=loss, lr_scale=1.0, grad_norm=1.0, train_s=step * 0.01)
         append_line(attempt.curve_path, to_json(line))
         if step == begin + 2:
             misbehave(label, attempt.number)
