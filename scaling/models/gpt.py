@@ -208,7 +208,7 @@ class GPT(nn.Module):
             nn.init.normal_(self.position, std=0.02)
         for module in self.blocks.modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+                nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         for block in self.blocks:

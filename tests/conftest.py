@@ -1,0 +1,21 @@
+"""Options of the whole suite."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--forbid-skips",
+        action="store_true",
+        help="count a skipped test as a failure (CI has what the tests need)",
+    )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    needs_gpu = item.get_closest_marker("gpu") is not None
+    if report.skipped and item.config.getoption("--forbid-skips") and not needs_gpu and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which --forbid-skips does not allow: {report.longrepr}"

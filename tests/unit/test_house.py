@@ -1,0 +1,54 @@
+"""The house itself: what loads what, what the command line promises, and the limits of style."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "scaling").rglob("*.py"))
+
+
+def loaded_after(statement):
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["scaling.cli", "scaling.laws", "scaling.findings", "scaling.report", "scaling.store", "scaling.executor"]
+)
+def test_the_analysis_side_loads_without_torch(module):
+    assert "torch" not in loaded_after(f"import {module}")
+
+
+def test_the_command_line_starts_without_heavy_modules():
+    heavy = {"torch", "pandas", "scipy", "numpy", "plotly", "pydantic", "codecarbon"}
+    assert heavy.isdisjoint(loaded_after("import scaling.cli"))
+
+
+def test_the_trial_loads_without_the_analysis_side():
+    heavy = {"pandas", "scipy", "plotly", "scaling.laws", "scaling.report"}
+    assert heavy.isdisjoint(loaded_after("import scaling.trial"))
+
+
+def test_every_command_has_help_with_an_example():
+    from scaling.cli.app import COMMANDS
+
+    for name in COMMANDS:
+        result = subprocess.run(
+            [sys.executable, "-m", "scaling", name, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        assert "scaling " + name in result.stdout, f"{name} shows no example"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_stay_readable(path):
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno <= 70, f"{path.name}: {node.name} is too long"

@@ -1,0 +1,119 @@
+"""One trial as a real process: what it publishes, how it stops and resumes, how it fails."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scaling.data import prepare
+from scaling.spec import expand, load_sweep
+from scaling.store.layout import StoreFolder
+
+pytestmark = pytest.mark.slow
+
+SWEEP = """
+schema: 1
+name: small
+data: {context: 64, validation_tokens: 4096}
+model: {family: gpt, d_model: 16, n_layer: 1, head_dim: 8}
+train: {batch_tokens: 256, warmup_steps: 5, anneal: %s}
+trials:
+  - ladder: {sizes: [{d_model: 16}], horizons: [20k, %s]}
+samples: {prompts: ["def ", "class "], tokens: 8}
+"""
+
+
+def make_store(folder, anneal="average", horizon="40k"):
+    sweep = folder / "small.yaml"
+    sweep.write_text(SWEEP % (anneal, horizon))
+    spec = load_sweep(str(sweep)).spec
+    corpus = prepare(spec.data)
+    (planned,) = expand(spec, corpus.identity, corpus.location)
+    trial = StoreFolder(folder / "store").trial(planned.id)
+    trial.path.mkdir(parents=True)
+    trial.write_spec(planned.spec)
+    return trial
+
+
+def start(trial):
+    attempt = trial.new_attempt()
+    command = [sys.executable, "-m", "scaling.trial", str(trial.root), trial.id, str(attempt.number)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return attempt, process
+
+
+def run(trial):
+    attempt, process = start(trial)
+    output, _ = process.communicate(timeout=120)
+    return attempt, process.returncode, output
+
+
+def curve(attempt):
+    return [(c["step"], c["loss_nats"]) for c in map(json.loads, attempt.curve_path.read_text().splitlines())]
+
+
+def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
+    trial = make_store(tmp_path)
+    _, code, output = run(trial)
+    assert code == 0, output
+    points, end = trial.points(), trial.end()
+    assert [p.tokens for p in points] == [19_968, 39_936]
+    assert points[1].loss_nats < points[0].loss_nats < 4.86  # ln 128: it has learned
+    assert points[1].bpb == pytest.approx(points[1].loss_nats / 0.693147, rel=1e-5)
+    assert points[1].flops_train == pytest.approx(end.flops_per_token["train"] * 39_936)
+    assert end.state == "done"
+    assert end.steady.tokens_per_s > 0
+    assert end.utilisation.mfu is None
+    assert end.utilisation.reason
+    assert end.energy_gpu_j.value is None
+    assert end.energy_gpu_j.reason
+    assert end.memory_peak_bytes["host_rss"] > 1e7
+    assert [s.prompt for s in end.samples] == ["def ", "class "]
+    assert (trial.path / end.weights["file"]).is_file()
+    assert not trial.attempt(1).checkpoint_dir.exists()
+
+
+def test_stopped_by_sigterm_it_resumes_to_the_same_losses(tmp_path):
+    unbroken = make_store(tmp_path / "a", horizon="400k")
+    attempt, code, output = run(unbroken)
+    assert code == 0, output
+    broken = make_store(tmp_path / "b", horizon="400k")
+    first, process = start(broken)
+    deadline = time.monotonic() + 60
+    while not first.curve_path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output
+    second, code, output = run(broken)
+    assert code == 0, output
+    assert "resuming at step" in output
+    assert broken.end().resumed_from_step > 0
+    assert curve(first) + curve(second) == curve(attempt)
+    assert [p.loss_nats for p in broken.points()] == [p.loss_nats for p in unbroken.points()]
+
+
+def test_a_missing_corpus_is_a_failure_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALING_CACHE", str(tmp_path / "cache"))
+    text = tmp_path / "my.txt"
+    text.write_bytes(bytes(range(32, 127)) * 4000 + b"".join(b"%d " % i for i in range(60_000)))
+    sweep = tmp_path / "own.yaml"
+    sweep.write_text(SWEEP % ("average", "40k"))
+    spec = load_sweep(str(sweep), [f"data.path={text}"]).spec
+    corpus = prepare(spec.data)
+    (planned,) = expand(spec, corpus.identity, corpus.location)
+    trial = StoreFolder(tmp_path / "store").trial(planned.id)
+    trial.path.mkdir(parents=True)
+    trial.write_spec(planned.spec)
+    text.unlink()
+    for cached in (tmp_path / "cache" / "corpora").iterdir():
+        cached.unlink()
+    attempt, code, _ = run(trial)
+    assert code == 1
+    failure = json.loads(attempt.failure_path.read_text())
+    assert failure["cause"] == "error"
+    assert "no text found" in failure["message"]
+    assert "Traceback" in failure["detail"]
