@@ -14,8 +14,11 @@ COMMANDS: dict[str, str] = {
     "init": "Start",
     "doctor": "Start",
     "plan": "Plan",
+    "run": "Run",
+    "status": "Run",
     "estimate": "Learn",
     "sample": "Share",
+    "export": "Share",
 }
 
 app = typer.Typer(
