@@ -12,7 +12,16 @@ _SI = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15, "E
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.6e9, "GWh": 3.6e12}
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
+_SI_SHOWN = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3))
+_ENERGY_SHOWN = ((" GWh", 3.6e12), (" MWh", 3.6e9), (" kWh", 3.6e6), (" kJ", 1e3))
+_BYTES_SHOWN = ((" TiB", 2.0**40), (" GiB", 2.0**30), (" MiB", 2.0**20), (" KiB", 2.0**10))
 _HORIZON_SUFFIX = {"tokens": " tokens", "tokens_per_param": "x", "flops": " FLOPs"}
+_HORIZON_SUFFIXES = (
+    ("FLOPs", "flops"),
+    ("FLOP", "flops"),
+    ("tokens", "tokens"),
+    ("x", "tokens_per_param"),
+)
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*$")
 
 
@@ -20,7 +29,7 @@ def _parse(text: str | float, factors: dict[str, float], kind: str) -> float:
     if isinstance(text, bool):
         raise ValueError(f"{text!r} is not a {kind}")
     if isinstance(text, int | float):
-        value = float(text)
+        value = float(text) if abs(text) < 10**308 else math.inf
     else:
         match = _NUMBER.match(text)
         if match is None or match.group(2) not in factors:
@@ -67,17 +76,19 @@ class Horizon:
 
 def parse_horizon(text: str | float) -> Horizon:
     """Parse ``2.26M`` (tokens), ``20x`` (tokens per parameter) or ``1e15 FLOPs``. Raises ``ValueError``."""
+    amount, unit = text, "tokens"
     if isinstance(text, str):
-        stripped = text.strip()
-        for suffix, unit in (
-            ("FLOPs", "flops"),
-            ("FLOP", "flops"),
-            ("tokens", "tokens"),
-            ("x", "tokens_per_param"),
-        ):
-            if stripped.endswith(suffix):
-                return Horizon(_positive(parse_count(stripped.removesuffix(suffix)), text), unit)
-    return Horizon(_positive(parse_count(text), text), "tokens")
+        for suffix, named in _HORIZON_SUFFIXES:
+            if text.strip().endswith(suffix):
+                amount, unit = text.strip().removesuffix(suffix), named
+                break
+    try:
+        value = parse_count(amount)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a horizon: write tokens (2M), tokens per parameter (20x) or 1e15 FLOPs"
+        ) from None
+    return Horizon(_positive(value, text), unit)
 
 
 def _positive(value: float, text: str | float) -> float:
@@ -87,12 +98,25 @@ def _positive(value: float, text: str | float) -> float:
 
 
 def _significant(value: float, digits: int) -> str:
-    if value == 0:
-        return "0"
+    if value == 0 or not math.isfinite(value):
+        return str(value) if value else "0"
     exponent = math.floor(math.log10(abs(value)))
     decimals = max(digits - 1 - exponent, 0)
-    text = f"{round(value, digits - 1 - exponent):.{decimals}f}"
+    text = f"{_rounded(value, digits):.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Round to significant digits: what is shown decides the unit, so that 999.9996M reads 1B."""
+    return float(f"{value:.{digits - 1}e}")
+
+
+def _in_unit(value: float, units: tuple[tuple[str, float], ...], digits: int) -> str | None:
+    """Format in the first (largest) unit that the value reaches; ``None`` when it reaches none."""
+    for unit, factor in units:
+        if abs(_rounded(value / factor, digits)) >= 1:
+            return f"{_significant(value / factor, digits)}{unit}"
+    return None
 
 
 def format_si(value: float | None, unit: str = "", digits: int = 3) -> str:
@@ -100,45 +124,42 @@ def format_si(value: float | None, unit: str = "", digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "missing" if value is None else str(value)
     gap = " " if unit else ""
-    if value == 0 or abs(value) >= 1e21 or abs(value) < 1e-3:
-        return f"{value:.{digits - 1}e}{gap}{unit}" if value else f"0{gap}{unit}"
-    for suffix, factor in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        # 999.9996M must read 1B: round before choosing the suffix.
-        if float(f"{abs(value):.{digits - 1}e}") >= factor:
-            return f"{_significant(value / factor, digits)}{suffix}{gap}{unit}"
-    return f"{_significant(value, digits)}{gap}{unit}"
+    if value and (_rounded(abs(value), digits) >= 1e21 or abs(value) < 1e-3):
+        return f"{value:.{digits - 1}e}{gap}{unit}"
+    return f"{_in_unit(value, _SI_SHOWN, digits) or _significant(value, digits)}{gap}{unit}"
 
 
 def format_flops(value: float | None, digits: int = 3) -> str:
-    """Format FLOPs in powers of ten, as the field writes them: ``1.2e15 FLOPs``."""
+    """Format FLOPs in powers of ten, as the field writes them: ``1.20e15 FLOPs``."""
     if value is None:
         return "missing"
+    if value == 0 or not math.isfinite(value):
+        return f"{_significant(value, digits)} FLOPs"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}e{int(exponent)} FLOPs"
 
 
 def format_energy(value_j: float | None, digits: int = 3) -> str:
-    """Format joules for people: J below 1 kJ, then kJ, then kWh and MWh."""
+    """Format joules for people: J below 1 kJ, then kJ, then kWh, MWh and GWh."""
     if value_j is None:
         return "missing"
-    for unit, factor in (("GWh", 3.6e12), ("MWh", 3.6e9), ("kWh", 3.6e6), ("kJ", 1e3)):
-        if abs(value_j) >= factor:
-            return f"{_significant(value_j / factor, digits)} {unit}"
-    return f"{_significant(value_j, digits)} J"
+    return _in_unit(value_j, _ENERGY_SHOWN, digits) or f"{_significant(value_j, digits)} J"
 
 
 def format_duration(value_s: float | None) -> str:
     """Format seconds as ``45 s``, ``3 min 20 s``, ``2 h 05 min`` or ``4.2 days``."""
     if value_s is None:
         return "missing"
-    if value_s < 10:
+    if value_s < 0:
+        return f"-{format_duration(-value_s)}"
+    if value_s < 10 or not math.isfinite(value_s):
         return f"{_significant(value_s, 2)} s"
-    if value_s < 60:
+    if round(value_s) < 60:
         return f"{value_s:.0f} s"
-    if value_s < 3600:
+    if round(value_s) < 3600:
         minutes, seconds = divmod(round(value_s), 60)
         return f"{minutes} min {seconds:02d} s"
-    if value_s < 48 * 3600:
+    if round(value_s / 60) < 48 * 60:
         hours, minutes = divmod(round(value_s / 60), 60)
         return f"{hours} h {minutes:02d} min"
     return f"{_significant(value_s / 86400, 3)} days"
@@ -148,10 +169,7 @@ def format_bytes(value: float | None) -> str:
     """Format bytes in binary units, GiB for memory."""
     if value is None:
         return "missing"
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        if abs(value) >= _BYTES[unit]:
-            return f"{_significant(value / _BYTES[unit], 3)} {unit}"
-    return f"{value:.0f} B"
+    return _in_unit(value, _BYTES_SHOWN, 3) or f"{value:.0f} B"
 
 
 def format_interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:

@@ -67,7 +67,7 @@ _CPU = _Scale(
     compile=False,
     shapes=_two_layers(12, 16, 24, 32, 48, 64, 96, 128),
     tiny=_two_layers(8, 16, 32, 64, 96),
-    fine=_two_layers(12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128),
+    fine=_two_layers(12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 128),
     budgets=(3e10, 1.1e11, 4e11, 1.5e12),
     tokens=2.26e6,
 )
@@ -79,11 +79,15 @@ _GPU = _Scale(
     compile=True,
     shapes=((128, 2), (192, 3), (256, 4), (384, 6), (512, 8), (640, 10), (768, 12)),
     tiny=((128, 2), (192, 3), (256, 4), (384, 6), (512, 8)),
-    fine=((128, 2), (192, 2), (192, 3), (256, 3), (256, 4), (320, 5), (384, 6), (448, 7), (512, 8), (640, 10)),
-    budgets=(3e13, 1.3e14, 5.6e14, 2.4e15),
+    fine=(
+        *((64, 2), (96, 2), (128, 2), (160, 2), (192, 2), (192, 3), (256, 3), (256, 4), (320, 4)),
+        *((320, 5), (384, 6), (448, 7), (512, 8)),
+    ),
+    budgets=(1e13, 3.6e13, 1.3e14, 4.6e14),
     tokens=33.6e6,
 )
-_RATIOS = (3.0, 150.0)  # tokens per parameter inside which a size can be best at a budget
+_RATIOS = (1.5, 250.0)  # tokens per parameter inside which a size can be best at a budget
+_MIN_FITTING = 3  # a parabola needs three sizes at a budget
 _HORIZONS = 7  # half-octaves: the first is an eighth of the last
 
 
@@ -180,7 +184,7 @@ trials:
 def _horizons(last: float, scale: _Scale, identity: DataIdentity) -> str:
     """Half-octaves up to what the corpus carries, in whole steps."""
     most = min(last, MAX_EPOCHS * identity.train_tokens)
-    steps = [round(most / scale.batch_tokens / 2 ** (k / 2)) for k in range(_HORIZONS)]
+    steps = [int(most / scale.batch_tokens / 2 ** (k / 2)) for k in range(_HORIZONS)]
     return ", ".join(str(n * scale.batch_tokens) for n in sorted({max(1, n) for n in steps}))
 
 
@@ -208,7 +212,7 @@ def _budget(budget: float, scale: _Scale, identity: DataIdentity, seed: int = 0,
         enough_text = tokens <= MAX_EPOCHS * identity.train_tokens
         if _RATIOS[0] <= ratio <= _RATIOS[1] and enough_text and tokens >= scale.batch_tokens:
             fitting.append((width, depth))
-    if not fitting:
+    if len(fitting) < _MIN_FITTING:
         return ""
     return f"""\
   - isoflop:{remark}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scaling.spec.resolve import PlannedTrial
 from scaling.spec.schema import FitSpec, SweepSpec
-from scaling.units import format_si
+from scaling.units import format_flops, format_si
 
 MIN_SIZES = 5
 MIN_DECADES = 1.5
@@ -76,6 +76,8 @@ def _one_ratio(sweep: _Sweep) -> str | None:
 
 
 def _few_horizons(sweep: _Sweep) -> str | None:
+    if all(block.isoflop is not None for block in sweep.spec.trials):
+        return None  # there the budgets give the horizons, and sizes are compared at equal compute
     horizons: dict[int, set[int]] = {}
     for params, tokens in sweep.points:
         horizons.setdefault(params, set()).add(tokens)
@@ -83,6 +85,20 @@ def _few_horizons(sweep: _Sweep) -> str | None:
     if most >= MIN_HORIZONS:
         return None
     return f"at most {most} horizon{'s' * (most != 1)} per size: a law in D needs at least {MIN_HORIZONS}; add horizons"
+
+
+def _thin_budgets(sweep: _Sweep) -> str | None:
+    sizes: dict[float, set[str]] = {}
+    for item in sweep.spec.trials:
+        if item.isoflop is not None:
+            for budget in item.isoflop.budgets:
+                sizes.setdefault(budget, set()).update(map(repr, item.isoflop.sizes))
+    if not sizes or min(map(len, sizes.values())) >= MIN_SIZES:
+        return None
+    budget, number = min(((budget, len(at)) for budget, at in sizes.items()), key=lambda pair: pair[1])
+    return (
+        f"{number} sizes at {format_flops(budget)}: an IsoFLOP profile needs {MIN_SIZES} to show its minimum; add sizes"
+    )
 
 
 def _repeated_data(sweep: _Sweep) -> str | None:
@@ -122,6 +138,7 @@ _CHECKS: tuple[Callable[[_Sweep], str | None], ...] = (
     _no_replicates,
     _one_ratio,
     _few_horizons,
+    _thin_budgets,
     _repeated_data,
     _small_validation,
     _short_runs,
