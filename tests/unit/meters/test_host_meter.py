@@ -1,7 +1,6 @@
 """The adapter of codecarbon: provenance from its private mode, failures as missing readings."""
 
 import logging
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -97,7 +96,7 @@ def test_real_tracker_ignores_files_and_variables_and_writes_nothing(tmp_path, m
     assert energy.energy_ram_j.provenance is Provenance.MODELLED_CONSTANT
     assert energy.energy_cpu_j.provenance in {Provenance.MODELLED_LOAD, Provenance.MEASURED_RAPL}
     assert energy.tool.startswith("codecarbon 3.")
-    assert os.listdir(tmp_path) == [".codecarbon.config"]
+    assert [path.name for path in tmp_path.iterdir()] == [".codecarbon.config"]
     assert capfd.readouterr() == ("", "")
 
 
