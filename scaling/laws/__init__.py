@@ -1,6 +1,6 @@
 """Scaling laws: forms, robust fitting with a checked gradient, intervals by trial, and what follows from them.
 
-A library worth importing by itself: numpy, scipy-free in the hot path, no torch.
+A library worth importing by itself: numpy and pandas, no torch.
 
     >>> from scaling.laws import fit_loss_surface
     >>> fit = fit_loss_surface(params, tokens, losses, trials)  # doctest: +SKIP

@@ -108,8 +108,10 @@ def _other_recipe(frame: pd.DataFrame) -> pd.Series:
     columns = [c for c in _RECIPE if c in frame]
     if not columns or frame.empty:
         return pd.Series(False, index=frame.index)
-    recipe = frame[columns].apply(tuple, axis=1)
-    trials = recipe.groupby(recipe).size()
+    recipe = frame[columns[0]].map(str)
+    for column in columns[1:]:
+        recipe = recipe + " " + frame[column].map(str)
+    trials = frame["trial"].groupby(recipe).nunique()
     return recipe != trials.idxmax()
 
 

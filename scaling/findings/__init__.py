@@ -1,0 +1,57 @@
+"""Findings: a sentence, a grade, the numbers, and the rule that decided. The command line and the report print them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from scaling.findings import fitted, measured
+from scaling.findings.case import Case, Finding, Grade, Verdict
+from scaling.findings.rules import RULES, Rule
+from scaling.laws.analysis import Analysis
+
+_JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
+    "power_law": fitted.power_law,
+    "held_out": fitted.held_out,
+    "irreducible_loss": fitted.irreducible_loss,
+    "compute_optimal": fitted.compute_optimal,
+    "returns": fitted.returns,
+    "seed_noise": measured.seed_noise,
+    "learning_rate": measured.learning_rate,
+    "energy": measured.energy,
+    "abilities": measured.abilities,
+}
+
+
+def findings(analysis: Analysis, points: pd.DataFrame, trials: pd.DataFrame, sweep: Mapping[str, Any]) -> list[Finding]:
+    """Return every finding, in the order of ``RULES``.
+
+    Args:
+        analysis: of these points.
+        points: one row per annealed evaluation, as the store gives them.
+        trials: one row per trial; ``lr_hidden`` and ``lr_embedding`` tell a learning-rate check.
+        sweep: the resolved sweep.
+    """
+    case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep)
+    return [_find(case, rule) for rule in RULES.values()]
+
+
+def _find(case: Case, rule: Rule) -> Finding:
+    verdict = _JUDGES[rule.id](case, rule)
+    return Finding(
+        id=rule.id,
+        question=rule.question,
+        sentence=verdict.sentence,
+        grade=verdict.grade,
+        numbers=verdict.numbers,
+        figure=rule.figure,
+        rule=rule.text,
+    )
+
+
+def rules_table() -> list[dict[str, str]]:
+    """Return the grade rules as rows: ``finding``, ``question``, ``supported if``, ``needs``."""
+    return [rule.row() for rule in RULES.values()]
+
+
+__all__ = ["RULES", "Finding", "Grade", "Rule", "findings", "rules_table"]

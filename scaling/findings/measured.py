@@ -1,0 +1,184 @@
+"""Judges of what was measured beside the law: seeds, learning rates, energy, abilities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from scaling.findings.case import Case, Verdict, graded, percent, shown, too_little, triple
+from scaling.findings.fitted import repeats
+from scaling.findings.rules import Rule
+from scaling.laws.analysis import Interval
+from scaling.laws.noise import pooled
+from scaling.provenance import Provenance
+from scaling.units import format_si
+
+_RATES = ("lr_hidden", "lr_embedding")
+_COUNTED = (Provenance.MEASURED_COUNTER, Provenance.MEASURED_RAPL, Provenance.MEASURED_PRORATED)
+
+
+def seed_noise(case: Case, rule: Rule) -> Verdict:
+    """The spread over seeds is known and small."""
+    rows = case.analysis.seed_noise
+    std = pooled(rows)
+    if std is None:
+        return too_little(f"The noise between seeds is unknown: {case.why_missing('seed_noise')}.")
+    sizes, freedom = len({r.params for r in rows}), repeats(rows)
+    if sizes < rule.minimum["sizes"] or freedom < rule.minimum["repeats"]:
+        return too_little(
+            f"Seeds were repeated {freedom} times at {sizes} sizes, too few to know their noise.",
+            repeats=freedom,
+            sizes=sizes,
+        )
+    # Horizons of one trunk are correlated, so the interval counts trials only.
+    low, high = (std * float(np.sqrt(freedom / stats.chi2.ppf(q, freedom))) for q in (0.975, 0.025))
+    return graded(
+        std <= rule.thresholds["std"],
+        f"Runs that differ in nothing but the seed differ by {percent(std)} of the loss (one standard deviation, "
+        f"95 % interval {percent(low)} to {percent(high)}), seen at {sizes} sizes; two single runs must lie "
+        f"{percent(2 * np.sqrt(2) * std)} apart to differ.",
+        std_log=triple(Interval(value=std, low=low, high=high)),
+        sizes=sizes,
+        repeats=freedom,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _RateCheck:
+    """One size at one horizon: rates tried, own loss over the best one's less one, and the best rate."""
+
+    params: float
+    rates: int
+    excess: float
+    best: str
+
+
+def learning_rate(case: Case, rule: Rule) -> Verdict:
+    """The sweep's rate is as good as its neighbours at several sizes."""
+    checks = _rate_checks(case, int(rule.minimum["rates"]))
+    if len(checks) < rule.minimum["sizes"]:
+        return too_little(
+            "Learning rate untested: "
+            + ("no size was" if not checks else f"only {len(checks)} size was")
+            + " trained at lower and higher rates to the same horizon, so the law is about this recipe at every size, "
+            "not about the best one.",
+            sizes_tested=len(checks),
+        )
+    worst = max(checks, key=lambda c: c.excess)
+    good = worst.excess <= rule.thresholds["loss"]
+    sizes = f"{len(checks)} sizes from {format_si(checks[0].params)} to {format_si(checks[-1].params)} parameters"
+    sentence = (
+        f"At {sizes} the sweep's learning rate is within {percent(max(worst.excess, 0))} of the best of "
+        f"{min(c.rates for c in checks)} rates or more."
+        if good
+        else f"At {format_si(worst.params)} parameters another learning rate ({worst.best}) is {percent(worst.excess)} "
+        f"better, tested at {sizes}: the law is about this recipe, not about the best one."
+    )
+    excess = {format_si(c.params): c.excess for c in checks}
+    return graded(good, sentence, sizes_tested=len(checks), loss_above_best=excess)
+
+
+def _rate_checks(case: Case, least_rates: int) -> list[_RateCheck]:
+    columns = [c for c in _RATES if c in case.trials]
+    if not columns or case.points.empty:
+        return []
+    points = case.points.drop(columns=list(_RATES), errors="ignore").merge(case.trials[["trial", *columns]], on="trial")
+    points = points[points["state"] != "diverged"] if "state" in points else points
+    if points.empty:
+        return []
+    points = points.assign(
+        rate=points[columns].astype(float).map("{:.3g}".format).agg(", ".join, axis=1),
+        scale=points[columns].astype(float).prod(axis=1),
+    )
+    own = str(points.drop_duplicates("trial")["rate"].value_counts().idxmax())
+    found: dict[float, _RateCheck] = {}
+    for _, part in points.groupby(["params_total", "flops_train", "tokens"], sort=True):
+        check = _rate_check(part, own, least_rates)
+        if check is not None:
+            found[check.params] = check  # sorted by tokens: the longest horizon stays
+    return [found[n] for n in sorted(found)]
+
+
+def _rate_check(part: pd.DataFrame, own: str, least_rates: int) -> _RateCheck | None:
+    by_rate = part.groupby("rate")[["loss_nats", "scale"]].mean()
+    if own not in by_rate.index or len(by_rate) < least_rates:
+        return None
+    losses = {str(rate): float(loss) for rate, loss in by_rate["loss_nats"].items()}
+    scales = {str(rate): float(scale) for rate, scale in by_rate["scale"].items()}
+    if not min(scales.values()) < scales[own] < max(scales.values()):
+        return None  # the own rate at the edge says nothing about what lies beyond
+    best = min(losses, key=lambda rate: losses[rate])
+    return _RateCheck(float(part["params_total"].iloc[0]), len(losses), losses[own] / losses[best] - 1, best)
+
+
+def energy(case: Case, rule: Rule) -> Verdict:
+    """Counted joules follow the FLOPs."""
+    counted = _counted_joules(case.points)
+    span = counted["flops_train"].max() / counted["flops_train"].min() if len(counted) else 0.0
+    if len(counted) < rule.minimum["trials"] or span < rule.minimum["span"]:
+        return too_little(f"Energy per FLOP is unknown: {_why_not_counted(case.points, counted)}.", trials=len(counted))
+    x = np.log(counted["flops_train"].to_numpy(dtype=float))
+    y = np.log(counted["energy_gpu_j"].to_numpy(dtype=float))
+    line = stats.linregress(x, y)
+    residual = y - line.intercept - line.slope * x
+    rms = float(np.sqrt(np.mean(residual**2)))
+    half = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
+    slope = Interval(value=float(line.slope), low=float(line.slope) - half, high=float(line.slope) + half)
+    per_flop = float(np.exp(line.intercept + line.slope * x.max() - x.max()))
+    return graded(
+        rms <= rule.thresholds["rms"],
+        f"Training costs {format_si(per_flop * 1e12, 'pJ')} of GPU energy per FLOP at the largest of {len(x)} counted "
+        f"trials; joules grow as C^{shown(slope)} with an rms residual of {percent(rms)}.",
+        joules_per_flop=per_flop,
+        exponent=triple(slope),
+        residual_rms=rms,
+        trials=len(x),
+    )
+
+
+def _counted_joules(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the longest horizon of each trial whose joules were counted on a GPU of its own."""
+    if points.empty or "energy_gpu_j" not in points:
+        return points.iloc[:0].assign(flops_train=pd.Series(dtype=float))
+    joules = pd.to_numeric(points["energy_gpu_j"], errors="coerce")
+    counted = points["energy_gpu_provenance"].isin([p.value for p in _COUNTED])
+    alone = ~points["energy_gpu_shared"].fillna(False).astype(bool)
+    kept = points.assign(energy_gpu_j=joules)[counted & alone & (joules > 0)]
+    return kept.sort_values("tokens").drop_duplicates("trial", keep="last")
+
+
+def _why_not_counted(points: pd.DataFrame, counted: pd.DataFrame) -> str:
+    if len(counted):
+        return f"{len(counted)} trials have counted joules, too few or too alike in FLOPs"
+    if points.empty or "energy_gpu_provenance" not in points:
+        return "no point carries a reading"
+    kinds = sorted(map(str, points["energy_gpu_provenance"].dropna().unique()))
+    if Provenance.UNAVAILABLE in kinds and len(kinds) == 1:
+        return "no GPU energy counter was there to read, and modelled joules would only repeat the model"
+    return f"the readings are {', '.join(kinds)} or from a shared GPU; a counter of the trial's own GPU is needed"
+
+
+def abilities(case: Case, rule: Rule) -> Verdict:
+    """Some ability rises above chance: columns ``ability_NAME`` and ``chance_NAME`` of the points."""
+    points = case.points
+    names = [c.removeprefix("ability_") for c in points.columns if str(c).startswith("ability_")]
+    names = [name for name in names if f"chance_{name}" in points]
+    if not names:
+        return too_little("Abilities are unknown: this sweep has no probes.")
+    scored = points.dropna(subset=[f"ability_{names[0]}"])
+    sizes = int(scored["params_total"].nunique())
+    if sizes < rule.minimum["sizes"]:
+        return too_little(f"Abilities were scored at {sizes} sizes, too few to see one appear.", sizes=sizes)
+    at_end = scored[scored["params_total"] == scored["params_total"].max()].sort_values("tokens")
+    last = at_end[at_end["tokens"] == at_end["tokens"].max()]
+    above = {n: float((last[f"ability_{n}"] - last[f"chance_{n}"]).mean()) for n in names}
+    learnt = [n for n, gain in above.items() if gain >= rule.thresholds["above_chance"]]
+    largest = f"{format_si(float(last['params_total'].iloc[0]))} parameters"
+    listed = ", ".join(f"{n} {gain:+.2g}" for n, gain in above.items())
+    return graded(
+        bool(learnt),
+        f"At {largest}, {len(learnt)} of {len(names)} abilities are clearly above chance; score less chance: {listed}.",
+        above_chance=above,
+        sizes=sizes,
+    )
