@@ -1,5 +1,5 @@
 import pytest
-from stored import make_end, make_point, make_spec
+from support.stored import make_end, make_point, make_spec
 
 from scaling.errors import UsageError
 from scaling.store.files import BadRecord

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from stored import make_line, make_point
+from support.stored import make_line, make_point
 
 from scaling.errors import UsageError
 from scaling.provenance import Provenance, Reading

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from stored import make_end
+from support.stored import make_end
 
 from scaling.store.claims import Claim, StoreLock, lock_holder, read_claim, this_process, to_json
 from scaling.store.files import publish
