@@ -120,7 +120,7 @@ class LocalExecutor:
             record = read_json(child.attempt.exit_path)
         except FileNotFoundError:
             # The supervisor could not tell: it was killed, or was told to end everything at once.
-            kill_marked(MARK, str(child.attempt.path.resolve()))
+            kill_marked(MARK, str(child.attempt.path.resolve()), session=child.process.pid)
             return Status(Phase.ENDED, _signal_of(child.process.returncode))
         return Status(Phase.ENDED, int(record["exit_code"]), bool(record.get("out_of_memory")))
 

@@ -65,28 +65,40 @@ def _kill_all_children() -> None:
         os.waitpid(-1, 0)  # ends the loop by ChildProcessError when none is left
 
 
-def kill_marked(variable: str, value: str, patience_s: float = 3.0) -> int:
-    """Kill the descendants of this process whose environment holds ``variable=value``; return how many.
+def kill_marked(variable: str, value: str, session: int, patience_s: float = 3.0) -> None:
+    """Kill and reap the descendants of this process that belong to one attempt.
 
     For the rare case that a supervisor itself was killed: what it had started has moved up to this process.
+
+    Args:
+        variable: environment variable that the attempt's processes carry.
+        value: its value.
+        session: session of the dead supervisor; a process that has ended shows its session and no environment.
+        patience_s: how long to go on while the kernel hands over further orphans.
     """
     import psutil
 
-    killed = 0
+    ours: set[int] = set()
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        marked = [p for p in psutil.Process().children(recursive=True) if _has(p, variable, value)]
-        if not marked:
-            break
-        for process in marked:
+        descendants = psutil.Process().children(recursive=True)
+        ours |= {p.pid for p in descendants if _session(p.pid) == session or _has(p, variable, value)}
+        left = [p for p in descendants if p.pid in ours]
+        if not left:
+            return
+        for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-                killed += 1
-        for process in marked:
             with suppress(ChildProcessError):
                 os.waitpid(process.pid, os.WNOHANG)
-        time.sleep(0.02)
-    return killed
+        time.sleep(0.01)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _has(process: "psutil.Process", variable: str, value: str) -> bool:

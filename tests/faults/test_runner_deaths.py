@@ -1,0 +1,54 @@
+import random
+import signal
+import time
+
+import pytest
+from conftest import wait_for
+
+from scaling.store.state import State, read_state
+
+
+@pytest.mark.slow
+def test_a_runner_killed_at_any_moment_leaves_no_orphan_and_the_same_table(make_sweep):
+    labels = ["slow", "spawn", "slow", "spawn"]
+    unbroken = make_sweep(*labels)
+    unbroken.run()
+    sweep = make_sweep(*labels)
+    dice = random.Random(3)
+    for _ in range(6):
+        runner = sweep.start_process()
+        time.sleep(dice.uniform(0.15, 0.9))
+        runner.kill()
+        runner.communicate()
+        assert sweep.await_empty() == []
+    last = sweep.start_process()
+    output, _ = last.communicate(timeout=60)
+    assert last.returncode == 0, output
+    assert sweep.table() == unbroken.table()
+    assert all(read_state(j.folder, j.horizons).state is State.DONE for j in sweep.jobs)
+    again = sweep.start_process()
+    assert again.communicate(timeout=20)[0] == "todo 0\n"
+
+
+def test_a_store_is_run_once_at_a_time(make_sweep):
+    sweep = make_sweep("hang")
+    first = sweep.start_process()
+    wait_for((sweep.jobs[0].folder.path / "a1" / "curve.jsonl").exists)
+    second = sweep.start_process()
+    assert second.communicate(timeout=20)[0] == "busy\n"
+    assert second.returncode == 2
+    assert sweep.jobs[0].folder.attempts() == [1]
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+    assert first.returncode == 130
+
+
+def test_a_claim_left_by_a_killed_runner_is_dead_at_once(make_sweep):
+    sweep = make_sweep("hang")
+    runner = sweep.start_process()
+    job = sweep.jobs[0]
+    wait_for(lambda: read_state(job.folder, job.horizons).state is State.RUNNING)
+    runner.kill()
+    runner.communicate()
+    assert sweep.await_empty() == []
+    assert read_state(job.folder, job.horizons).state is State.INTERRUPTED
