@@ -1,6 +1,7 @@
 """One trial as a real process: what it publishes, how it stops and resumes, how it fails."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ samples: {prompts: ["def ", "class "], tokens: 8}
 
 
 def make_store(folder, anneal="average", horizon="40k"):
+    folder.mkdir(exist_ok=True)
     sweep = folder / "small.yaml"
     sweep.write_text(SWEEP % (anneal, horizon))
     spec = load_sweep(str(sweep)).spec
@@ -41,7 +43,10 @@ def make_store(folder, anneal="average", horizon="40k"):
 def start(trial):
     attempt = trial.new_attempt()
     command = [sys.executable, "-m", "scaling.trial", str(trial.root), trial.id, str(attempt.number)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
     return attempt, process
 
 
@@ -77,10 +82,10 @@ def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
 
 
 def test_stopped_by_sigterm_it_resumes_to_the_same_losses(tmp_path):
-    unbroken = make_store(tmp_path / "a", horizon="400k")
+    unbroken = make_store(tmp_path / "a", horizon="160k")
     attempt, code, output = run(unbroken)
     assert code == 0, output
-    broken = make_store(tmp_path / "b", horizon="400k")
+    broken = make_store(tmp_path / "b", horizon="160k")
     first, process = start(broken)
     deadline = time.monotonic() + 60
     while not first.curve_path.exists() and time.monotonic() < deadline:
