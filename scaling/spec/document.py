@@ -5,6 +5,7 @@ constructed by the library, so that every problem is found, not only the first, 
 bomb, absurd nesting) is refused before it costs memory.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ MAX_NODES = 100_000  # after aliases are expanded
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TAG + kind for kind in ("int", "float", "bool", "null", "str"))
 _TEXT = frozenset(_TAG + kind for kind in ("timestamp", "value"))  # dates and "=" are plain text here
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 
 KeyPath = tuple[str | int, ...]
 
@@ -63,8 +66,14 @@ class Document:
     overrides: dict[KeyPath, str] = field(default_factory=dict)
 
     def override_of(self, path: KeyPath) -> str | None:
-        """Return the ``--set`` that gave the value at ``path``, if one did."""
-        return next((self.overrides[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.overrides), None)
+        """Return the ``--set`` that gave the value at ``path``, or made the mapping that is there."""
+        for n in range(len(path), 0, -1):
+            if path[:n] in self.overrides:
+                return self.overrides[path[:n]]
+        if path in self.keys or path in self.values:
+            return None
+        inside = (text for given, text in self.overrides.items() if given[: len(path)] == path)
+        return next(inside, None) if path else None
 
     def place(self, path: KeyPath, *, at_key: bool = False) -> Place | None:
         """Return where ``path`` stands, or the nearest thing around it; ``None`` for an empty file."""
@@ -112,7 +121,7 @@ def parse_document(source: str, text: str) -> Document:
     Raises:
         SpecError: a syntax error, an empty file, a duplicate key, a tag, an alias bomb: all with their place.
     """
-    document = Document(source, tuple(text.splitlines()))
+    document = Document(source, tuple(_LINE_BREAK.split(text)))
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
@@ -197,6 +206,8 @@ class _Walk:
                 self._at(key_node, path, f'duplicate key "{printable(key)}": it stands in line {first.line} already')
                 continue
             self._document.keys[inner] = _place(key_node.start_mark)
+            if isinstance(value_node, ScalarNode) and value_node.start_mark.index == value_node.end_mark.index:
+                self._document.values[inner] = self._document.keys[inner]  # nothing there: point at its key
             result[key] = self.value(value_node, inner)
         return result
 
@@ -247,7 +258,8 @@ def _syntax_problem(document: Document, text: str, error: YAMLError) -> str:
     if isinstance(error, ReaderError):
         before = text[: error.position]
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        message = f"the character #x{ord(error.character):04x} is not allowed"
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        message = f"the character #x{code:04x} is not allowed"
     elif isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         place = _place(error.problem_mark)
         message = ", ".join(part for part in (error.context, error.problem) if part)
