@@ -7,10 +7,9 @@ from typing import Any
 from scaling.units import format_si
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# Widest span in decades -> mantissas that get a label.
+# Widest span in decades -> mantissas that get a label; narrower than the first, ticks are evenly spaced.
+_EVEN = 0.7
 _LADDER: tuple[tuple[float, tuple[float, ...]], ...] = (
-    (0.12, (1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2, 2.2, 2.4, 2.6, 2.8, 3, 3.5, 4, 5, 6, 7, 8, 9)),
-    (0.55, (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)),
     (1.3, (1, 2, 3, 5, 7)),
     (2.6, (1, 2, 5)),
     (4.5, (1, 3)),
@@ -28,18 +27,30 @@ def power_of_ten(value: float) -> str:
 
 def plain(value: float) -> str:
     """Format a tick with up to three significant digits."""
-    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else power_of_ten(value)
+    if value and not 1e-3 <= abs(value) < 1e4:
+        return power_of_ten(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round values between ``low`` and ``high`` for a logarithmic axis, at least two where possible."""
+    """Return round values between ``low`` and ``high`` for a logarithmic axis."""
     decades = math.log10(high / low)
+    if decades <= _EVEN:
+        return _even(low, high)
     mantissas = next(m for widest, m in _LADDER if decades <= widest)
     stride = max(1, math.ceil(decades / 8)) if len(mantissas) == 1 else 1
     first = math.floor(math.log10(low))
     powers = range(first - first % stride, math.ceil(math.log10(high)) + 1, stride)
-    values = [m * 10.0**p for p in powers for m in mantissas]
-    return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+    values = [float(f"{m}e{p}") for p in powers for m in mantissas]
+    return [v for v in values if low <= v <= high]
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Return multiples of 1, 2 or 5 times a power of ten, about five of them."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    return [float(f"{k * step:.12g}") for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def span(values: Iterable[float], pad: float = 0.06) -> tuple[float, float]:
@@ -68,6 +79,6 @@ def log_axis(
     }
 
 
-def linear_axis(title: str, **more: Any) -> dict[str, Any]:
-    """Return a linear axis."""
-    return {"type": "linear", "title": {"text": title}, **more}
+def linear_axis(**more: object) -> dict[str, Any]:
+    """Return a linear axis with further plotly attributes."""
+    return {"type": "linear", "zeroline": False, **more}

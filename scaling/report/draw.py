@@ -5,11 +5,13 @@ Plotly is imported here and nowhere else in the room's modules that hold data. A
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import plotly.graph_objects as go
 
-from scaling.report.look import Style
+from scaling.report.look import WEIGHT, Style
+
+Figure: TypeAlias = go.Figure
 
 INK, MUTED, FAINT = "var(--ink)", "var(--ink-2)", "var(--ink-3)"
 
@@ -24,49 +26,56 @@ def words(lines: Iterable[str]) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
-def canvas(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], **layout: Any) -> go.Figure:
+def canvas(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any]) -> Figure:
     """Return an empty figure; fonts, grids and margins come from the page's one template."""
-    figure = go.Figure(layout={"xaxis": dict(xaxis), "yaxis": dict(yaxis), "showlegend": False, **layout})
+    figure = go.Figure(layout={"xaxis": dict(xaxis), "yaxis": dict(yaxis), "showlegend": False})
     figure.layout.template = None
     figure.layout.template = go.layout.Template()
     return figure
 
 
 def marks(
-    figure: go.Figure,
-    x: Sequence[float],
-    y: Sequence[float],
+    figure: Figure,
+    x: Iterable[float],
+    y: Iterable[float],
     style: Style,
     hover: Sequence[str] = (),
     *,
     hollow: bool = False,
-    size: float = 8,
+    size: float = 9,
     opacity: float = 1.0,
-    error: Sequence[float] | None = None,
+    error: Iterable[float] | None = None,
 ) -> None:
     """Add markers in a category's colour and shape; hollow ones are modelled or left out."""
     thin = style.symbol.endswith(("-thin", "-open"))
     symbol = style.symbol if thin or not hollow else f"{style.symbol}-open"
-    edge = {"width": 2, "color": style.colour} if thin or hollow else {"width": 0.8, "color": "var(--paper)"}
+    edge = {"width": 2, "color": style.colour} if thin or hollow else {"width": 0.6, "color": "var(--paper)"}
     figure.add_trace(
         go.Scatter(
             x=short(x),
             y=short(y),
             mode="markers",
-            marker={"color": style.colour, "symbol": symbol, "size": size, "line": edge},
+            marker={
+                "color": style.colour,
+                "symbol": symbol,
+                "size": size * WEIGHT.get(style.symbol, 1.0),
+                "line": edge,
+            },
             opacity=opacity,
             legendgroup=style.label,
             hoverinfo="text" if hover else "skip",
             hovertext=list(hover) or None,
-            error_y=None if error is None else {"array": short(error), "color": style.colour, "thickness": 1.2, "width": 3},
+            error_y=None
+            if error is None
+            else {"array": short(error), "color": style.colour, "thickness": 1.2, "width": 3},
         )
     )
 
 
 def line(
-    figure: go.Figure,
-    x: Sequence[float],
-    y: Sequence[float],
+    figure: Figure,
+    x: Iterable[float],
+    y: Iterable[float],
     colour: str = INK,
     *,
     dash: str = "solid",
@@ -92,30 +101,35 @@ def line(
 
 
 def law(
-    figure: go.Figure,
-    x: Sequence[float],
-    y: Sequence[float],
+    figure: Figure,
+    x: Iterable[float],
+    y: Iterable[float],
     inside: tuple[float, float],
     colour: str = INK,
-    **more: Any,
+    *,
+    width: float = 2,
+    group: str = "",
+    hover: str | None = None,
 ) -> None:
     """Add a fitted line: solid inside the data, dashed beyond on either side."""
     low, high = inside
-    parts: tuple[tuple[str, list[int]], ...] = (
-        ("dash", [i for i, v in enumerate(x) if v <= low * (1 + 1e-9)]),
-        ("solid", [i for i, v in enumerate(x) if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]),
-        ("dash", [i for i, v in enumerate(x) if v >= high * (1 - 1e-9)]),
+    points = list(zip(x, y, strict=True))
+    parts = (
+        ("dash", [p for p in points if p[0] <= low * (1 + 1e-9)]),
+        ("solid", [p for p in points if low * (1 - 1e-9) <= p[0] <= high * (1 + 1e-9)]),
+        ("dash", [p for p in points if p[0] >= high * (1 - 1e-9)]),
     )
-    for dash, index in parts:
-        if len(index) > 1:
-            line(figure, [x[i] for i in index], [y[i] for i in index], colour, dash=dash, **more)
+    for dash, part in parts:
+        if len(part) > 1:
+            across, up = zip(*part, strict=True)
+            line(figure, across, up, colour, dash=dash, width=width, group=group, hover=hover)
 
 
 def band(
-    figure: go.Figure,
-    x: Sequence[float],
-    low: Sequence[float | None],
-    high: Sequence[float | None],
+    figure: Figure,
+    x: Iterable[float],
+    low: Iterable[float | None],
+    high: Iterable[float | None],
     colour: str = INK,
     group: str = "",
     opacity: float = 0.13,
@@ -141,7 +155,7 @@ def band(
 
 
 def note(
-    figure: go.Figure, x: float, y: float, text: str, where: str = "top right", colour: str = MUTED, size: int = 11
+    figure: Figure, x: float, y: float, text: str, where: str = "top right", colour: str = MUTED, size: int = 11
 ) -> None:
     """Write a small label at a place in data coordinates."""
     figure.add_trace(
@@ -158,11 +172,11 @@ def note(
     )
 
 
-def end_of_data(figure: go.Figure, x: float) -> None:
+def end_of_data(figure: Figure, x: float) -> None:
     """Draw the thin vertical mark where the data end."""
     figure.add_vline(x=x, line={"color": FAINT, "width": 1, "dash": "dot"})
 
 
-def level(figure: go.Figure, y: float, dash: str = "solid", colour: str = FAINT) -> None:
+def level(figure: Figure, y: float, dash: str = "solid", colour: str = FAINT) -> None:
     """Draw a thin horizontal reference line."""
     figure.add_hline(y=y, line={"color": colour, "width": 1, "dash": dash})

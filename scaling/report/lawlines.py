@@ -1,7 +1,8 @@
 """Values of a fitted law along a line, with the band of its bootstrap draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -34,11 +35,24 @@ def loss(fit: Fit, **amounts: float | Array) -> Array:
 
 
 def along(
-    fit: Fit, name: str, low: float, high: float, n: int = 60, extra: Sequence[float] = (), **fixed: float
+    fit: Fit,
+    name: str,
+    low: float,
+    high: float,
+    *,
+    n: int = 60,
+    extra: Sequence[float] = (),
+    fixed: Mapping[str, float] = MappingProxyType({}),
 ) -> Line:
-    """Return the law between two amounts of ``name`` (``N``, ``D`` or ``C``), others held at ``fixed``.
+    """Return the law between two amounts of ``name`` (``N``, ``D`` or ``C``).
 
     Args:
+        fit: the law.
+        name: the amount that varies.
+        low: where the line begins.
+        high: where it ends.
+        n: points along the line.
+        fixed: the amounts held constant, by name.
         extra: abscissae that must be among the points, such as the ends of the data.
     """
     x = np.unique(np.concatenate([np.geomspace(low, high, n), [v for v in extra if low <= v <= high]]))
@@ -48,7 +62,7 @@ def along(
 
 
 def _band(
-    fit: Fit, name: str, x: Array, fixed: dict[str, float]
+    fit: Fit, name: str, x: Array, fixed: Mapping[str, float]
 ) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
     if len(fit.draws) < MIN_DRAWS:
         return (None,) * len(x), (None,) * len(x)

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+# Marker area differs by shape at one nominal size; these factors make them look alike.
+WEIGHT: dict[str, float] = {
+    "diamond": 1.2, "triangle-up": 1.3, "triangle-down": 1.3, "triangle-right": 1.3, "pentagon": 1.22, "hexagon": 1.15,
+    "star": 1.45, "x-thin": 0.9,
+}  # fmt: skip
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "triangle-down", "hexagon", "star")
-# Where on viridis the smallest and largest size lie: its ends vanish on white and on near-black.
-_LIGHT, _DARK = (0.0, 0.82), (0.28, 1.0)
+# Where on viridis the smallest and largest size lie, and the luminance of the page behind them.
+_LIGHT, _DARK = (0.0, 0.92, 0.95), (0.25, 1.0, 0.01)
+_CONTRAST = 3.0  # WCAG 2.2, 1.4.11: what is needed to see a mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,33 @@ class Look:
         """Return the declarations of ``--size-0`` … for one colour scheme."""
         from plotly.colors import sample_colorscale
 
-        low, high = _DARK if dark else _LIGHT
-        colours = sample_colorscale("Viridis", _spread(len(self.sizes), low, high)) if self.sizes else []
-        return " ".join(f"--size-{i}: {colour};" for i, colour in enumerate(colours))
+        low, high, page = _DARK if dark else _LIGHT
+        if not self.sizes:
+            return ""
+        colours = sample_colorscale("Viridis", _spread(len(self.sizes), low, high), colortype="tuple")
+        return " ".join(f"--size-{i}: {_readable(colour, page)};" for i, colour in enumerate(colours))
 
 
 def _spread(n: int, low: float, high: float) -> list[float]:
     return [low + (high - low) * (i / (n - 1) if n > 1 else 0.5) for i in range(n)]
+
+
+def luminance(rgb: tuple[float, float, float]) -> float:
+    """Return the relative luminance of an sRGB colour with parts from 0 to 1 (WCAG 2.2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _readable(rgb: tuple[float, float, float], page: float) -> str:
+    """Return the colour, moved towards black (or white, on a dark page) until it stands out enough."""
+    towards = 0.0 if page > 0.5 else 1.0
+    while (max(luminance(rgb), page) + 0.05) / (min(luminance(rgb), page) + 0.05) < _CONTRAST:
+        rgb = (
+            rgb[0] + (towards - rgb[0]) * 0.04,
+            rgb[1] + (towards - rgb[1]) * 0.04,
+            rgb[2] + (towards - rgb[2]) * 0.04,
+        )
+    return "#" + "".join(f"{round(255 * c):02x}" for c in rgb)
 
 
 def legend(styles: Iterable[Style]) -> tuple[Style, ...]:

@@ -2,43 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from scaling.findings import Finding
 from scaling.laws.analysis import Analysis
-
-
-class FindingLike(Protocol):
-    """What the page reads of a finding."""
-
-    @property
-    def id(self) -> str:
-        """Stable name."""
-
-    @property
-    def question(self) -> str:
-        """The question it answers."""
-
-    @property
-    def sentence(self) -> str:
-        """The answer in one sentence."""
-
-    @property
-    def grade(self) -> str:
-        """``supported``, ``not supported`` or ``not enough data``."""
-
-    @property
-    def numbers(self) -> Mapping[str, Any]:
-        """The numbers behind it."""
-
-    @property
-    def figure(self) -> str:
-        """Anchor of its figure."""
-
-    @property
-    def rule(self) -> str:
-        """How the grade is decided, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +20,12 @@ class Material:
         trials: one row per trial.
         curves: training as it went, one row per logged step.
         samples: generated text: trial, label, total parameters, prompt, text.
-        environments: environment -> labels of the trials that ran in it.
+        environments: each distinct environment, with the trials that ran in it under ``trials``.
         host: host energy over the whole sweep, readings by component; ``None`` when not metered.
         analysis: fits and what follows from them, or why parts are missing.
         findings: answers with grades.
         rules: grade rules, one mapping per row.
+        warnings: what could not be read from the store.
     """
 
     sweep: Mapping[str, Any]
@@ -66,8 +36,9 @@ class Material:
     environments: Sequence[Mapping[str, Any]]
     host: Mapping[str, Any] | None
     analysis: Analysis
-    findings: Sequence[FindingLike] = ()
+    findings: Sequence[Finding] = ()
     rules: Sequence[Mapping[str, Any]] = field(default=())
+    warnings: Sequence[str] = field(default=())
 
     @property
     def name(self) -> str:

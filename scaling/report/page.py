@@ -12,13 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scaling import __version__
+from scaling.findings import Finding
 from scaling.report import tables
 from scaling.report.anchors import SECTIONS
 from scaling.report.figures import coverage, curves, energy, frontier, laws, returns, surface, system, trust
 from scaling.report.look import Look
-from scaling.report.material import FindingLike, Material
+from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
-from scaling.report.prose import ABILITIES, LEDES, facts, number, sample_groups, visible
+from scaling.report.prose import ABILITIES, LEDES, facts, identity, number, prose, reservations, sample_groups, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 
 _HERE = Path(__file__).parent / "templates"
@@ -61,7 +62,7 @@ def embed(value: object) -> Markup:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return Markup(text)  # noqa: S704  # every character with a meaning in HTML is escaped above
+    return Markup(text)  # every character with a meaning in HTML is escaped above
 
 
 def script_hash(script: str) -> str:
@@ -99,8 +100,8 @@ def _payloads(found: Sequence[Section]) -> dict[str, Any]:
     return {t.name: t.payload() for t in every if t.rows}
 
 
-def _grades(findings: Sequence[FindingLike]) -> dict[str, list[FindingLike]]:
-    by_figure: dict[str, list[FindingLike]] = {}
+def _grades(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    by_figure: dict[str, list[Finding]] = {}
     for finding in findings:
         by_figure.setdefault(finding.figure, []).append(finding)
     return by_figure
@@ -125,29 +126,33 @@ def build_beside(material: Material, source: str) -> str:
 def _render(material: Material, library: str | None, source: str | None) -> str:
     look = Look.of(material.trials, material.points)
     found = sections(material, look)
+    anchors = [panel.anchor for section in found for panel in section.panels]
+    numbers = {anchor: i + 1 for i, anchor in enumerate(anchors)}
     own = (_HERE / "report.js").read_text(encoding="utf-8")
     inline = [own] if library is None else [own, library]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": visible, "number": number}
+    environment.filters |= {"visible": visible, "number": number, "prose": prose}
     environment.globals["zip"] = zip
     return environment.get_template("report.html.j2").render(
         material=material,
         version=__version__,
         facts=facts(material),
+        identity=identity(material),
+        reservations=reservations(material),
         sections=found,
         grades=_grades(material.findings),
-        claims={p.anchor: p.claim for s in found for p in s.panels},
+        numbers=numbers,
         sample_groups=sample_groups(material, look),
         abilities=ABILITIES,
         policy=policy(inline, beside=library is None),
-        library=None if library is None else Markup(library),  # noqa: S704  # plotly's own file
+        library=None if library is None else Markup(library),  # plotly's own file
         plotly_src=source,
-        script=Markup(own),  # noqa: S704  # our own file
-        css=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704  # our own file
-        light=Markup(look.css(dark=False)),  # noqa: S704  # numbers only
-        dark=Markup(look.css(dark=True)),  # noqa: S704  # numbers only
+        script=Markup(own),  # our own file
+        css=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # our own file
+        light=Markup(look.css(dark=False)),  # numbers only
+        dark=Markup(look.css(dark=True)),  # numbers only
         figures=embed(_figures(found)),
         payloads=embed(_payloads(found)),
         theme=embed({"template": TEMPLATE, "config": CONFIG}),

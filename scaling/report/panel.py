@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scaling.report.look import Style
@@ -75,12 +76,14 @@ class Table:
         caption: str,
         columns: Sequence[Column],
         rows: pd.DataFrame | Iterable[Mapping[str, Any]],
-        **more: Any,
+        *,
+        summary: "Table | None" = None,
+        empty: str = "Nothing to list.",
     ) -> "Table":
         """Return a table of a frame or of mappings; NaN and absent keys become ``None``."""
         records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
         cells = tuple(tuple(plain_value(r.get(c.key)) for c in columns) for r in records)
-        return cls(name, caption, tuple(columns), cells, **more)
+        return cls(name, caption, tuple(columns), cells, summary, empty)
 
     @property
     def printed(self) -> "Table":
@@ -89,20 +92,18 @@ class Table:
 
     def shown(self) -> list[list[str | None]]:
         """Return formatted cells of the rows that are printed."""
-        return [
-            [c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows[:MAX_TABLE_ROWS]
-        ]
+        return [[c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows[:MAX_TABLE_ROWS]]
 
     def payload(self) -> dict[str, Any]:
         """Return what the page embeds for the CSV."""
         return {"name": self.name, "columns": [c.key for c in self.columns], "rows": [list(r) for r in self.rows]}
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: object) -> str | int | float | bool | None:
     """Return a JSON value: NumPy scalars unboxed; NaN, infinity and ``NaT`` as ``None``."""
     if value is None or value is pd.NaT or value is pd.NA:
         return None
-    if hasattr(value, "item") and not isinstance(value, str):
+    if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -141,4 +142,5 @@ class Panel:
 
 def absent(anchor: str, claim: str, reason: str) -> Panel:
     """Return a panel that says what is missing and why."""
-    return Panel(anchor=anchor, claim=claim, caption="", missing=reason)
+    sentence = reason[:1].upper() + reason[1:].rstrip(".") + "."
+    return Panel(anchor=anchor, claim=claim, caption="", missing=sentence)

@@ -10,7 +10,7 @@ from scaling.units import format_duration, format_energy, format_flops, format_s
 LEDES: dict[str, str] = {
     "sec-answers": "What this sweep says, how sure it is, and where to look. Grades follow written rules.",
     "sec-coverage": "Which sizes were trained on how much data. A law is only as good as the ground it stands on.",
-    "sec-trust": "Three checks before any number is quoted: noise, prediction of unseen data, and what the fit leaves over.",
+    "sec-trust": "Three checks before any number is quoted: noise, unseen data, and what the fit leaves over.",
     "sec-curves": "How the loss fell in every trial, and the best loss seen for the compute spent.",
     "sec-laws": "How the loss depends on size alone and on data alone.",
     "sec-surface": "Both at once: the law that the recommendations rest on.",
@@ -25,10 +25,31 @@ LEDES: dict[str, str] = {
 
 ABILITIES = (
     "This sweep measured no ability: its trials were scored by validation loss only, so nothing here says at which "
-    "size a task is learned, or whether loss predicts it. That needs trials evaluated on tasks with known chance levels."
+    "size a task is learned, or whether loss predicts it. That needs trials evaluated on tasks with a known chance "
+    "level."
 )
 
 MAX_SAMPLE_SIZES = 12
+
+
+def reservations(material: Material) -> list[str]:
+    """Return what a reader must know before quoting a number: failed assumptions, mixed data, unread records."""
+    fits = material.analysis.fits.values()
+    from_fits = [f"{fit.name}: {warning}" for fit in fits for warning in fit.warnings]
+    return list(dict.fromkeys([*material.warnings, *material.analysis.notes, *from_fits]))
+
+
+def identity(material: Material) -> list[tuple[str, str]]:
+    """Return what the numbers belong to: sweep, data, validation set, device."""
+    pairs = [("Sweep", [material.name])]
+    for name, frame, column, length in (
+        ("data", material.points, "data_fingerprint", 12),
+        ("validation set", material.points, "validation_fingerprint", 12),
+        ("device", material.trials, "device", 60),
+    ):
+        values = sorted({str(v)[:length] for v in frame[column].dropna()}) if column in frame else []
+        pairs.append((name, values))
+    return [(name, ", ".join(values)) for name, values in pairs if values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +68,18 @@ def facts(material: Material) -> list[Fact]:
     strip = [Fact("Trials done", f"{done} of {len(trials)}", f"{len(points)} annealed points")]
     if len(trials):
         sizes = trials["params_total"].dropna()
-        strip.append(Fact("Parameters", f"{format_si(sizes.min())} – {format_si(sizes.max())}", f"{sizes.nunique()} sizes"))
+        strip.append(
+            Fact("Parameters", f"{format_si(sizes.min())} – {format_si(sizes.max())}", f"{sizes.nunique()} sizes")
+        )
     if len(points):
-        best = points.loc[points["loss_nats"].idxmin()]
+        best = points.sort_values("loss_nats").iloc[0]
         spent = float(points.groupby("trial")["flops_train"].max().sum())
         strip += [
-            Fact("Tokens, longest run", format_si(float(points["tokens"].max())), f"{points['tokens'].nunique()} horizons"),
+            Fact(
+                "Tokens, longest run",
+                format_si(float(points["tokens"].max())),
+                f"{points['tokens'].nunique()} horizons",
+            ),
             Fact("Training compute", format_flops(spent, 2), "all trials"),
             Fact("Best loss", f"{best['loss_nats']:.3f} nats", f"{best['bpb']:.3f} bits per byte"),
         ]
@@ -106,6 +133,11 @@ def number(value: object) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
 
 
+def prose(text: str) -> str:
+    """Return one of the page's own sentences: as ``visible``, and a number never parts from its per cent sign."""
+    return visible(text).replace(" %", "\u00a0%").replace("± ", "±\u00a0")
+
+
 def visible(text: str) -> str:
     """Return text with control and direction-changing characters made visible; line breaks and tabs stay."""
     return "".join(_shown(c) for c in text)
@@ -117,6 +149,10 @@ def _shown(char: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+    if (
+        0x80 <= code < 0xA0
+        or 0xD800 <= code < 0xE000
+        or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    ):
         return "\ufffd"
     return char

@@ -5,11 +5,17 @@ from typing import Any
 
 import pandas as pd
 
+from scaling.laws.analysis import Fit
 from scaling.report.figures.laws import pretty
 from scaling.report.material import Material
 from scaling.report.panel import Column, Table
 from scaling.units import format_duration, format_energy, format_interval, format_si
 
+_FIT_SCALARS = (
+    "form", "n_points", "n_trials", "residual_rms", "objective", "objective_value", "gradient_norm", "converged",
+    "starts", "starts_agreed", "interval_method",
+)  # fmt: skip
+_HOST = {"energy_cpu_j": "CPU energy", "energy_ram_j": "RAM energy"}
 PHASES: dict[str, str] = {
     "start": "starting the process, building the model, loading data",
     "train": "optimizer steps",
@@ -56,9 +62,9 @@ def failures(material: Material) -> Table:
         Column("attempts", "Attempts", "whole"),
         Column("tokens", "Tokens reached", "count"),
     )
-    bad = material.trials[material.trials["state"].isin(["failed", "diverged", "interrupted"])]
+    bad = material.trials[material.trials["state"].isin(["failed", "diverged", "interrupted", "orphaned"])]
     return Table.of(
-        "failures", "Failed, diverged and interrupted trials", columns, bad.sort_values(["label", "trial"]),
+        "failures", "Failed, diverged, interrupted and orphaned trials", columns, bad.sort_values(["label", "trial"]),
         empty="No trial failed, diverged or was interrupted.",
     )  # fmt: skip
 
@@ -75,7 +81,14 @@ def exclusions(material: Material) -> Table:
         Column("reason", "Left out because"),
     )
     rows = [
-        {"fit": name, "label": labels.get(d.trial, d.trial), "params": d.params, "tokens": d.tokens, "loss": d.loss, "reason": d.reason}
+        {
+            "fit": name,
+            "label": labels.get(d.trial, d.trial),
+            "params": d.params,
+            "tokens": d.tokens,
+            "loss": d.loss,
+            "reason": d.reason,
+        }
         for name, fit in sorted(material.analysis.fits.items())
         for d in fit.dropped
     ]
@@ -92,8 +105,16 @@ def provenance(material: Material) -> Table:
         Column("total", "Total or range"),
         Column("reason", "Note"),
     )
-    rows = [row for name, label in (("gpu", "GPU"), ("cpu", "CPU"), ("ram", "RAM")) for row in _energy_rows(material.trials, name, label)]
-    rows += [r for n, label in (("tokens_per_s", "Throughput"), ("mfu", "MFU")) for r in _rate_rows(material.trials, n, label)]
+    rows = [
+        row
+        for name, label in (("gpu", "GPU"), ("cpu", "CPU"), ("ram", "RAM"))
+        for row in _energy_rows(material.trials, name, label)
+    ]
+    rows += [
+        r
+        for n, label in (("tokens_per_s", "Throughput"), ("mfu", "MFU"))
+        for r in _rate_rows(material.trials, n, label)
+    ]
     return Table.of("provenance", "Provenance of energy and throughput", columns, rows + _host_rows(material.host))
 
 
@@ -121,38 +142,45 @@ def _rate_rows(frame: pd.DataFrame, name: str, label: str) -> Iterable[dict[str,
     known = ended[ended[name].notna()]
     if len(known):
         low, high = float(known[name].min()), float(known[name].max())
-        text = f"{100 * low:.3g} % to {100 * high:.3g} %" if name == "mfu" else f"{format_si(low)} to {format_si(high)} tok/s"
+        text = (
+            f"{100 * low:.3g} % to {100 * high:.3g} %"
+            if name == "mfu"
+            else f"{format_si(low)} to {format_si(high)} tok/s"
+        )
         how = "own FLOPs and clock over the peak" if name == "mfu" else "own clock, steady window"
         yield {"quantity": label, "kind": "measured", "provenance": how, "trials": len(known), "total": text}
-    for reason, part in ended[ended[name].isna()].fillna({f"{name}_reason": "no reason recorded"}).groupby(f"{name}_reason"):
+    for reason, part in (
+        ended[ended[name].isna()].fillna({f"{name}_reason": "no reason recorded"}).groupby(f"{name}_reason")
+    ):
         yield {"quantity": label, "kind": "missing", "provenance": "unavailable", "trials": len(part), "reason": reason}
 
 
 def _host_rows(host: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    rows = []
-    for name, reading in sorted((host or {}).items()):
-        how = getattr(reading, "provenance", None) or (reading.get("provenance") if isinstance(reading, Mapping) else None)
-        if how is None:
-            continue
-        value = reading["value"] if isinstance(reading, Mapping) else reading.value
-        reason = reading.get("reason") if isinstance(reading, Mapping) else reading.reason
-        rows.append(
-            {
-                "quantity": f"Whole machine over the sweep: {name}",
-                "kind": _kind(str(how)),
-                "provenance": str(how).replace("_", " "),
-                "total": None if value is None else format_energy(float(value)),
-                "reason": reason,
-            }
-        )
-    return rows
+    readings = {
+        name: reading
+        for name, reading in (host or {}).items()
+        if isinstance(reading, Mapping) and "provenance" in reading
+    }
+    return [
+        {
+            "quantity": f"{_HOST.get(name, name)} of the whole machine, all runs",
+            "kind": _kind(str(reading["provenance"])),
+            "provenance": str(reading["provenance"]).replace("_", " "),
+            "total": None if reading["value"] is None else format_energy(float(reading["value"])),
+            "reason": reading.get("reason"),
+        }
+        for name, reading in sorted(readings.items())
+    ]
 
 
 def environment(material: Material) -> Table:
     """Return the environments, flattened to dotted keys, one column each."""
     flat = [dict(_flatten(e)) for e in material.environments]
     keys = sorted({k for e in flat for k in e})
-    columns = (Column("key", "What"), *(Column(f"e{i}", f"Environment {i + 1}" if len(flat) > 1 else "Value") for i in range(len(flat))))
+    columns = (
+        Column("key", "What"),
+        *(Column(f"e{i}", f"Environment {i + 1}" if len(flat) > 1 else "Value") for i in range(len(flat))),
+    )
     rows = [{"key": k, **{f"e{i}": e.get(k) for i, e in enumerate(flat)}} for k in keys]
     return Table.of("environment", "Environment", columns, rows, empty="No trial has recorded its environment yet.")
 
@@ -168,50 +196,51 @@ def _flatten(value: object, prefix: str = "") -> Iterable[tuple[str, str]]:
 
 
 def fits(material: Material) -> Table:
-    """Return one row per fit: form, convention, objective and the signs of convergence."""
-    columns = (
-        Column("name", "Law"),
-        Column("form", "Form"),
-        Column("parameters", "Parameters [95 % interval]"),
-        Column("conventions", "Conventions"),
-        Column("n_points", "Points", "whole"),
-        Column("n_trials", "Trials", "whole"),
-        Column("residual_rms", "Residual rms", "percent"),
-        Column("heldout", "Held-out error", "percent"),
-        Column("objective", "Objective"),
-        Column("objective_value", "Minimum", "number"),
-        Column("gradient_norm", "Gradient norm", "number"),
-        Column("starts_text", "Starts agreeing"),
-        Column("converged", "Converged"),
-        Column("interval_method", "Intervals by"),
-        Column("warnings", "Warnings"),
+    """Return the fits side by side for reading, and in long form with full precision for the CSV."""
+    found = material.analysis.fits
+    long = (
+        Column("fit", "Law"),
+        Column("quantity", "Quantity"),
+        Column("value", "Value"),
+        Column("low", "2.5 %", "number"),
+        Column("high", "97.5 %", "number"),
     )
-    rows = [_fit_row(material, name) for name in sorted(material.analysis.fits)]
-    absent = [
-        {"name": name, "form": f"missing: {why}"} for name, why in sorted(material.analysis.missing.items()) if name.startswith("L(")
-    ]
-    return Table.of("fits", "Fits", columns, rows + absent, empty="No law was fitted.")
+    rows = [{"fit": name, **row} for name, fit in found.items() for row in _fit_long(fit)]
+    columns = (Column("quantity", ""), *(Column(name, name) for name in found))
+    shown = {name: _fit_words(material, fit) for name, fit in found.items()}
+    quantities = dict.fromkeys(q for words in shown.values() for q in words)
+    side = [{"quantity": q, **{name: words.get(q) for name, words in shown.items()}} for q in quantities]
+    summary = Table.of("fits", "Fits", columns, side)
+    return Table.of("fits", "Fits", long, rows, summary=summary, empty="No law was fitted.")
 
 
-def _fit_row(material: Material, name: str) -> dict[str, Any]:
-    fit = material.analysis.fits[name]
-    held = material.analysis.heldout
+def _fit_long(fit: Fit) -> Iterable[dict[str, Any]]:
+    for name, interval in fit.params.items():
+        yield {"quantity": name, "value": interval.value, "low": interval.low, "high": interval.high}
+    for name in _FIT_SCALARS:
+        yield {"quantity": name, "value": getattr(fit, name)}
+    for name, text in sorted(fit.conventions.items()):
+        yield {"quantity": f"convention_{name}", "value": text}
+
+
+def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
+    held = material.analysis.heldout if fit.name == "L(N,D)" else None
     return {
-        "name": name,
-        "form": pretty(fit.form),
-        "parameters": "; ".join(f"{pretty(k)} = {format_interval(v.value, v.low, v.high)}" for k, v in fit.params.items()),
-        "conventions": "; ".join(f"{k}: {v}" for k, v in sorted(fit.conventions.items())),
-        "n_points": fit.n_points,
-        "n_trials": fit.n_trials,
-        "residual_rms": fit.residual_rms,
-        "heldout": held.mean_abs_error if held is not None and name == "L(N,D)" else None,
-        "objective": fit.objective,
-        "objective_value": fit.objective_value,
-        "gradient_norm": fit.gradient_norm,
-        "starts_text": f"{fit.starts_agreed} of {fit.starts}",
-        "converged": "yes" if fit.converged else "no",
-        "interval_method": fit.interval_method,
-        "warnings": " ".join(fit.warnings) or None,
+        "Form": pretty(fit.form),
+        **{pretty(k): format_interval(v.value, v.low, v.high) for k, v in fit.params.items()},
+        "Points": f"{fit.n_points} of {fit.n_trials} trials",
+        "Residual rms": f"{100 * fit.residual_rms:.3g} %",
+        **(
+            {}
+            if held is None
+            else {"Held-out error": f"{100 * held.mean_abs_error:.2g} % mean, {100 * held.max_abs_error:.2g} % at most"}
+        ),
+        "Objective": f"{fit.objective} = {fit.objective_value:.6g}",
+        "Gradient norm": f"{fit.gradient_norm:.2g} ({'converged' if fit.converged else 'not converged'})",
+        "Starts agreeing": f"{fit.starts_agreed} of {fit.starts}",
+        "Intervals by": fit.interval_method,
+        **{f"Convention: {name.replace('_', ' ')}": text for name, text in sorted(fit.conventions.items())},
+        **({"Warnings": " ".join(fit.warnings)} if fit.warnings else {}),
     }
 
 
@@ -234,7 +263,10 @@ def seconds(material: Material) -> Table:
     spent = {p: float(frame[f"seconds_{p}"].sum()) for p in PHASES if f"seconds_{p}" in frame}
     total = float(frame["wall_s"].sum()) if "wall_s" in frame else 0.0
     rest = total - sum(spent.values())
-    rows = [{"phase": p.replace("_", " "), "what": PHASES[p], "seconds": s, "share": s / total if total else None} for p, s in spent.items()]
+    rows = [
+        {"phase": p.replace("_", " "), "what": PHASES[p], "seconds": s, "share": s / total if total else None}
+        for p, s in spent.items()
+    ]
     if total:
         rows.append({"phase": "other", "what": "between the phases above", "seconds": rest, "share": rest / total})
     caption = f"Where {format_duration(total)} of slot time went"
@@ -253,7 +285,12 @@ def wall_time(material: Material) -> Table | None:
         Column("ratio", "Actual over predicted", "number"),
     )
     both = frame[frame["wall_predicted_s"].notna() & frame["wall_s"].notna()].sort_values(["params_total", "label"])
-    return Table.of("walltime", "Wall time, predicted and actual", columns, both.assign(ratio=both["wall_s"] / both["wall_predicted_s"]))
+    return Table.of(
+        "walltime",
+        "Wall time, predicted and actual",
+        columns,
+        both.assign(ratio=both["wall_s"] / both["wall_predicted_s"]),
+    )
 
 
 def everything(material: Material) -> list[Table]:

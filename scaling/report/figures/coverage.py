@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 
 from scaling.report.axes import log_axis, power_of_ten, span
-from scaling.report.draw import FAINT, canvas, line, marks, note, words
+from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
 from scaling.report.look import STATES, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-coverage"
-EXCLUDED = Style("left out of the fit", "var(--ink)", "x-thin")
+EXCLUDED = Style("left out of the fit", "var(--ink-2)", "circle-open")
+DODGE = 0.016  # seeds of one size stand side by side, this share of the axis apart
 _COLUMNS = (
     Column("label", "Trial"),
     Column("params_total", "Parameters", "count"),
@@ -47,18 +48,17 @@ class Coverage:
 
 def data(material: Material) -> Coverage:
     """Return every planned cell with what became of it."""
-    dropped = {
-        (d.trial, d.tokens): d.reason for fit in _surface_fit(material) for d in fit.dropped
-    }
+    dropped = {(d.trial, d.tokens): d.reason for fit in _surface_fit(material) for d in fit.dropped}
     points = material.points
     finished = set(zip(points["trial"], points["tokens"], strict=True)) if len(points) else set()
     rows = [
         _cell(trial, tokens, (trial["trial"], tokens) in finished, dropped.get((trial["trial"], tokens)))
         for trial in material.trials.to_dict("records")
+        if trial["state"] != "orphaned"
         for tokens in _horizons(trial)
     ]
     names = [c.key for c in _COLUMNS]
-    cells = pd.DataFrame(rows, columns=["trial", *names])
+    cells = pd.DataFrame(rows, columns=["trial", "seed", *names])
     return Coverage(cells, _budgets(cells))
 
 
@@ -68,8 +68,7 @@ def _surface_fit(material: Material) -> list[Any]:
 
 
 def _horizons(trial: dict[Any, Any]) -> list[int]:
-    horizons = trial.get("horizons")
-    return [int(h) for h in horizons] if isinstance(horizons, list | tuple) else []
+    return [int(h) for h in str(trial["horizons"]).split()]
 
 
 def _cell(trial: dict[Any, Any], tokens: int, finished: bool, excluded: str | None) -> dict[str, Any]:
@@ -78,6 +77,7 @@ def _cell(trial: dict[Any, Any], tokens: int, finished: bool, excluded: str | No
     return {
         "trial": trial["trial"],
         "label": trial["label"],
+        "seed": trial["seed"],
         "params_total": n,
         "tokens": tokens,
         "flops_6nd": 6 * n * tokens,
@@ -98,40 +98,49 @@ def _budgets(cells: pd.DataFrame) -> tuple[float, ...]:
     return tuple(10.0**k for k in range(math.ceil(low - 0.2), math.floor(high + 0.2) + 1))
 
 
-def draw(found: Coverage) -> Any:
+def draw(found: Coverage) -> Figure:
     """Draw cells on log N by log D with lines of equal compute and of 20 tokens per parameter."""
     cells = found.cells
-    figure = canvas(
-        log_axis("Parameters N", cells["params_total"], pad=0.1), log_axis("Tokens D", cells["tokens"], pad=0.14)
-    )
+    figure = canvas(log_axis("Parameters N", cells["params_total"], pad=0.1), log_axis("", cells["tokens"], pad=0.14))
     wide, tall = span(cells["params_total"], 0.1), span(cells["tokens"], 0.14)
     for budget in found.budgets:
         line(figure, wide, [budget / 6 / n for n in wide], FAINT, width=1, opacity=0.55)
         _label_budget(figure, budget, wide, tall)
     line(figure, wide, [20 * n for n in wide], "var(--c-orange)", width=1.5)
     _label_ratio(figure, wide, tall)
+    places = _dodged(cells)
     for state, style in STATES.items():
         part = cells[cells["state"] == state]
         if len(part):
-            marks(figure, part["params_total"], part["tokens"], style, [_hover(r) for r in part.to_dict("records")], size=10)
+            hover = [_hover(r) for r in part.to_dict("records")]
+            marks(figure, [places[i] for i in part.index], part["tokens"], style, hover, size=9)
     out = cells[cells["excluded"].notna()]
     if len(out):
-        marks(figure, out["params_total"], out["tokens"], EXCLUDED, size=7)
+        marks(figure, [places[i] for i in out.index], out["tokens"], EXCLUDED, size=15)
     return figure
 
 
-def _label_budget(figure: Any, budget: float, wide: tuple[float, float], tall: tuple[float, float]) -> None:
+def _dodged(cells: pd.DataFrame) -> list[float]:
+    """Return where each cell is drawn along N: seeds of one size side by side, centred on their size."""
+    low, high = span(cells["params_total"], 0.1)
+    rank = cells.groupby("params_total")["seed"].rank("dense") - 1
+    middle = rank.groupby(cells["params_total"]).transform("max") / 2
+    return [n * (high / low) ** (DODGE * s) for n, s in zip(cells["params_total"], rank - middle, strict=True)]
+
+
+def _label_budget(figure: Figure, budget: float, wide: tuple[float, float], tall: tuple[float, float]) -> None:
     at_right = budget / 6 / wide[1]
     if tall[0] < at_right < tall[1]:
         note(figure, wide[1], at_right, f"{power_of_ten(budget)} FLOPs", "bottom left", size=10)
     elif wide[0] < budget / 6 / tall[0] < wide[1]:
-        note(figure, budget / 6 / tall[0], tall[0], f"{power_of_ten(budget)} FLOPs", "top left", size=10)
+        bottom = tall[0] * 1.02  # text exactly on the edge is not drawn
+        note(figure, budget / 6 / bottom, bottom, f"{power_of_ten(budget)} FLOPs", "top left", size=10)
 
 
-def _label_ratio(figure: Any, wide: tuple[float, float], tall: tuple[float, float]) -> None:
+def _label_ratio(figure: Figure, wide: tuple[float, float], tall: tuple[float, float]) -> None:
     n = min(wide[1], tall[1] / 20)
     if wide[0] < n and tall[0] < 20 * n:
-        note(figure, n, 20 * n, "20 tokens per parameter", "bottom left", "var(--c-orange-text)")
+        note(figure, n * 0.97, 20 * n * 0.97, "20 tokens per parameter ", "middle left", "var(--c-orange-text)")
 
 
 def _hover(row: dict[Any, Any]) -> str:
@@ -155,8 +164,8 @@ def panel(material: Material) -> Panel:
         claim=_claim(found),
         caption=(
             "Each mark is one planned measurement: a size trained to a horizon. Grey lines join cells of equal "
-            "compute (6ND); the orange line is 20 tokens per parameter. A cross marks points that were measured "
-            "but left out of the fit."
+            "compute (6ND); the orange line is 20 tokens per parameter. Seeds of one size stand side by side. A ring "
+            "marks points that were measured but left out of the fit."
         ),
         plots=(Plot("coverage", "Tokens D", draw(found), 460),),
         legend=legend([*styles, *([EXCLUDED] if found.cells["excluded"].notna().any() else [])]),

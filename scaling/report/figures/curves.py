@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.axes import log_axis, plain, power_of_ten
-from scaling.report.draw import INK, band, canvas, law, line, marks, words
+from scaling.report.draw import INK, Figure, band, canvas, law, line, marks, words
 from scaling.report.figures.trust import size_label
+from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
@@ -16,6 +17,8 @@ from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-curves"
+BEYOND = 2.5  # how far past the data L(C) is drawn
+CEILING = 1.2  # times the highest annealed loss
 MAX_PER_CURVE = 500
 MAX_DISPLAYED = 14_000  # of the page's 25,000; the other figures share the rest
 ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
@@ -37,6 +40,18 @@ class Curves:
     points: pd.DataFrame
     envelope: pd.DataFrame
     law: Line | None
+
+    @property
+    def ceiling(self) -> float:
+        """The loss up to which curves are drawn at first: the first steps would flatten all the rest."""
+        return CEILING * float(self.points["loss_nats"].max()) if len(self.points) else float("inf")
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """What the axes make room for: flops_train and loss_nats of points, law, and curves under the ceiling."""
+        under = self.lines[self.lines["loss_nats"] <= self.ceiling]
+        law = pd.DataFrame({"flops_train": self.law.x, "loss_nats": self.law.y}) if self.law else under.iloc[:0]
+        return pd.concat([f[["flops_train", "loss_nats"]] for f in (under, self.points, law) if len(f)])
 
 
 def thin(n: int, most: int) -> np.ndarray:
@@ -72,24 +87,33 @@ def _law(material: Material, points: pd.DataFrame) -> Line | None:
     if fit is None or points.empty:
         return None
     low, high = float(points["flops_train"].min()), float(points["flops_train"].max())
-    return along(fit, "C", low, high * 4, extra=(low, high))
+    return along(fit, "C", low, high * BEYOND, extra=(low, high))
 
 
-def draw(found: Curves, look: Look) -> Any:
+def draw(found: Curves, look: Look) -> Figure:
     """Draw curves thin, annealed points as marks, the envelope and L(C) on top."""
-    flops = [*found.lines["flops_train"], *found.points["flops_train"]]
-    losses = [*found.lines["loss_nats"], *found.points["loss_nats"]]
-    figure = canvas(log_axis("Training FLOPs C", flops, power_of_ten), log_axis("Loss", losses, plain))
+    shown = found.shown
+    figure = canvas(
+        log_axis("Training FLOPs C", shown["flops_train"], power_of_ten, 0.02), log_axis("", shown["loss_nats"], plain)
+    )
     for _, part in found.lines.groupby("trial", sort=False):
         style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
-        hover = words([str(part["label"].iloc[0])]).replace("%", "&#37;")
+        hover = words([str(part["label"].iloc[0])]).replace("%", "&#37;")  # plotly would expand %{…}
         line(
-            figure, part["flops_train"], part["loss_nats"], style.colour, width=1, opacity=0.55, group=style.label,
+            figure,
+            part["flops_train"],
+            part["loss_nats"],
+            style.colour,
+            width=1,
+            opacity=0.55,
+            group=style.label,
             hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.2e}} FLOPs<extra></extra>",
         )
-    for params, part in found.points.groupby("params_total"):
-        style = look.size(float(str(params)), size_label(float(str(params))))
-        marks(figure, part["flops_train"], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7)
+    for params, part in by_number(found.points, "params_total"):
+        style = look.size(params, size_label(params))
+        marks(
+            figure, part["flops_train"], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7
+        )
     line(figure, found.envelope["flops_train"], found.envelope["loss_nats"], ENVELOPE.colour, group=ENVELOPE.label)
     if found.law is not None:
         inside = (float(found.points["flops_train"].min()), float(found.points["flops_train"].max()))
@@ -119,9 +143,13 @@ def panel(material: Material, look: Look) -> Panel:
         anchor=ANCHOR,
         claim=_claim(found),
         caption=(
-            "Thin lines: training loss as it went, at most 500 points per trial, not smoothed. Marks: validation "
-            "loss of annealed weights, the only points that enter a fit. "
-            + ("The black line is L(C), dashed beyond the data." if found.law else material.missing("L(C)", otherwise=""))
+            "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie "
+            "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
+            + (
+                "The black line is L(C), dashed beyond the data."
+                if found.law
+                else material.missing("L(C)", otherwise="")
+            )
         ),
         plots=(Plot("curves", "Loss, nats per token", draw(found, look), 500),),
         legend=legend([*(look.size(n, size_label(n)) for n in sizes), *extra, *([LAW] if found.law else [])]),
@@ -134,8 +162,8 @@ def _claim(found: Curves) -> str:
         return "Training curves so far; too few finished points for an envelope"
     first, last = found.envelope.iloc[0], found.envelope.iloc[-1]
     return (
-        f"The best loss for the compute falls from {first['loss_nats']:.3g} nats at {format_flops(first['flops_train'])} "
-        f"to {last['loss_nats']:.3g} nats at {format_flops(last['flops_train'])}"
+        f"The best loss for the compute falls from {first['loss_nats']:.3g} nats at "
+        f"{format_flops(first['flops_train'])} to {last['loss_nats']:.3g} nats at {format_flops(last['flops_train'])}"
     )
 
 

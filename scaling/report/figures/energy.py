@@ -1,5 +1,6 @@
 """Energy against FLOPs: measured solid, modelled hollow, and what is missing said in words."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,8 @@ import pandas as pd
 
 from scaling.provenance import Provenance
 from scaling.report.axes import log_axis, plain, power_of_ten
-from scaling.report.draw import FAINT, canvas, line, marks, note, words
+from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
+from scaling.report.groups import by_keys
 from scaling.report.look import COMPONENTS, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
@@ -63,8 +65,11 @@ class Energy:
     def reasons(self) -> list[str]:
         """Return why values are missing, each with the component and the number of trials."""
         gone = self.rows[self.rows["energy_j"].isna()]
-        counts = gone.fillna({"reason": "no reason recorded"}).groupby(["component", "reason"]).size()
-        return [f"{COMPONENTS[str(c)].label} ({n} trials): {why}" for (c, why), n in counts.items()]
+        named = gone.fillna({"reason": "no reason recorded"})
+        return [
+            f"{COMPONENTS[c].label} ({len(part)} trial{'' if len(part) == 1 else 's'}): {why}"
+            for (c, why), part in by_keys(named, ["component", "reason"])
+        ]
 
 
 def data(material: Material) -> Energy:
@@ -74,7 +79,7 @@ def data(material: Material) -> Energy:
         _row(trial, component, flops.get(trial["trial"]))
         for trial in material.trials.sort_values(["params_total", "trial"]).to_dict("records")
         for component in COMPONENTS
-        if trial.get(f"energy_{component}_provenance") is not None
+        if isinstance(trial.get(f"energy_{component}_provenance"), str)
     ]
     return Energy(pd.DataFrame(rows, columns=["trial", *(c.key for c in _COLUMNS), "measured"]))
 
@@ -82,21 +87,21 @@ def data(material: Material) -> Energy:
 def _row(trial: dict[Any, Any], component: str, flops: float | None) -> dict[str, Any]:
     joules = trial.get(f"energy_{component}_j")
     provenance = trial[f"energy_{component}_provenance"]
-    known = joules is not None and joules == joules
+    joules = None if joules is None or math.isnan(joules) else float(joules)
     return {
         "trial": trial["trial"],
         "label": trial["label"],
         "component": component,
         "flops": flops,
-        "energy_j": float(joules) if known else None,
-        "joules_per_flop": float(joules) / flops if known and flops else None,
+        "energy_j": joules,
+        "joules_per_flop": joules / flops if joules is not None and flops else None,
         "provenance": provenance,
         "measured": is_measured(provenance),
         "reason": trial.get(f"energy_{component}_reason"),
     }
 
 
-def draw(found: Energy, column: str) -> Any:
+def draw(found: Energy, column: str) -> Figure:
     """Draw joules, or joules per FLOP, against FLOPs by component; slope one is the grey guide."""
     rows = found.known[found.known["flops"].notna()]
     figure = canvas(
@@ -105,16 +110,23 @@ def draw(found: Energy, column: str) -> Any:
     )
     if column == "energy_j":
         _slope_one(figure, rows)
-    for (component, measured), part in rows.groupby(["component", "measured"]):
+    for (component, measured), part in by_keys(rows, ["component", "measured"]):
         hover = [
-            words([str(r["label"]), COMPONENTS[component].label, f"{format_energy(r['energy_j'])} for {format_flops(r['flops'])}", str(r["provenance"]).replace("_", " ")])
+            words(
+                [
+                    str(r["label"]),
+                    COMPONENTS[component].label,
+                    f"{format_energy(r['energy_j'])} for {format_flops(r['flops'])}",
+                    str(r["provenance"]).replace("_", " "),
+                ]
+            )
             for r in part.to_dict("records")
         ]
         marks(figure, part["flops"], part[column], COMPONENTS[component], hover, hollow=not measured)
     return figure
 
 
-def _slope_one(figure: Any, rows: pd.DataFrame) -> None:
+def _slope_one(figure: Figure, rows: pd.DataFrame) -> None:
     ratio = float((rows["energy_j"] / rows["flops"]).median())
     ends = [float(rows["flops"].min()), float(rows["flops"].max())]
     line(figure, ends, [ratio * c for c in ends], FAINT, width=1)
@@ -157,4 +169,5 @@ def _claim(found: Energy) -> str:
     ratios = measured["joules_per_flop"].dropna()
     if len(ratios) < 2:
         return f"Training took {total}, measured"
-    return f"Training took {total}, measured; joules per FLOP differ by a factor of {ratios.max() / ratios.min():.2g} over trials"
+    spread = f"joules per FLOP differ by a factor of {ratios.max() / ratios.min():.2g} over trials"
+    return f"Training took {total}, measured; {spread}"

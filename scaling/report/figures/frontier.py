@@ -1,6 +1,5 @@
 """How to split a compute budget: N*, D* and D/N against C, with bands and published slopes."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +8,12 @@ import pandas as pd
 
 from scaling.laws.analysis import Analysis, Fit, Interval, OptimumRow
 from scaling.report.axes import log_axis, power_of_ten
-from scaling.report.draw import INK, MUTED, band, canvas, end_of_data, law, line
+from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, line
+from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
-from scaling.units import format_flops, format_interval, format_si
+from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-frontier"
 OPTIMUM = Style("optimum, 95 % band", INK, "", "solid")
@@ -80,34 +80,31 @@ def data(material: Material) -> Frontier | None:
 
 
 def _flat(row: OptimumRow) -> dict[str, Any]:
-    flat: dict[str, Any] = {
+    return {
         "flops": row.flops,
         "extrapolation_factor": row.extrapolation_factor,
         "flops_convention": row.flops_convention,
+        **flat("params", row.params),
+        **flat("tokens", row.tokens),
+        **flat("tokens_per_param", row.tokens_per_param),
+        **flat("loss", row.loss),
     }
-    for name in (*(q for q, _ in QUANTITIES), "loss"):
-        interval: Interval = getattr(row, name)
-        flat |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return flat
 
 
-def draw(found: Frontier, quantity: str) -> Any:
+def draw(found: Frontier, quantity: str) -> Figure:
     """Draw one quantity against compute: band, published slopes dotted, solid inside the data."""
     rows = found.rows
-    known = [v for c in (quantity, f"{quantity}_low", f"{quantity}_high") for v in rows[c] if v is not None and v == v]
-    figure = canvas(log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02), log_axis("", known))
+    flops = rows["flops"]
+    figure = canvas(log_axis("Training FLOPs C", flops, power_of_ten, 0.02), log_axis("", heights(rows, quantity)))
     for style, exponent in PUBLISHED:
         x, y = found.published(quantity, exponent)
         line(figure, x, y, style.colour, dash="dot", width=1.5, group=style.label)
-    band(figure, list(rows["flops"]), _cells(rows, f"{quantity}_low"), _cells(rows, f"{quantity}_high"), group=OPTIMUM.label)
+    band(figure, flops, cells(rows, f"{quantity}_low"), cells(rows, f"{quantity}_high"), group=OPTIMUM.label)
     if found.end:
         end_of_data(figure, found.end)
-    law(figure, list(rows["flops"]), list(rows[quantity]), (float(rows["flops"].min()), found.end), group=OPTIMUM.label, hover="%{y:.3s} at %{x:.2e} FLOPs<extra></extra>")
+    hover = "%{y:.3s} at %{x:.2e} FLOPs<extra></extra>"
+    law(figure, flops, rows[quantity], (float(flops.min()), found.end), group=OPTIMUM.label, hover=hover)
     return figure
-
-
-def _cells(rows: pd.DataFrame, name: str) -> list[float | None]:
-    return [None if v is None or math.isnan(v) else float(v) for v in rows[name]]
 
 
 def panel(material: Material) -> Panel:
@@ -116,13 +113,14 @@ def panel(material: Material) -> Panel:
     if found is None:
         reason = material.missing("frontier", "L(N,D)", otherwise="It follows from L(N, D), which was not fitted.")
         return absent(ANCHOR, "How to split a budget is unknown", reason)
+    convention = found.rows["flops_convention"].iloc[0]
     return Panel(
         anchor=ANCHOR,
         claim=_claim(found),
         caption=(
             "For each budget, the size and data that minimise the fitted L(N, D). Dotted lines have published "
             "slopes and pass through this sweep’s middle budget; only their slope is meant. The thin vertical "
-            f"mark is the largest compute measured; beyond it everything is dashed. FLOPs: {found.rows['flops_convention'].iloc[0]}."
+            f"mark is the largest compute measured; beyond it everything is dashed. Compute in {convention}."
         ),
         plots=tuple(Plot(f"frontier-{q}", heading, draw(found, q), 340) for q, heading in QUANTITIES),
         legend=(OPTIMUM, KAPLAN, CHINCHILLA),
@@ -133,17 +131,11 @@ def panel(material: Material) -> Panel:
 def _claim(found: Frontier) -> str:
     inside = found.rows[found.rows["flops"] <= found.end] if found.end else found.rows
     last = inside.iloc[-1] if len(inside) else found.rows.iloc[0]
-    ratio = format_interval(last["tokens_per_param"], *_ends(last, "tokens_per_param"), 2)
-    head = f"At {format_flops(last['flops'])} the best split is {format_si(last['params'])} parameters × {format_si(last['tokens'])} tokens, {ratio} tokens per parameter"
-    if found.exponent is None:
-        return head
-    a = found.exponent
-    return f"{head}; N* grows as C to the {format_interval(a.value, a.low, a.high, 2)}"
-
-
-def _ends(row: Any, name: str) -> tuple[float | None, float | None]:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return (None, None) if low is None or high is None or low != low or high != high else (float(low), float(high))
+    head = (
+        f"At {format_flops(last['flops'])} the best split is {format_si(last['params'])} parameters × "
+        f"{format_si(last['tokens'])} tokens, {show(of_row(last, 'tokens_per_param'), 2)} tokens per parameter"
+    )
+    return head if found.exponent is None else f"{head}; N* grows as C to the {show(found.exponent, 2)}"
 
 
 def _table(material: Material) -> Table:

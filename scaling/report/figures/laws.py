@@ -6,15 +6,21 @@ from typing import Any
 import pandas as pd
 
 from scaling.laws.analysis import Fit
+from scaling.laws.curves import data_curve, size_curve
 from scaling.report.axes import log_axis, plain
-from scaling.report.draw import FAINT, INK, MUTED, band, canvas, law, level, line, marks, note, words
+from scaling.report.draw import FAINT, INK, MUTED, Figure, band, canvas, law, level, line, marks, note, words
 from scaling.report.figures.trust import size_label
+from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.units import format_interval, format_si
 
+_SPELLING = (
+    ("^alpha", "ᵅ"), ("^beta", "ᵝ"), ("^gamma", "ᵞ"), ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("*", "·"),
+)  # fmt: skip
+MAX_LABELS = 8
 BEYOND = 4.0  # how far past the data a one-dimensional law is drawn
 LAW = Style("fitted law, 95 % band", INK, "", "solid")
 FLOOR = Style("irreducible loss E", MUTED, "", "dot")
@@ -52,24 +58,40 @@ class OneLaw:
 
     @property
     def inside(self) -> tuple[float, float]:
-        """The ends of the data along the amount."""
-        values = self.points[_AXIS[self.amount][0]]
+        """The ends of the fitted data along the amount."""
+        values = self.points.loc[self.points["fitted_with"] == "yes", _AXIS[self.amount][0]]
         return float(values.min()), float(values.max())
+
+    @property
+    def floor(self) -> float | None:
+        """E, where it was fitted and lies close enough below the data to be drawn with them."""
+        value = self.fit.params["E"].value if self.fit and "E" in self.fit.params else 0.0
+        return value if value > 0.6 * float(self.points["loss_nats"].min()) else None
 
 
 def data(material: Material, amount: str) -> OneLaw:
-    """Return the points and the law along ``amount`` (``N`` at the longest horizon, ``D`` at the largest size)."""
+    """Return the points and the law along ``N`` (at the horizon most sizes share) or ``D`` (at the largest size)."""
     column, other = _AXIS[amount][0], _FIXED[amount]
     points = material.points.sort_values(["params_total", "trial", "tokens"], ignore_index=True)
-    fixed = float(points[other].max()) if len(points) else 0.0
-    on = points[other] == fixed
-    points = points.assign(fitted_with=on.map({True: "yes", False: "no"}))
     fit = material.analysis.fits.get(f"L({amount})")
+    through = _fitted(points, fit, amount)
+    fixed = float(through[other].iloc[0]) if len(through) else float(points[other].max())
+    points = points.assign(fitted_with=["yes" if i in through.index else "no" for i in points.index])
     line_of = None
-    if fit is not None and len(points):
-        low, high = float(points[column].min()), float(points[column].max())
+    if fit is not None and len(through):
+        low, high = float(through[column].min()), float(through[column].max())
         line_of = along(fit, amount, low, high * BEYOND, extra=(low, high))
     return OneLaw(amount, points, fixed, line_of, _slices(material, points, amount), fit)
+
+
+def _fitted(points: pd.DataFrame, fit: Fit | None, amount: str) -> pd.DataFrame:
+    """Return the points that a one-dimensional fit runs through; none without a fit."""
+    if fit is None:
+        return points.iloc[:0]
+    dropped = {(d.trial, d.tokens) for d in fit.dropped}
+    kept = [key not in dropped for key in zip(points["trial"], points["tokens"], strict=True)]
+    used = points[kept].assign(params=points["params_total"])
+    return size_curve(used).points if amount == "N" else data_curve(used).points
 
 
 def _slices(material: Material, points: pd.DataFrame, amount: str) -> dict[float, Line]:
@@ -80,16 +102,15 @@ def _slices(material: Material, points: pd.DataFrame, amount: str) -> dict[float
     low, high = float(points[column].min()), float(points[column].max())
     held = "D" if amount == "N" else "N"
     values = sorted(float(v) for v in points[other].unique())
-    return {v: along(surface, amount, low, high, 24, **{held: v}) for v in values}
+    return {v: along(surface, amount, low, high, n=24, fixed={held: v}) for v in values}
 
 
-def draw(found: OneLaw, look: Look) -> Any:
+def draw(found: OneLaw, look: Look) -> Figure:
     """Draw points by size, the surface's slices in grey, the law in black, E as its floor."""
     column, title = _AXIS[found.amount]
     reach = [*found.points[column], *(found.law.x if found.law else ())]
-    floor = found.fit.params.get("E") if found.fit else None
-    losses = [*found.points["loss_nats"], *(found.law.y if found.law else ())]
-    figure = canvas(log_axis(title, reach), log_axis("Loss (nats per token)", losses, plain))
+    losses = [*found.points["loss_nats"], *(found.law.y if found.law else ()), *([found.floor] if found.floor else [])]
+    figure = canvas(log_axis(title, reach), log_axis("", losses, plain))
     for fixed, piece in found.slices.items():
         style = look.size(fixed)
         colour = FAINT if found.amount == "N" else style.colour
@@ -97,29 +118,30 @@ def draw(found: OneLaw, look: Look) -> Any:
     if found.law is not None:
         band(figure, found.law.x, found.law.low, found.law.high, group=LAW.label)
         law(figure, found.law.x, found.law.y, found.inside, INK, group=LAW.label)
-    if floor is not None and floor.value > min(found.points["loss_nats"]) * 0.6:
-        level(figure, floor.value, "dot", MUTED)
+    if found.floor is not None:
+        level(figure, found.floor, "dot", MUTED)
     _draw_points(figure, found, look)
     if found.amount == "N":
         _label_slices(figure, found)
     return figure
 
 
-def _draw_points(figure: Any, found: OneLaw, look: Look) -> None:
+def _draw_points(figure: Figure, found: OneLaw, look: Look) -> None:
     column = _AXIS[found.amount][0]
-    for params, part in found.points.groupby("params_total"):
-        style = look.size(float(str(params)), size_label(float(str(params))))
+    for params, part in by_number(found.points, "params_total"):
+        style = look.size(params, size_label(params))
         for on, piece in part.groupby("fitted_with"):
             hover = [_hover(r) for r in piece.to_dict("records")]
             faded = 0.55 if found.amount == "N" and on == "no" else 1.0
-            marks(figure, piece[column], piece["loss_nats"], style, hover, opacity=faded, size=8 if faded == 1 else 6)
+            marks(figure, piece[column], piece["loss_nats"], style, hover, opacity=faded, size=9 if faded == 1 else 7)
 
 
-def _label_slices(figure: Any, found: OneLaw) -> None:
-    ends = sorted(found.slices)
-    for fixed in {ends[0], ends[-1]} if ends else set():
+def _label_slices(figure: Figure, found: OneLaw) -> None:
+    """Name the horizon at the right end of each slice; only the outer two where there are many."""
+    others = sorted(v for v in found.slices if v != found.fixed)
+    for fixed in others if len(others) <= MAX_LABELS else (others[0], others[-1]):
         piece = found.slices[fixed]
-        note(figure, piece.x[-1], piece.y[-1], f"D = {format_si(fixed)}", "middle right", size=10)
+        note(figure, piece.x[-1], piece.y[-1], f"  D = {format_si(fixed)}", "middle right", size=11)
 
 
 def _hover(row: dict[Any, Any]) -> str:
@@ -138,7 +160,6 @@ def panel(material: Material, look: Look, amount: str) -> Panel:
     if material.points.empty:
         return absent(anchor, f"L({amount}) cannot be drawn", "No trial has published a point yet.")
     found = data(material, amount)
-    floor = found.fit is not None and "E" in found.fit.params
     return Panel(
         anchor=anchor,
         claim=_claim(found),
@@ -148,7 +169,7 @@ def panel(material: Material, look: Look, amount: str) -> Panel:
             [
                 *(look.size(n, size_label(n)) for n in sorted(found.points["params_total"].unique())),
                 *([LAW] if found.law else []),
-                *([FLOOR] if floor else []),
+                *([FLOOR] if found.floor else []),
             ]
         ),
         table=Table.of(f"loss-against-{amount}", f"Points of L({amount})", _COLUMNS, found.points),
@@ -172,17 +193,18 @@ def _claim(found: OneLaw) -> str:
 
 def _caption(found: OneLaw, material: Material) -> str:
     slices = (
-        "Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at shorter horizons."
+        "Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at other horizons."
         if found.amount == "N"
         else "Thin lines are slices of the L(N, D) surface, one per size."
     )
     if found.fit is None:
-        return f"No law: {material.missing(f'L({found.amount})', otherwise='not fitted')}. {slices if found.slices else ''}"
+        why = material.missing(f"L({found.amount})", otherwise="not fitted")
+        return f"No law: {why}. {slices if found.slices else ''}"
     return f"Black: {pretty(found.fit.form)}, solid inside the data, dashed beyond. {slices if found.slices else ''}"
 
 
 def pretty(form: str) -> str:
     """Return a formula with Greek letters and proper signs."""
-    for word, letter in (("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("*", "·")):
+    for word, letter in _SPELLING:
         form = form.replace(word, letter)
     return form

@@ -5,16 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.laws.analysis import Interval, ReturnsRow
+from scaling.laws.analysis import ReturnsRow
+from scaling.laws.noise import pooled
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import INK, band, canvas, end_of_data, law, level
+from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, level
 from scaling.report.figures.energy import joules_per_flop
-from scaling.report.figures.frontier import _cells
-from scaling.report.figures.trust import pooled_noise
+from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
-from scaling.units import format_flops, format_interval
+from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-returns"
 GAIN = Style("on the compute-optimal path, 95 % band", INK, "", "solid")
@@ -57,22 +57,25 @@ def data(material: Material) -> Returns | None:
     energy = joules_per_flop(material.points)
     frame = pd.DataFrame([_flat(r) for r in rows])
     frame["gain_per_kwh"] = [_per_kwh(r, energy, end) for r in rows]
-    noise = pooled_noise(material.analysis.seed_noise)
+    noise = pooled(material.analysis.seed_noise)
     nearest = min(rows, key=lambda r: abs(r.flops - end))
-    missing = None if energy else material.missing("energy", otherwise="it needs a counter or RAPL, and this sweep had neither.")
+    missing = (
+        None
+        if energy
+        else material.missing("energy", otherwise="it needs a counter or RAPL, and this sweep had neither.")
+    )
     return Returns(frame, end, None if noise is None else noise * nearest.loss.value, missing)
 
 
 def _flat(row: ReturnsRow) -> dict[str, Any]:
-    flat: dict[str, Any] = {
+    return {
         "flops": row.flops,
         "factor_next_percent": row.factor_next_percent,
         "factor_next_001_nat": row.factor_next_001_nat,
+        **flat("loss", row.loss),
+        **flat("local_exponent", row.local_exponent),
+        **flat("gain", row.gain_per_doubling_nats),
     }
-    for name, source in (("loss", "loss"), ("local_exponent", "local_exponent"), ("gain", "gain_per_doubling_nats")):
-        interval: Interval = getattr(row, source)
-        flat |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return flat
 
 
 def _per_kwh(row: ReturnsRow, joules_per: float | None, end: float) -> float | None:
@@ -82,57 +85,51 @@ def _per_kwh(row: ReturnsRow, joules_per: float | None, end: float) -> float | N
     return row.gain_per_doubling_nats.value / (row.flops * joules_per / _J_PER_KWH)
 
 
-def draw_exponent(found: Returns) -> Any:
+def draw_exponent(found: Returns) -> Figure:
     """Draw the local exponent against compute."""
-    rows = found.rows
-    figure = canvas(
-        log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02), linear_axis("", rangemode="tozero")
-    )
+    figure = canvas(_budgets(found.rows), linear_axis(rangemode="tozero"))
     _path(figure, found, "local_exponent", "local exponent %{y:.3f}")
     return figure
 
 
-def draw_gain(found: Returns) -> Any:
+def draw_gain(found: Returns) -> Figure:
     """Draw the gain of the next doubling with the noise it must beat."""
-    rows = found.rows
-    heights = [v for c in ("gain", "gain_low", "gain_high") for v in rows[c] if v is not None and v == v and v > 0]
-    if found.noise_nats:
-        heights.append(found.noise_nats)
-    figure = canvas(log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02), log_axis("", heights, plain))
+    reach = heights(found.rows, "gain") + ([found.noise_nats] if found.noise_nats else [])
+    figure = canvas(_budgets(found.rows), log_axis("", reach, plain))
     if found.noise_nats:
         level(figure, found.noise_nats, "dash", NOISE.colour)
     _path(figure, found, "gain", "%{y:.3g} nats for the next doubling")
     return figure
 
 
-def draw_per_kwh(found: Returns) -> Any:
+def draw_per_kwh(found: Returns) -> Figure:
     """Draw the gain per kWh, inside the measured range only."""
     rows = found.rows[found.rows["gain_per_kwh"].notna()]
-    figure = canvas(
-        log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02), log_axis("", rows["gain_per_kwh"], plain)
-    )
-    law(
-        figure, list(rows["flops"]), list(rows["gain_per_kwh"]), (float(rows["flops"].min()), found.end),
-        group=GAIN.label, hover="%{y:.3g} nats per kWh at %{x:.2e} FLOPs<extra></extra>",
-    )
+    figure = canvas(_budgets(rows), log_axis("", rows["gain_per_kwh"], format_si))
+    hover = "%{y:.3g} nats per kWh at %{x:.2e} FLOPs<extra></extra>"
+    law(figure, rows["flops"], rows["gain_per_kwh"], (0.0, found.end), group=GAIN.label, hover=hover)
     return figure
 
 
-def _path(figure: Any, found: Returns, name: str, text: str) -> None:
+def _budgets(rows: pd.DataFrame) -> dict[str, Any]:
+    return log_axis("Training FLOPs C", rows["flops"], power_of_ten, 0.02)
+
+
+def _path(figure: Figure, found: Returns, name: str, text: str) -> None:
     rows = found.rows
-    band(figure, list(rows["flops"]), _cells(rows, f"{name}_low"), _cells(rows, f"{name}_high"), group=GAIN.label)
+    band(figure, rows["flops"], cells(rows, f"{name}_low"), cells(rows, f"{name}_high"), group=GAIN.label)
     end_of_data(figure, found.end)
-    law(
-        figure, list(rows["flops"]), list(rows[name]), (float(rows["flops"].min()), found.end),
-        group=GAIN.label, hover=f"{text} at %{{x:.2e}} FLOPs<extra></extra>",
-    )
+    hover = f"{text} at %{{x:.2e}} FLOPs<extra></extra>"
+    law(figure, rows["flops"], rows[name], (0.0, found.end), group=GAIN.label, hover=hover)
 
 
 def panel(material: Material) -> Panel:
     """Return diminishing returns, or why they are unknown."""
     found = data(material)
     if found is None:
-        reason = material.missing("returns", "frontier", "L(N,D)", otherwise="They follow from L(N, D), which was not fitted.")
+        reason = material.missing(
+            "returns", "frontier", "L(N,D)", otherwise="They follow from L(N, D), which was not fitted."
+        )
         return absent(ANCHOR, "What more compute buys is unknown", reason)
     plots = [
         Plot("returns-gain", "Loss bought by the next doubling, nats", draw_gain(found), 360),
@@ -156,14 +153,14 @@ def panel(material: Material) -> Panel:
 
 def _claim(found: Returns) -> str:
     inside = found.rows[found.rows["flops"] <= found.end * (1 + 1e-9)]
-    row = (inside if len(inside) else found.rows).iloc[-1 if len(inside) else 0]
-    low, high = (None if v is None or v != v else float(v) for v in (row["gain_low"], row["gain_high"]))
-    head = f"At {format_flops(row['flops'])}, doubling compute buys {format_interval(row['gain'], low, high, 2)} nats"
+    row = inside.iloc[-1] if len(inside) else found.rows.iloc[0]
+    head = f"At {format_flops(row['flops'])}, doubling compute buys {show(of_row(row, 'gain'), 2)} nats"
     if found.noise_nats is None:
         return head
+    noise = f"the seed noise of {found.noise_nats:.2g} nats"
     if found.stop is None:
-        return f"{head}, more than the seed noise of {found.noise_nats:.2g} nats over the whole range"
-    return f"{head}; from {format_flops(found.stop, 2)} on it buys less than the seed noise of {found.noise_nats:.2g} nats"
+        return f"{head}, more than {noise} over the whole range"
+    return f"{head}; from {format_flops(found.stop, 2)} on it buys less than {noise}"
 
 
 def _table(found: Returns) -> Table:

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.axes import log_axis, span
-from scaling.report.draw import canvas, law, marks, words
+from scaling.report.draw import Figure, canvas, law, marks, words
 from scaling.report.figures.frontier import main_rows
 from scaling.report.figures.laws import pretty
 from scaling.report.figures.trust import residual_data, size_label
+from scaling.report.groups import by_keys
 from scaling.report.lawlines import loss as law_loss
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
@@ -56,11 +57,11 @@ def data(material: Material) -> Surface | None:
     return Surface(tuple(params.tolist()), tuple(tokens.tolist()), loss, points, path)
 
 
-def draw(found: Surface, look: Look) -> Any:
+def draw(found: Surface, look: Look) -> Figure:
     """Draw contours, points in the style of their size, and the path (dashed beyond the data)."""
     import plotly.graph_objects as go
 
-    figure = canvas(log_axis("Parameters N", found.params, pad=0), log_axis("Tokens D", found.tokens, pad=0))
+    figure = canvas(log_axis("Parameters N", found.params, pad=0), log_axis("", found.tokens, pad=0))
     figure.add_trace(
         go.Contour(
             x=[float(f"{v:.5g}") for v in found.params],
@@ -77,8 +78,16 @@ def draw(found: Surface, look: Look) -> Any:
     if len(found.path) > 1:
         inside = found.path.loc[found.path["inside"], "params"]
         ends = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 0.0)
-        law(figure, list(found.path["params"]), list(found.path["tokens"]), ends, FRONTIER.colour, width=2.5, group=FRONTIER.label)
-    for (params, used), part in found.points.groupby(["params", "used"]):
+        law(
+            figure,
+            list(found.path["params"]),
+            list(found.path["tokens"]),
+            ends,
+            FRONTIER.colour,
+            width=2.5,
+            group=FRONTIER.label,
+        )
+    for (params, used), part in by_keys(found.points, ["params", "used"]):
         hover = [_hover(r) for r in part.to_dict("records")]
         marks(figure, part["params"], part["tokens"], look.size(params, size_label(params)), hover, hollow=not used)
     return figure
@@ -103,7 +112,11 @@ def panel(material: Material, look: Look) -> Panel:
     table = Table.of(
         "surface",
         "Fitted surface on a grid",
-        (Column("params", "Parameters", "count"), Column("tokens", "Tokens", "count"), Column("loss", "Fitted loss (nats)", "loss")),
+        (
+            Column("params", "Parameters", "count"),
+            Column("tokens", "Tokens", "count"),
+            Column("loss", "Fitted loss (nats)", "loss"),
+        ),
         [
             {"params": n, "tokens": d, "loss": found.loss[i][j]}
             for i, d in enumerate(found.tokens)
@@ -111,13 +124,11 @@ def panel(material: Material, look: Look) -> Panel:
             if i % 5 == 0 and j % 5 == 0
         ],
     )
-    shown = ", ".join(
-        f"{pretty(name)} = {format_interval(v.value, v.low, v.high)}" for name, v in fit.params.items()
-    )
+    shown = ", ".join(f"{pretty(name)} = {format_interval(v.value, v.low, v.high)}" for name, v in fit.params.items())
     return Panel(
         anchor=ANCHOR,
         claim=f"One surface, {pretty(fit.form)}, describes {fit.n_points} points to {100 * fit.residual_rms:.2g} %",
-        caption=f"Contours of fitted loss (nats per token), over the range of the data. {shown}. Hollow marks were left out.",
+        caption=f"Contours of fitted loss (nats per token) over the range of the data. {shown}. Hollow: left out.",
         plots=(Plot("surface", "Tokens D", draw(found, look), 480),),
         legend=legend(
             [

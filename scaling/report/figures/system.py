@@ -1,12 +1,13 @@
 """What fits and how well the hardware is used: throughput, MFU and memory by size."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
 from scaling.report.axes import linear_axis, log_axis
-from scaling.report.draw import canvas, marks, words
+from scaling.report.draw import Figure, canvas, marks, words
 from scaling.report.figures.trust import size_label
+from scaling.report.groups import by_number
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
@@ -27,31 +28,37 @@ def data(material: Material) -> pd.DataFrame:
     return frame[frame[known].notna().any(axis=1)].reset_index(drop=True)
 
 
-def _by_size(figure: Any, frame: pd.DataFrame, column: str, look: Look, say: Any, scale: float = 1, hollow: bool = False) -> None:
-    for params, part in frame[frame[column].notna()].groupby("params_total"):
-        style = look.size(float(str(params)), size_label(float(str(params))))
+def _by_size(
+    figure: Figure,
+    frame: pd.DataFrame,
+    column: str,
+    look: Look,
+    say: Callable[[float], str],
+    scale: float = 1,
+    hollow: bool = False,
+) -> None:
+    for params, part in by_number(frame[frame[column].notna()], "params_total"):
+        style = look.size(params, size_label(params))
         values = [float(v) * scale for v in part[column]]
         hover = [words([str(n), style.label, say(v)]) for n, v in zip(part["label"], part[column], strict=True)]
         marks(figure, part["params_total"], values, style, hover, hollow=hollow)
 
 
-def draw_throughput(frame: pd.DataFrame, look: Look) -> Any:
+def draw_throughput(frame: pd.DataFrame, look: Look) -> Figure:
     """Draw tokens per second in the steady window against size."""
     figure = canvas(log_axis("Parameters N", frame["params_total"]), log_axis("", frame["tokens_per_s"].dropna()))
     _by_size(figure, frame, "tokens_per_s", look, lambda v: f"{format_si(v)} tokens per second")
     return figure
 
 
-def draw_mfu(frame: pd.DataFrame, look: Look) -> Any:
+def draw_mfu(frame: pd.DataFrame, look: Look) -> Figure:
     """Draw MFU in percent against size, from zero."""
-    figure = canvas(
-        log_axis("Parameters N", frame["params_total"]), linear_axis("", rangemode="tozero", ticksuffix=" %")
-    )
+    figure = canvas(log_axis("Parameters N", frame["params_total"]), linear_axis(rangemode="tozero", ticksuffix=" %"))
     _by_size(figure, frame, "mfu", look, lambda v: f"MFU {100 * v:.1f} %", 100)
     return figure
 
 
-def draw_memory(frame: pd.DataFrame, look: Look, column: str) -> Any:
+def draw_memory(frame: pd.DataFrame, look: Look, column: str) -> Figure:
     """Draw peak memory, and the predicted one hollow, against size (MiB)."""
     measured = [v / 2**20 for c in (column, "memory_predicted_bytes") for v in frame[c].dropna()]
     figure = canvas(

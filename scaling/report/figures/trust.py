@@ -1,14 +1,15 @@
 """How far the laws can be trusted: seed noise, prediction of what was held out, residuals."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from scaling.laws.analysis import HeldOut, Residual, SeedNoise
+from scaling.laws.analysis import HeldOut, Residual
+from scaling.laws.noise import pooled
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import band, canvas, level, line, marks, words
+from scaling.report.draw import Figure, band, canvas, level, line, marks, words
+from scaling.report.groups import by_keys, by_number
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
@@ -17,13 +18,7 @@ from scaling.units import format_flops, format_si
 SEEN = Style("measured", "var(--c-blue)", "circle")
 PREDICTED = Style("predicted", "var(--c-vermillion)", "", "dash")
 NAIVE = Style("same loss as the next smaller size", "var(--ink-3)", "", "dot")
-_PERCENT = {"ticksuffix": " %", "zeroline": False}
-
-
-def pooled_noise(rows: tuple[SeedNoise, ...]) -> float | None:
-    """Return the pooled standard deviation of ln(loss) over seeds, weighted by degrees of freedom."""
-    freedom = sum(r.n_seeds - 1 for r in rows)
-    return math.sqrt(sum(r.std_log**2 * (r.n_seeds - 1) for r in rows) / freedom) if freedom else None
+_PERCENT = {"ticksuffix": " %"}
 
 
 def noise_data(material: Material) -> pd.DataFrame:
@@ -32,14 +27,12 @@ def noise_data(material: Material) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["params", "tokens", "n_seeds", "std_log"])
 
 
-def draw_noise(frame: pd.DataFrame, look: Look, pooled: float) -> Any:
+def draw_noise(frame: pd.DataFrame, look: Look, typical: float) -> Figure:
     """Draw the spread in percent against tokens, one style per size, with the pooled value as a line."""
-    figure = canvas(
-        log_axis("Tokens D", frame["tokens"]), linear_axis("Standard deviation of loss", rangemode="tozero", **_PERCENT)
-    )
-    level(figure, 100 * pooled, "dash", "var(--ink-2)")
-    for params, part in frame.groupby("params"):
-        style = look.size(float(str(params)), size_label(float(str(params))))
+    figure = canvas(log_axis("Tokens D", frame["tokens"]), linear_axis(rangemode="tozero", **_PERCENT))
+    level(figure, 100 * typical, "dash", "var(--ink-2)")
+    for params, part in by_number(frame, "params"):
+        style = look.size(params, size_label(params))
         spread = [100 * s for s in part["std_log"]]
         line(figure, part["tokens"], spread, style.colour, width=1, group=style.label, opacity=0.6)
         hover = [
@@ -58,19 +51,19 @@ def size_label(params: float) -> str:
 def noise_panel(material: Material, look: Look) -> Panel:
     """Return the seed-noise figure, or why there is none."""
     frame = noise_data(material)
-    pooled = pooled_noise(material.analysis.seed_noise)
-    if frame.empty or pooled is None:
+    typical = pooled(material.analysis.seed_noise)
+    if frame.empty or typical is None:
         reason = material.missing("seed_noise", "noise", otherwise="No size was trained with two seeds or more.")
         return absent("fig-noise", "Seed noise is unknown", reason)
     return Panel(
         anchor="fig-noise",
-        claim=f"Changing only the seed moves the loss by ± {100 * pooled:.2g} %",
+        claim=f"Changing only the seed moves the loss by ± {100 * typical:.2g} %",
         caption=(
             f"Standard deviation of ln(loss) over seeds of one size at one horizon, for {len(frame)} cells. The "
             "dashed line pools them. Differences smaller than about twice this are not differences. A spread "
             "from two seeds is itself uncertain by a factor of two or more."
         ),
-        plots=(Plot("noise", "Spread over seeds, % of the loss", draw_noise(frame, look, pooled), 340),),
+        plots=(Plot("noise", "Spread over seeds, % of the loss", draw_noise(frame, look, typical), 340),),
         legend=legend(look.size(n, size_label(n)) for n in sorted(frame["params"].unique())),
         table=Table.of(
             "noise",
@@ -88,36 +81,41 @@ def noise_panel(material: Material, look: Look) -> Panel:
 
 def heldout_data(held: HeldOut) -> pd.DataFrame:
     """Return the held-out points: trial, params, tokens, seen, predicted, error (signed, relative)."""
-    return pd.DataFrame(list(held.rows), columns=["trial", "params", "tokens", "seen", "predicted", "error"]).sort_values(
-        ["params", "trial", "tokens"], ignore_index=True
-    )
+    return pd.DataFrame(
+        list(held.rows), columns=["trial", "params", "tokens", "seen", "predicted", "error"]
+    ).sort_values(["params", "trial", "tokens"], ignore_index=True)
 
 
-def draw_heldout(frame: pd.DataFrame) -> Any:
+def draw_heldout(frame: pd.DataFrame) -> Figure:
     """Draw measured losses as marks and the prediction as a dashed line: it lies outside the fit."""
-    figure = canvas(
-        log_axis("Tokens D", frame["tokens"]), log_axis("Loss (nats per token)", [*frame["seen"], *frame["predicted"]], plain)
-    )
+    figure = canvas(log_axis("Tokens D", frame["tokens"]), log_axis("", [*frame["seen"], *frame["predicted"]], plain))
     for _, part in frame.groupby("trial", sort=False):
         line(figure, part["tokens"], part["predicted"], PREDICTED.colour, dash="dash", group=PREDICTED.label)
         hover = [
-            words([size_label(n), f"{format_si(t)} tokens", f"measured {s:.4f}, predicted {p:.4f} nats ({100 * e:+.2f} %)"])
+            words(
+                [
+                    size_label(n),
+                    f"{format_si(t)} tokens",
+                    f"measured {s:.4f}, predicted {p:.4f} nats ({100 * e:+.2f} %)",
+                ]
+            )
             for n, t, s, p, e in part[["params", "tokens", "seen", "predicted", "error"]].itertuples(index=False)
         ]
         marks(figure, part["tokens"], part["seen"], SEEN, hover)
     return figure
 
 
-def draw_heldout_error(frame: pd.DataFrame, naive: float) -> Any:
+def draw_heldout_error(frame: pd.DataFrame, naive: float) -> Figure:
     """Draw the signed error in percent, with the naive rule's mean error as a dotted pair."""
     worst = max(100 * frame["error"].abs().max(), 100 * naive) * 1.25
-    figure = canvas(
-        log_axis("Tokens D", frame["tokens"]), linear_axis("", range=[-worst, worst], **_PERCENT)
-    )
+    figure = canvas(log_axis("Tokens D", frame["tokens"]), linear_axis(range=[-worst, worst], **_PERCENT))
     level(figure, 0)
     for sign in (-1, 1):
         level(figure, sign * 100 * naive, "dot", "var(--ink-2)")
-    hover = [words([f"{format_si(t)} tokens", f"{100 * e:+.2f} %"]) for t, e in zip(frame["tokens"], frame["error"], strict=True)]
+    hover = [
+        words([f"{format_si(t)} tokens", f"{100 * e:+.2f} %"])
+        for t, e in zip(frame["tokens"], frame["error"], strict=True)
+    ]
     marks(figure, frame["tokens"], [100 * e for e in frame["error"]], SEEN, hover)
     return figure
 
@@ -180,22 +178,22 @@ def residual_data(material: Material) -> Residuals:
     names = list(Residual.__dataclass_fields__)
     rows = [[getattr(r, n) for n in names] for r in material.analysis.residuals]
     frame = pd.DataFrame(rows, columns=names).sort_values(["params", "trial", "tokens"], ignore_index=True)
-    return Residuals(frame, pooled_noise(material.analysis.seed_noise))
+    return Residuals(frame, pooled(material.analysis.seed_noise))
 
 
-def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Any:
+def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
     """Draw residuals in percent against one amount; hollow marks were left out of the fit."""
     text = power_of_ten if by == "flops" else format_si
     axis = log_axis(title, found.frame[by], text)
-    figure = canvas(axis, linear_axis("", **_PERCENT))
+    figure = canvas(axis, linear_axis(**_PERCENT))
     if found.noise is not None:
         ends = [10 ** axis["range"][0], 10 ** axis["range"][1]]
         band(figure, ends, [-200 * found.noise] * 2, [200 * found.noise] * 2, opacity=0.08)
     level(figure, 0)
-    for (params, used), part in found.frame.groupby(["params", "used"]):
+    for (params, used), part in by_keys(found.frame, ["params", "used"]):
         style = look.size(params, size_label(params))
         hover = [_residual_hover(r) for r in part.to_dict("records")]
-        marks(figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=7)
+        marks(figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=8)
     return figure
 
 
@@ -216,7 +214,9 @@ def residual_panel(material: Material, look: Look) -> Panel:
     if found.frame.empty:
         reason = material.missing("residuals", "L(N,D)", otherwise="No law was fitted, so nothing is left over.")
         return absent("fig-residuals", "There are no residuals to inspect", reason)
-    noise = "" if found.noise is None else f" Shaded: ± 2 standard deviations of seed noise (± {200 * found.noise:.2g} %)."
+    noise = (
+        "" if found.noise is None else f" Shaded: ± 2 standard deviations of seed noise (± {200 * found.noise:.2g} %)."
+    )
     axes = (("params", "Parameters N"), ("tokens", "Tokens D"), ("flops", "Training FLOPs C"))
     return Panel(
         anchor="fig-residuals",

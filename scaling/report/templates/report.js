@@ -10,19 +10,25 @@
     if (typeof value === "string") {
       return value.includes("var(") ? value.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => css.getPropertyValue(name).trim()) : value;
     }
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((v) => resolve(v, css));
+    if (Array.isArray(value)) return value.every((v) => typeof v === "number") ? value : value.map((v) => resolve(v, css));
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v, css)]));
     }
     return value;
   };
 
-  // On a narrow drawing every other label of a crowded log axis goes, its tick stays.
+  // On a narrow drawing a crowded log axis keeps the labels of its powers of ten, or every other one; ticks stay.
   const thinLabels = (axis, width) => {
     if (!axis || !axis.ticktext) return axis;
-    const room = Math.max(2, Math.floor(width / 62));
-    const step = Math.ceil(axis.ticktext.length / room);
-    return { ...axis, tickangle: 0, ticktext: axis.ticktext.map((t, i) => (i % step ? "" : t)) };
+    const room = Math.max(2, Math.floor(width / 52));
+    const count = axis.ticktext.length;
+    const decade = axis.tickvals.map((v) => Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9);
+    const decades = decade.filter(Boolean).length;
+    const onlyDecades = count > room && decades > 1;
+    const step = Math.ceil((onlyDecades ? decades : count) / room);
+    let kept = 0;
+    const keep = (i) => (onlyDecades && !decade[i] ? false : kept++ % step === 0);
+    return { ...axis, tickangle: 0, ticktext: axis.ticktext.map((t, i) => (keep(i) ? t : "")) };
   };
 
   const spec = (box) => {

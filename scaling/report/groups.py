@@ -1,0 +1,18 @@
+"""Parts of a frame by one or two keys, with keys as the plain values that they are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+
+def by_number(frame: pd.DataFrame, column: str) -> Iterator[tuple[float, pd.DataFrame]]:
+    """Yield the rows of each number in a column, smallest first."""
+    for key, part in frame.groupby(column, sort=True):
+        yield float(str(key)), part
+
+
+def by_keys(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Yield the rows of each combination of values, in order."""
+    for key, part in frame.groupby(columns, sort=True):
+        yield key if isinstance(key, tuple) else (key,), part
