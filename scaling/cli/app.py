@@ -16,6 +16,8 @@ COMMANDS: dict[str, str] = {
     "plan": "Plan",
     "run": "Run",
     "status": "Run",
+    "fit": "Learn",
+    "report": "Learn",
     "estimate": "Learn",
     "sample": "Share",
     "export": "Share",

@@ -1,0 +1,69 @@
+"""``scaling report``: the report of a store as one HTML file."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Plotly(StrEnum):
+    """Where the drawing library lies."""
+
+    INLINE = "inline"
+    DIRECTORY = "directory"
+
+
+def command(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A store; the newest under runs/ by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write here; default DIR/report.html.")
+    ] = None,
+    plotly: Annotated[
+        Plotly, typer.Option("--plotly", help="Put the drawing library into the page, or beside it (for many reports).")
+    ] = Plotly.INLINE,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Write the report of a sweep as one HTML file that works offline; unfinished sweeps too.
+
+    Example:  scaling report runs/quickstart --open
+    """
+    from scaling.cli.output import print_json, say, stdout
+    from scaling.cli.status import newest_store
+    from scaling.report import render
+    from scaling.store import load
+    from scaling.units import format_bytes
+
+    store = load(directory or newest_store())
+    for warning in store.warnings:
+        say(f"warning: {warning}")
+    path = render(store, _target(store.root, out), plotly=plotly.value)
+    size = path.stat().st_size
+    if as_json:
+        print_json({"path": str(path), "bytes": size, "plotly": plotly.value})
+    else:
+        stdout().print(f"{path} ({format_bytes(size)})", markup=False, soft_wrap=True)
+    if show:
+        _open(path)
+
+
+def _target(root: Path, out: Path | None) -> Path:
+    from scaling.errors import UsageError
+
+    if out is None:
+        return root / "report.html"
+    if out.is_dir():
+        raise UsageError("report.is_folder", f"{out} is a folder", hint=f"name the file: --out {out / 'report.html'}")
+    return out
+
+
+def _open(path: Path) -> None:
+    import webbrowser
+
+    from scaling.cli.output import say
+
+    if not webbrowser.open(path.resolve().as_uri()):
+        say(f"no browser could be started; open {path.resolve()}")
