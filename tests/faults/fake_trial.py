@@ -7,6 +7,7 @@ Labels: ``ok``, ``raise``, ``kill-always``, ``kill-once``, ``segv``, ``exit3``, 
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,18 +59,20 @@ def train(folder, attempt, spec):
     label = os.environ.get(f"FAKE_{spec.label}", spec.label).split()[0]
     pause = {"slow": 0.02, "hang": 0.02, "spawn": 0.02}.get(label, 0.0)
     begin = resume_step(folder, attempt.number)
-    horizons = list(spec.horizons)
-    for step in range(begin + 1, horizons[-1] // 100 + 1):
+    horizons, batch = list(spec.horizons), spec.train.batch_tokens
+    for step in range(begin + 1, horizons[-1] // batch + 1):
         loss = 2.0 + 100.0 / (step + spec.seed)
-        line = CurveLine(step=step, tokens=step * 100, loss_nats=loss, lr_scale=1.0, grad_norm=1.0, train_s=step * 0.01)
+        line = CurveLine(
+            step=step, tokens=step * batch, loss_nats=loss, lr_scale=1.0, grad_norm=1.0, train_s=step * 0.01
+        )
         append_line(attempt.curve_path, to_json(line))
         if step == begin + 2:
             misbehave(label, attempt)
         if label == "diverge" and step == 5:
             folder.publish_end(make_end(folder.id, 500, "diverged", "step 5: loss is nan"))
             return
-        if step * 100 in horizons:
-            folder.publish_point(make_point(folder.id, step * 100, loss))
+        if step * batch in horizons:
+            folder.publish_point(make_point(folder.id, step * batch, loss))
         time.sleep(pause)
         while label == "deaf" or (label == "hang" and not stop):
             time.sleep(0.02)
@@ -78,6 +81,8 @@ def train(folder, attempt, spec):
         if stop:
             raise Stop
     folder.publish_end(make_end(folder.id, horizons[-1]))
+    for number in folder.attempts():
+        shutil.rmtree(folder.attempt(number).checkpoint_dir, ignore_errors=True)
 
 
 def main():

@@ -1,0 +1,198 @@
+"""``scaling run`` as a whole, with a real corpus, real processes and fake training."""
+
+import functools
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from scaling.cli.app import app
+from scaling.errors import ScalingError
+from scaling.executor.local import LocalExecutor
+from scaling.meters.host import HostEnergy
+from scaling.provenance import Reading
+from scaling.store import load
+from scaling.store.claims import StoreLock
+
+pytestmark = pytest.mark.slow  # a few seconds each where the machine is busy
+
+SWEEP = """\
+schema: 1
+name: demo
+data: {{path: corpus.txt, context: 32, validation_tokens: 2k}}
+model: {{family: gpt, n_layer: 1, head_dim: 4}}
+train: {{batch_tokens: 128}}
+trials:
+  - ladder: {{sizes: [{sizes}], horizons: [{horizons}], seeds: [0]}}
+"""
+
+
+class Meter:
+    def start(self):
+        pass
+
+    def stop(self):
+        missing = Reading.missing("a test")
+        return HostEnergy(energy_cpu_j=missing, energy_ram_j=missing, seconds=1.0, tool="t", mode=None, detail="")
+
+
+class Place:
+    """A folder to run sweeps in."""
+
+    def __init__(self, path):
+        self.path = path
+        self.root = path / "runs" / "demo"
+
+    def write(self, widths=(8, 12), horizons="1k, 2k"):
+        sizes = ", ".join(f"{{d_model: {w}}}" for w in widths)
+        (self.path / "demo.yaml").write_text(SWEEP.format(sizes=sizes, horizons=horizons))
+
+    def run(self, *options):
+        return self.call("run", "demo.yaml", "--no-report", *options)
+
+    def call(self, *words):
+        """Run the command line as ``main`` does: (exit code, everything printed)."""
+        result = CliRunner().invoke(app, words)
+        if isinstance(result.exception, ScalingError):
+            return result.exception.exit_code, result.output + result.exception.render()
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
+
+    def states(self):
+        trials = load(self.root).trials()
+        return dict(zip(trials["label"], trials["state"], strict=True))
+
+    def attempts(self):
+        trials = load(self.root).trials()
+        return dict(zip(trials["label"], trials["attempts"].astype(int), strict=True))
+
+
+@pytest.fixture
+def place(make_sweep, tmp_path, monkeypatch):
+    del make_sweep  # only for the path of its fake trial
+    folder = tmp_path / "ein Ort"
+    folder.mkdir()
+    words = "".join(f"def function_{n}(x): return x + {n}\n\n" for n in range(6000))
+    (folder / "corpus.txt").write_text(words)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("scaling.executor.local.LocalExecutor", functools.partial(LocalExecutor, module="fake_trial"))
+    monkeypatch.setattr("scaling.executor.host.HostMeter", Meter)
+    place = Place(folder)
+    place.write()
+    return place
+
+
+def test_run_trains_once_and_then_has_nothing_to_do(place):
+    code, text = place.run()
+    assert code == 0, text
+    assert "2 done" in text
+    assert set(place.states().values()) == {"done"}
+    sweep = json.loads((place.root / "sweep.json").read_text())
+    assert sweep["name"] == "demo"
+    assert sweep["origins"]["train.batch_tokens"].startswith("demo.yaml:")
+    assert len(list((place.root / "host").glob("*.json"))) == 1
+    before = {p: p.stat().st_mtime_ns for p in place.root.rglob("*.json")}
+    code, text = place.run()
+    assert (code, "nothing to do: 2 done" in text) == (0, True)
+    assert {p: p.stat().st_mtime_ns for p in place.root.rglob("*.json")} == before
+
+
+def test_a_failed_trial_gives_1_and_is_run_again_on_request_only(place, monkeypatch):
+    monkeypatch.setenv("FAKE_d8 s0", "raise")
+    code, text = place.run()
+    assert code == 1
+    assert "ValueError: no such tokenizer" in text
+    assert place.states() == {"d8 s0": "failed", "d12 s0": "done"}
+    monkeypatch.delenv("FAKE_d8 s0")
+    assert place.run()[0] == 1
+    assert place.attempts() == {"d8 s0": 1, "d12 s0": 1}
+    assert place.run("--retry-failed")[0] == 0
+    assert place.attempts() == {"d8 s0": 2, "d12 s0": 1}
+
+
+def test_a_changed_sweep_needs_a_word_and_mixes_nothing(place):
+    place.run()
+    place.write(widths=(8, 16))
+    code, text = place.run()
+    assert code == 2
+    assert "added: 1 (d16 s0); removed: 1 (d12 s0)" in text
+    assert place.states() == {"d8 s0": "done", "d12 s0": "done"}
+    assert place.run("--accept-changes")[0] == 0
+    assert place.states() == {"d8 s0": "done", "d16 s0": "done", "d12 s0": "orphaned"}
+    assert set(load(place.root).points()["label"]) == {"d8 s0", "d16 s0"}
+    place.write(widths=(8, 12))
+    assert place.run("--accept-changes")[0] == 0
+    assert place.attempts() == {"d8 s0": 1, "d12 s0": 1, "d16 s0": 1}
+
+
+def test_a_further_horizon_extends_the_same_trials(place):
+    place.run()
+    ids = set(load(place.root).trials()["trial"])
+    place.write(horizons="1k, 2k, 4k")
+    code, text = place.run("--accept-changes")
+    assert code == 0, text
+    assert "other horizons: 2" in text
+    assert set(load(place.root).trials()["trial"]) == ids
+    assert load(place.root).points().groupby("trial").size().tolist() == [3, 3]
+
+
+def test_only_runs_the_named_trial(place):
+    code, _ = place.run("--only", "d12 s0")
+    assert code == 1  # done, but not everything
+    assert place.states() == {"d8 s0": "pending", "d12 s0": "done"}
+    code, text = place.run("--only", "nobody")
+    assert (code, "no trial is named 'nobody'" in text) == (2, True)
+
+
+def test_a_half_written_record_is_named_and_nothing_is_lost(place):
+    place.run()
+    points = sorted(place.root.glob("trials/*/points/*.json"))
+    points[0].write_bytes(points[0].read_bytes()[:50])
+    code, text = place.run()
+    assert code == 1
+    assert points[0].name in text.replace("\n", "")
+    assert sum(place.attempts().values()) == 2
+    points[0].rename(points[0].with_suffix(".damaged"))
+    assert place.run()[0] == 0
+    assert set(place.states().values()) == {"done"}
+
+
+def test_a_store_that_is_being_run_shows_its_status_instead(place):
+    place.run()
+    lock = StoreLock(place.root / ".lock")
+    assert lock.acquire()
+    code, text = place.run()
+    lock.release()
+    assert code == 2
+    assert "is being run by process" in text
+    assert "2/2" in text
+
+
+def test_another_sweeps_store_and_an_impossible_one_are_refused(place):
+    place.run()
+    code, text = place.call("run", "demo.yaml", "--set", "name=other", "--out", "runs/demo")
+    assert (code, "belongs to the sweep 'demo'" in text) == (2, True)
+    code, text = place.call("run", "demo.yaml", "--out", "/proc/no-such-place/store")
+    assert (code, "cannot write" in text) == (3, True)
+
+
+def test_status_and_export_read_the_store(place):
+    place.run()
+    code, text = place.call("status", "--json")
+    assert code == 0
+    assert json.loads(text)["counts"] == {"done": 2}
+    assert "100% of the FLOPs" in place.call("status", "runs/demo")[1]
+    for name in ("csv", "json", "parquet"):
+        assert place.call("export", "runs/demo", "--format", name, "--out", name)[0] == 0
+        written = {p.name for p in (place.path / name).iterdir()}
+        assert written == {f"points.{name}", f"trials.{name}", f"curves.{name}", f"samples.{name}", "dictionary.json"}
+    rows = json.loads((place.path / "json" / "points.json").read_text())
+    assert [row["loss_nats"] for row in rows] == load(place.root).points()["loss_nats"].tolist()
+    assert place.call("export", "nowhere")[0] == place.call("status", "nowhere")[0] == 2
+
+
+def test_parquet_without_pyarrow_says_what_to_install(place, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, text = place.call("export", "runs/demo", "--format", "parquet")
+    assert (code, "scaling-bench[parquet]" in text) == (3, True)
