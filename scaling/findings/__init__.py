@@ -7,7 +7,7 @@ import pandas as pd
 
 from scaling.findings import fitted, measured
 from scaling.findings.case import Case, Finding, Grade, Verdict
-from scaling.findings.rules import RULES, Rule
+from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
 
 _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
@@ -33,7 +33,7 @@ def findings(analysis: Analysis, points: pd.DataFrame, trials: pd.DataFrame, swe
         sweep: the resolved sweep.
     """
     case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep)
-    return [_find(case, rule) for rule in RULES.values()]
+    return [_find(case, rule) for rule in RULE.values()]
 
 
 def _find(case: Case, rule: Rule) -> Finding:
@@ -49,9 +49,4 @@ def _find(case: Case, rule: Rule) -> Finding:
     )
 
 
-def rules_table() -> list[dict[str, str]]:
-    """Return the grade rules as rows: ``finding``, ``question``, ``supported if``, ``needs``."""
-    return [rule.row() for rule in RULES.values()]
-
-
-__all__ = ["RULES", "Finding", "Grade", "Rule", "findings", "rules_table"]
+__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings"]

@@ -139,4 +139,5 @@ _RULES = (
     ),
 )
 
-RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})
+RULE: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})  # what the code grades by
+RULES: tuple[Mapping[str, str], ...] = tuple(rule.row() for rule in _RULES)  # the same table, to print

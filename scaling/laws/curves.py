@@ -110,6 +110,13 @@ def data_curve(used: pd.DataFrame) -> Curve:
 
 
 def compute_curve(used: pd.DataFrame) -> Curve:
-    """Return L(C) on the lower envelope of the annealed points, in exact training FLOPs."""
+    """Return L(C) on the lower envelope of the annealed points, in exact training FLOPs.
+
+    Raises:
+        NotEnoughData: fewer than four sizes.
+    """
+    sizes = used["params"].nunique()
+    if sizes < MIN_SIZES:
+        raise NotEnoughData("laws.few_sizes", f"an envelope needs {MIN_SIZES} sizes, there are {sizes}")
     text = "lower envelope of annealed points: none of less compute has a lower loss"
     return Curve(CURVE_C, used, "flops_train", text, envelope=True)

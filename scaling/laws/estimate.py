@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling.laws import newton
 from scaling.laws.forms import Array, Centre, Design, PowerLaw
@@ -21,6 +22,7 @@ _GRID_LOW, _GRID_HIGH = 0.03, 2.5  # exponents; published ones lie between 0.05 
 _GRID_CELLS = {1: 24, 2: 12}  # per exponent, by number of terms
 _CHUNK = 60_000  # problems times points refined at once: fits the cache, and Python's own time is forgotten
 _BLOCK = 2048  # points summed at once on the grid
+_ROUNDING = 1e-12  # relative distance of objectives that means nothing
 _AGREE = 1e-6  # relative distance of objectives that counts as the same optimum
 
 
@@ -83,7 +85,7 @@ def solve(problem: Problem, weights: Array, starts: int = 8) -> Optimum:
     weights = weights[None]
     theta = grid_starts(problem, weights, starts)[0]
     state = refine(problem, np.repeat(weights, len(theta), axis=0), theta)
-    best = int(np.lexsort((state.relative_gradient, state.value))[0])
+    best = int(_best(state.value[:, None], state.relative_gradient[:, None])[0])
     close = state.value <= state.value[best] * (1 + _AGREE) + 1e-18
     return Optimum(
         theta=state.theta[best],
@@ -110,8 +112,15 @@ def _best_of_starts(problem: Problem, weights: Array, warm: Array, cells: int) -
     own = grid_starts(problem, weights, cells).transpose(1, 0, 2).reshape(-1, len(warm))
     starts = np.vstack([np.repeat(warm[None], len(rows), axis=0), own])
     state = refine(problem, np.tile(weights, (cells + 1, 1)), starts, deltas=(0.01,))
-    best = state.value.reshape(cells + 1, -1).argmin(axis=0) * len(rows) + rows
+    shape = (cells + 1, len(rows))
+    best = _best(state.value.reshape(shape), state.relative_gradient.reshape(shape)) * len(rows) + rows
     return state.theta[best], state.relative_gradient[best]
+
+
+def _best(values: Array, gradients: Array) -> NDArray[np.intp]:
+    """Return the row of each column's least value; among values equal to rounding, of the least gradient."""
+    equal = values <= values.min(axis=0) * (1 + _ROUNDING)
+    return np.asarray(np.where(equal, gradients, np.inf).argmin(axis=0), dtype=np.intp)
 
 
 def refine(problem: Problem, weights: Array, theta: Array, deltas: Sequence[float] = (0.1, 0.01)) -> State:

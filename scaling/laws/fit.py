@@ -13,6 +13,7 @@ from scaling.laws.estimate import DELTA, Optimum, Problem, solve, solve_resample
 from scaling.laws.forms import SURFACE, Array, PowerLaw, loss_at
 
 _FEW_TRIALS = 10  # below it percentile intervals by trial are known to be too narrow
+_UNCONVERGED_SHARE = 0.01  # of the resamples; fewer do not move an interval
 _VANISHING = 1e-3  # of the mean loss: a term smaller than this everywhere is not seen in the data
 
 
@@ -158,7 +159,7 @@ def _warnings(law: PowerLaw, sample: Sample, optimum: Optimum, params: dict[str,
             f"Only {optimum.agreed} of {optimum.starts} starts reached the best optimum: the data barely tell "
             "laws apart. Spread sizes and horizons further."
         )
-    if drawn.unconverged:
+    if drawn.unconverged > _UNCONVERGED_SHARE * len(drawn.natural):
         found.append(f"{drawn.unconverged} resamples did not converge and are left out of the intervals.")
     n_trials = len(np.unique(sample.trials))
     if len(drawn.natural) and n_trials < _FEW_TRIALS:

@@ -60,7 +60,7 @@ class PowerLaw:
 
     def without_floor(self) -> "PowerLaw":
         """Return the same law with E held at zero."""
-        return PowerLaw(f"{self.name} without floor", self.variables, self.coefficients, self.exponents, floor=False)
+        return PowerLaw(f"{self.name} E=0", self.variables, self.coefficients, self.exponents, floor=False)
 
     def natural(self, theta: Array, centre: "Centre") -> Array:
         """Turn centred vectors ``[B, width]`` into parameters ``[B, len(parameters)]`` in natural units."""

@@ -16,7 +16,7 @@ from scaling.laws.forms import Array, Design
 TOLERANCE = 1e-8  # of the relative gradient; see ``relative_gradient``
 _SMALLEST_RESIDUAL = 1e-6  # log loss; below it a fit counts as exact, and rounding must not look like a slope
 _STEP_LIMIT = 1.5  # per parameter of order one and per step
-_DAMPING_FIRST, _DAMPING_LAST = 0.03, 1e8
+_DAMPING_LEAST, _DAMPING_FIRST, _DAMPING_LAST = 1e-10, 0.03, 1e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,18 @@ def minimise(batch: Batch, theta: Array, delta: float, tolerance: float = TOLERA
         # Within rounding of the objective, the smaller gradient decides.
         slack = 1e-13 * np.abs(state.value[rows])
         better = (tried.value < state.value[rows] - slack) | (
-            (tried.value <= state.value[rows] + slack) & (tried.relative_gradient < state.relative_gradient[rows])
+            (tried.value <= state.value[rows] + slack) & (tried.relative_gradient <= state.relative_gradient[rows])
         )
         state.put(rows, tried, better)
-        eased = np.where(damping[rows] > _DAMPING_FIRST, damping[rows] / 6, 0.0)
-        damping[rows] = np.where(better, eased, np.maximum(damping[rows] * 4, _DAMPING_FIRST))
+        damping[rows] = _next_damping(damping[rows], better)
     return state
+
+
+def _next_damping(damping: Array, better: NDArray[np.bool_]) -> Array:
+    """Ease slowly after success: where few points lie inside delta the right damping is small but not zero."""
+    eased = np.where(damping > _DAMPING_LEAST, damping / 20, 0.0)
+    stiffer = np.where(damping > 0, damping * 5, _DAMPING_FIRST)
+    return np.where(better, eased, stiffer)
 
 
 def _step(state: State, damping: Array, free: NDArray[np.bool_]) -> Array:

@@ -1,7 +1,8 @@
 """Which points are fitted: rules fixed before the sweep, every point left out listed with its rule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,12 @@ class Cuts:
 
     min_tokens: float | None = None
     min_params: float | None = None
+
+    @classmethod
+    def of_sweep(cls, sweep: Mapping[str, Any]) -> "Cuts":
+        """Return the cuts that a stored sweep fixed (``spec.fit``); none where it says nothing."""
+        fit = sweep.get("spec", sweep).get("fit") or {}
+        return cls(min_tokens=fit.get("min_tokens"), min_params=fit.get("min_params"))
 
 
 @dataclass(frozen=True, slots=True)
