@@ -172,8 +172,15 @@ def format_bytes(value: float | None) -> str:
     return _in_unit(value, _BYTES_SHOWN, 3) or f"{value:.0f} B"
 
 
-def format_interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
-    """Format a value with its interval: ``0.39 [0.36, 0.43]``."""
-    if low is None or high is None:
+def _plain_or_power(value: float, digits: int) -> str:
+    if value == 0 or 1e-4 <= abs(value) < 1e7:
         return _significant(value, digits)
-    return f"{_significant(value, digits)} [{_significant(low, digits)}, {_significant(high, digits)}]"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def format_interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """Format a value with its interval: ``0.39 [0.36, 0.43]``; far from one as ``2.94e23``."""
+    if low is None or high is None:
+        return _plain_or_power(value, digits)
+    return f"{_plain_or_power(value, digits)} [{_plain_or_power(low, digits)}, {_plain_or_power(high, digits)}]"
