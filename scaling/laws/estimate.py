@@ -63,7 +63,7 @@ class Optimum:
     Attributes:
         theta: centred parameters.
         value: objective.
-        gradient: relative gradient; below ``newton.TOLERANCE`` means converged.
+        gradient: relative gradient; at most ``newton.CONVERGED`` at an optimum.
         starts: starts refined.
         agreed: starts that reached the same objective within 1e-6 relative.
     """
@@ -77,7 +77,7 @@ class Optimum:
     @property
     def converged(self) -> bool:
         """Whether the gradient vanishes."""
-        return self.gradient <= newton.TOLERANCE
+        return self.gradient <= newton.CONVERGED
 
 
 def solve(problem: Problem, weights: Array, starts: int = 8) -> Optimum:

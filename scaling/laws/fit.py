@@ -114,7 +114,7 @@ def _draws(law: PowerLaw, problem: Problem, optimum: Optimum, sample: Sample, re
     if not len(chosen.weights):
         return _Drawn(nothing, "none: resampled trials hold too few distinct sizes or horizons", 0)
     theta, gradient = solve_resamples(problem, chosen.weights, optimum.theta)
-    good = gradient <= newton.TOLERANCE
+    good = gradient <= newton.CONVERGED
     method = f"95 % percentile, pairs bootstrap by trial ({n_trials}), {int(good.sum())} resamples, seed {seed}"
     redrawn = f", {chosen.redrawn} redrawn for too few distinct values" if chosen.redrawn else ""
     return _Drawn(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from scaling.laws.forms import Array, Design
 
-TOLERANCE = 1e-8  # of the relative gradient; see ``relative_gradient``
+TOLERANCE = 1e-8  # of ``State.relative_gradient``: where steps end
+CONVERGED = 1e-6  # of the same: what may be called an optimum; objectives then agree to about 1e-9
 _SMALLEST_RESIDUAL = 1e-6  # log loss; below it a fit counts as exact, and rounding must not look like a slope
 _STEP_LIMIT = 1.5  # per parameter of order one and per step
 _DAMPING_LEAST, _DAMPING_FIRST, _DAMPING_LAST = 1e-10, 0.03, 1e8
@@ -119,14 +120,20 @@ def minimise(batch: Batch, theta: Array, delta: float, tolerance: float = TOLERA
         if not len(rows):
             break
         tried = evaluate(batch.take(rows), _step(state.take(rows), damping[rows], batch.free), delta)
-        # Within rounding of the objective, the smaller gradient decides.
-        slack = 1e-13 * np.abs(state.value[rows])
-        better = (tried.value < state.value[rows] - slack) | (
-            (tried.value <= state.value[rows] + slack) & (tried.relative_gradient <= state.relative_gradient[rows])
-        )
+        better = _better(tried, state.take(rows))
         state.put(rows, tried, better)
         damping[rows] = _next_damping(damping[rows], better)
     return state
+
+
+def _better(tried: State, now: State) -> NDArray[np.bool_]:
+    """Say which steps to keep: within rounding of the objective, the gradient decides.
+
+    It may rise by a hair: next to the edge of a point's quadratic zone it does, until the edge is crossed.
+    """
+    slack = 1e-13 * np.abs(now.value)
+    level = (tried.value <= now.value + slack) & (tried.relative_gradient <= 1.01 * now.relative_gradient)
+    return np.asarray((tried.value < now.value - slack) | level, dtype=bool)
 
 
 def _next_damping(damping: Array, better: NDArray[np.bool_]) -> Array:
