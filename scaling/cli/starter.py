@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scaling.errors import UsageError
 from scaling.families import get_family
 from scaling.spec.advice import MAX_EPOCHS
-from scaling.spec.schema import DataIdentity
+from scaling.spec.schema import DataIdentity, TrainSpec
 from scaling.units import format_flops, format_si
 
 PRESETS = {
@@ -80,7 +80,7 @@ _GPU = _Scale(
     shapes=((128, 2), (192, 3), (256, 4), (384, 6), (512, 8), (640, 10), (768, 12)),
     tiny=((128, 2), (192, 3), (256, 4), (384, 6), (512, 8)),
     fine=(
-        *((64, 2), (96, 2), (128, 2), (160, 2), (192, 2), (192, 3), (256, 3), (256, 4), (320, 4)),
+        *((64, 2), (96, 2), (112, 2), (128, 2), (160, 2), (192, 2), (192, 3), (256, 3), (256, 4), (320, 3), (320, 4)),
         *((320, 5), (384, 6), (448, 7), (512, 8)),
     ),
     budgets=(1e13, 3.6e13, 1.3e14, 4.6e14),
@@ -147,6 +147,7 @@ data:  # {tokens} training tokens; a token is one byte
 
 def _recipe(scale: _Scale) -> str:
     depth = "" if _varied_depth(scale) else "\n  n_layer: 2"
+    train = TrainSpec()
     return f"""\
 model:
   family: gpt{depth}
@@ -154,11 +155,11 @@ model:
   # also: activation (relu2, gelu, swiglu), norm (rmsnorm, layernorm), position, n_kv_head, tied …
 
 train:  # one recipe for all sizes
-  optimizer: muon  # or adamw
-  lr: {{hidden: 0.02, embedding: 0.024}}
+  optimizer: {train.optimizer}  # muon or adamw
+  lr: {{hidden: {train.lr.hidden:g}, embedding: {train.lr.embedding:g}}}
   batch_tokens: {scale.batch_tokens}  # a multiple of data.context
-  warmup_steps: 20
-  anneal: average  # a growing weight average gives every horizon of a size from one run; or cooldown
+  warmup_steps: {train.warmup_steps}
+  anneal: {train.anneal}  # average: every horizon of a size from one run; or cooldown
   precision: {scale.precision}
   compile: {str(scale.compile).lower()}
 """

@@ -163,6 +163,9 @@ def config_for_params(model: Mapping[str, object], vocab_size: int, context: int
     _check(model)
     if target <= 0:
         raise _bad("sizes", f"{target!r} parameters is not above zero")
+    for key, instead in (("d_model", "remove it"), ("n_head", "give head_dim")):
+        if key in model:
+            raise _bad(key, "a size in parameters decides it", instead)
     best: tuple[float, GPTConfig] | None = None
     for keys in _candidates(model):
         config = build_config(keys, vocab_size, context)
@@ -180,7 +183,7 @@ def _candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Yield width and depth pairs, widths ascending, depth as near the aspect ratio as whole blocks allow."""
     head_dim = _whole(model, "head_dim") or 64
     aspect = _number(model, "aspect_ratio", 64.0)
-    rest = {key: value for key, value in model.items() if key != "n_head"}
+    rest = dict(model)
     for width in range(head_dim, 4096 * head_dim, head_dim):
         exact = width / aspect
         fixed = _whole(model, "n_layer")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scaling.spec.document import KeyPath, Problem
-from scaling.spec.schema import Axes, IsoFlop, Ladder, Listed, Scalar, SweepSpec
+from scaling.spec.schema import SPECIAL_AXES, Axes, IsoFlop, Ladder, Listed, Scalar, SweepSpec
 from scaling.units import Horizon, parse_count, parse_horizon
 
 _SEED_LIMIT = 2**31
@@ -143,16 +143,19 @@ def _axis_rows(block: Axes, path: KeyPath) -> Iterator[_Row]:
 
 def _cell(row: _Row, seed: int, wishes: tuple[Wish, ...]) -> Cell | Problem:
     values = dict(row.values)
+    size, chosen, horizon = (values.pop(key, None) for key in SPECIAL_AXES)
+    key = "size"
     try:
-        size = parse_count(values.pop("size")) if "size" in values else None
-        if "horizon" in values:
-            wishes = (Wish(parse_horizon(values.pop("horizon")), row.places["horizon"]),)
+        params = None if size is None else parse_count(size)
+        key = "horizon"
+        if horizon is not None:
+            wishes = (Wish(parse_horizon(horizon), row.places[key]),)
     except ValueError as error:
-        key = "horizon" if "size" not in values else "size"
         return Problem(row.places[key], f"{key}: {error}")
-    chosen = values.pop("seed", seed)
-    if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 <= chosen < _SEED_LIMIT:
-        return Problem(row.places["seed"], f"a seed is a whole number from 0 to 2³¹ − 1, found {chosen!r}")
+    if chosen is not None:
+        if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 <= chosen < _SEED_LIMIT:
+            return Problem(row.places["seed"], f"a seed is a whole number from 0 to 2³¹ − 1, found {chosen!r}")
+        seed = chosen
     if not wishes:
         return Problem(row.path, 'missing key "horizons", such as [20x] or [1M, 2M]')
-    return Cell(keys=values, places=row.places, size=size, seed=chosen, wishes=wishes, path=row.path)
+    return Cell(keys=values, places=row.places, size=params, seed=seed, wishes=wishes, path=row.path)

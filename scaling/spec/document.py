@@ -84,6 +84,11 @@ class Document:
                 return place
         return None
 
+    def order(self, problem: Problem) -> tuple[int, int]:
+        """Return what sorts problems as they stand in the file, those of ``--set`` first."""
+        place = self.place(problem.path, at_key=problem.at_key)
+        return (0, 0) if place is None or self.override_of(problem.path) else (place.line, place.column)
+
     def origin(self, path: KeyPath) -> str:
         """Return where the value at ``path`` came from: ``FILE:LINE``, ``--set`` or ``default``."""
         if self.override_of(path) is not None:
@@ -147,10 +152,10 @@ def parse_document(source: str, text: str) -> Document:
 
 
 def raise_problems(document: Document, problems: list[Problem], limit: int = 20) -> None:
-    """Raise one ``SpecError`` that shows every problem with its place; return when there is none."""
+    """Raise one ``SpecError`` with every problem at its place, in the order of the file; return without any."""
     if not problems:
         return
-    shown = [document.explain(problem) for problem in problems[:limit]]
+    shown = [document.explain(problem) for problem in sorted(problems, key=document.order)[:limit]]
     if len(problems) > limit:
         shown.append(f"  … and {len(problems) - limit} more")
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

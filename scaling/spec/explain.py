@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from scaling.families import FAMILIES
 from scaling.spec.document import KeyPath, Problem, dotted, printable
-from scaling.spec.schema import SPECIAL_AXES, LearningRates, SweepSpec, TrainSpec
+from scaling.spec.schema import DEFAULT_FAMILY, SPECIAL_AXES, LearningRates, SweepSpec, TrainSpec
 
 _EXPECTED = {
     "string_type": "text",
@@ -141,12 +141,12 @@ def free_key_problems(data: Mapping[str, Any]) -> list[Problem]:
     """Check the keys that pydantic cannot know: those of a model family, and the dotted keys of axes."""
     model = data.get("model")
     keys = model if isinstance(model, Mapping) else {}
-    family = str(keys.get("family", "gpt"))
+    family = str(keys.get("family", DEFAULT_FAMILY))
     problems: list[Problem] = []
     if family not in FAMILIES:
         message = f"unknown model family {found(keys['family'])}{nearest(family, FAMILIES)}"
         problems.append(Problem(("model", "family"), message))
-        family = next(iter(difflib.get_close_matches(family, FAMILIES, n=1)), "gpt")
+        family = next(iter(difflib.get_close_matches(family, FAMILIES, n=1)), DEFAULT_FAMILY)
     fields = list(FAMILIES[family].fields)
     problems += _unknown(("model",), [key for key in keys if key != "family"], fields, f"model ({family})")
     for path, names in _dotted_keys(data):

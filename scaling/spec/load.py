@@ -151,20 +151,14 @@ def _anchored(folder: Path, given: str) -> str:
 
 
 def _validate(document: Document, problems: list[Problem]) -> SweepSpec:
-    """Build the spec, or raise with the given problems and pydantic's together, in the order of the file."""
+    """Build the spec, or raise with the given problems and pydantic's together."""
     try:
         spec = SweepSpec.model_validate(document.data)
     except ValidationError as error:
         known = {problem.path for problem in problems}
         problems += [problem for problem in problems_of(error, document.data) if problem.path not in known]
-    problems.sort(key=lambda problem: _line(document, problem))
     raise_problems(document, problems)
     return spec
-
-
-def _line(document: Document, problem: Problem) -> tuple[int, int]:
-    place = document.place(problem.path, at_key=problem.at_key)
-    return (place.line, place.column) if place else (0, 0)
 
 
 def _origins(document: Document, spec: SweepSpec) -> Iterator[tuple[str, str]]:
@@ -181,7 +175,7 @@ def _leaves(value: object, path: KeyPath) -> Iterator[KeyPath]:
     elif isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
-    elif isinstance(value, list) and value and isinstance(value[0], BaseModel | Mapping):
+    elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*path, index))
     else:

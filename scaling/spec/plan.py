@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scaling.errors import SpecError
+from scaling.families import FAMILIES
 from scaling.spec.blocks import count_cells, list_cells
 from scaling.spec.document import Problem, dotted
+from scaling.spec.explain import nearest
 from scaling.spec.identity import TRAINER_VERSION, trial_hash
 from scaling.spec.label import label_trials
 from scaling.spec.resolve import PlannedTrial, Refused, Resolver
-from scaling.spec.schema import DataIdentity, SweepSpec
+from scaling.spec.schema import DEFAULT_FAMILY, DataIdentity, SweepSpec
 
 __all__ = ["TRAINER_VERSION", "PlannedTrial", "expand", "trial_hash"]
 
@@ -42,7 +44,10 @@ def expand(
     number = count_cells(spec)
     if number > MAX_TRIALS:
         raise_problems([Problem(("trials",), f"lists {number:,} trials; the limit is {MAX_TRIALS:,}")])
-    resolver = Resolver(spec, identity, location)
+    family = str(spec.model.get("family", DEFAULT_FAMILY))
+    if family not in FAMILIES:
+        raise_problems([Problem(("model", "family"), f"unknown model family {family!r}{nearest(family, FAMILIES)}")])
+    resolver = Resolver(spec, FAMILIES[family], identity, location)
     problems: dict[Problem, None] = {}
     drafts: dict[str, PlannedTrial] = {}
     for cell in list_cells(spec):

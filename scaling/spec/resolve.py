@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from scaling.errors import UsageError
-from scaling.families import FAMILIES, Config, Family, FlopsPerToken, Params
+from scaling.families import Config, Family, FlopsPerToken, Params
 from scaling.spec.blocks import Cell, Wish
 from scaling.spec.document import KeyPath, Problem, dotted
 from scaling.spec.explain import axis_keys, nearest, problems_of
@@ -17,7 +17,7 @@ from scaling.units import format_si
 
 MAX_PARAMS = 1e13
 MAX_EPOCHS = 1000
-_MAX_MODEL_NUMBER = 10_000_000  # width, depth and the like: refused before any arithmetic
+_MAX_MODEL_NUMBER = 1_000_000  # width, depth and the like: refused before any arithmetic
 _SIZE_OFF = 0.05  # a size that misses what was asked by more than this is noted
 
 
@@ -74,16 +74,13 @@ class Refused(Exception):
 class Resolver:
     """Turns cells into trials; remembers the models it has built."""
 
-    def __init__(self, spec: SweepSpec, identity: DataIdentity, location: Mapping[str, object]) -> None:
+    def __init__(self, spec: SweepSpec, family: Family, identity: DataIdentity, location: Mapping[str, object]) -> None:
         self._spec = spec
+        self._family = family
         self._identity = identity
         self._location = location
         self._models: dict[tuple[object, ...], _Model] = {}
-        name = str(spec.model.get("family", "gpt"))
-        if name not in FAMILIES:
-            _refuse(("model", "family"), f"unknown model family {name!r}{nearest(name, FAMILIES)}")
-        self._family: Family = FAMILIES[name]
-        self._known = frozenset(axis_keys(name))
+        self._known = frozenset(axis_keys(family.name))
 
     def trial(self, cell: Cell) -> PlannedTrial:
         """Resolve one cell. Raises ``Refused`` with everything that is wrong with it."""

@@ -51,6 +51,7 @@ HorizonText = Annotated[
     PlainSerializer(str, return_type=str),
 ]
 Scalar = bool | int | float | str
+DEFAULT_FAMILY = "gpt"
 SPECIAL_AXES = ("size", "seed", "horizon")  # keys of axes and items beside model.* and train.*
 
 
@@ -239,7 +240,7 @@ class SweepSpec(_Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     title: str = ""
     data: DataSpec = DataSpec()
-    model: dict[str, Scalar] = {"family": "gpt"}  # pydantic copies defaults
+    model: dict[str, Scalar] = {"family": DEFAULT_FAMILY}  # pydantic copies defaults
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     samples: SamplesSpec = SamplesSpec()
