@@ -55,10 +55,14 @@ def command(
 
 
 def sweep_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the sweep file."""
+    """Return the JSON Schema of the sweep file, the keys of the model families included."""
+    from scaling.families import FAMILIES
     from scaling.spec.schema import SweepSpec
 
     schema = SweepSpec.model_json_schema(by_alias=True)
+    model = schema["properties"]["model"]
+    fields = {key: {"description": text} for family in FAMILIES.values() for key, text in family.fields.items()}
+    model["properties"] = {"family": {"enum": list(FAMILIES)}, **fields}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A sweep of scaling"}
 
 

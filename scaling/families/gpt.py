@@ -183,13 +183,12 @@ def _candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Yield width and depth pairs, widths ascending, depth as near the aspect ratio as whole blocks allow."""
     head_dim = _whole(model, "head_dim") or 64
     aspect = _number(model, "aspect_ratio", 64.0)
-    rest = dict(model)
     for width in range(head_dim, 4096 * head_dim, head_dim):
         exact = width / aspect
         fixed = _whole(model, "n_layer")
         depths = {fixed} if fixed else {max(1, math.floor(exact)), max(1, math.ceil(exact))}
         for depth in sorted(depths):
-            yield {**rest, "d_model": width, "n_layer": depth, "head_dim": head_dim}
+            yield {**model, "d_model": width, "n_layer": depth, "head_dim": head_dim}
 
 
 def _attention_matmul(c: GPTConfig) -> int:

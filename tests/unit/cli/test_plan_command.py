@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from scaling.families import FAMILIES
 from scaling.spec.schema import SweepSpec
 
 SWEEP = """\
@@ -112,3 +113,5 @@ def test_the_published_schema_is_that_of_the_file(scaling):
     assert schema["additionalProperties"] is False
     horizons = schema["$defs"]["Ladder"]["properties"]["horizons"]["items"]
     assert {branch["type"] for branch in horizons["anyOf"]} == {"number", "string"}
+    assert schema["properties"]["model"]["properties"]["family"] == {"enum": list(FAMILIES)}
+    assert "n_layer" in schema["properties"]["model"]["properties"]
