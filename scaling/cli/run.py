@@ -137,7 +137,7 @@ def _states(jobs: "Sequence[Job]") -> "dict[str, TrialState]":
 def _wanted(state: "TrialState", retry_failed: bool) -> bool:
     from scaling.store.state import State
 
-    return not state.state.finished or (retry_failed and state.state is State.FAILED)
+    return state.retry or not state.state.finished or (retry_failed and state.state is State.FAILED)
 
 
 def _confirm(resolved: "Resolved", todo: "Sequence[Job]", yes: bool) -> None:

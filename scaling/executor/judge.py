@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scaling.executor.progress import Job
 from scaling.executor.protocol import Status
-from scaling.store.files import dump_json, publish, read_last_line, write_atomic
+from scaling.store.files import BadRecord, dump_json, publish, read_last_line, write_atomic
 from scaling.store.layout import AttemptFolder
 from scaling.store.records import Failure, to_json
 from scaling.store.state import State, TrialState, read_failure, read_state
@@ -36,7 +36,10 @@ def judge(job: Job, attempt: AttemptFolder, status: Status, cancelled: Cancelled
     state = read_state(job.folder, job.horizons)
     if state.state in (State.DONE, State.DIVERGED):
         return state
-    own = read_failure(attempt)
+    try:
+        own = read_failure(attempt)
+    except BadRecord:
+        return state  # failed, with the damaged file named
     if own is None:
         publish(attempt.failure_path, to_json(_failure(job, attempt, status, cancelled)))
     elif cancelled is not None and own.cause == "interrupted":

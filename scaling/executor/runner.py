@@ -16,7 +16,7 @@ from scaling.executor.judge import Cancelled, judge
 from scaling.executor.progress import Glance, Job, Observer, glance
 from scaling.executor.protocol import Executor, Phase, Slot, Task
 from scaling.store.layout import AttemptFolder
-from scaling.store.state import State, TrialState, may_retry, read_attempts
+from scaling.store.state import TrialState
 
 POLL_S = 0.05
 GRACE_S = 60.0  # for a checkpoint after the first Ctrl-C
@@ -136,7 +136,7 @@ class Runner:
 
     def _close(self, job: Job, state: TrialState) -> None:
         stopping = self._signals > 0 or self._stopped is not None
-        if state.state is State.FAILED and not stopping and may_retry(read_attempts(job.folder)):
+        if state.retry and not stopping:
             self._observer.note(f"{job.label}: {state.reason}; trying once more")
             self._queue.appendleft(job)
             return

@@ -10,6 +10,7 @@ from scaling import __version__
 from scaling.errors import UsageError
 from scaling.executor.progress import Job
 from scaling.spec.schema import TrialSpec
+from scaling.store.files import BadRecord
 from scaling.store.layout import StoreFolder, TrialFolder
 from scaling.store.records import FORMAT
 from scaling.store.state import State, TrialState, read_attempts, read_state
@@ -129,12 +130,20 @@ def settle_plan(
     change = Change() if before is None else _agree(store, before, new, trials, accept_changes)
     for trial in trials:
         folder = store.trial(trial.id)
-        if before is None or change or not folder.spec_path.exists():
+        if _stored_spec(folder) != trial.spec:
             folder.write_spec(trial.spec)
     created = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.get("created")
     if before is None or {**before, "tool": None} != {**new, "created": created, "tool": None}:
         store.write_sweep({**new, "created": created})
     return change
+
+
+def _stored_spec(folder: TrialFolder) -> TrialSpec | None:
+    """Read what the trial's process would read; ``None`` where it is missing or damaged, to be written again."""
+    try:
+        return folder.read_spec()
+    except BadRecord:
+        return None
 
 
 def _agree(
@@ -220,7 +229,10 @@ def settled_state(job: Job) -> TrialState:
 
     A claim from another host or container cannot be checked from here; the lock says that its runner is gone.
     """
-    await_the_dead(job.folder)
+    try:
+        await_the_dead(job.folder)
+    except BadRecord:
+        return read_state(job.folder, job.horizons)  # failed, with the damaged file named
     state = read_state(job.folder, job.horizons)
     if state.state is State.RUNNING:
         return TrialState(state=State.INTERRUPTED, reason=state.reason, attempts=state.attempts)

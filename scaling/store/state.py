@@ -57,11 +57,19 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialState:
-    """State of a trial, why, and how many attempts were made."""
+    """State of a trial.
+
+    Attributes:
+        state: what it is in.
+        reason: why, where there is something to say.
+        attempts: how many were made.
+        retry: it failed by a cause that a second attempt can change, and has not had that attempt.
+    """
 
     state: State
     reason: str | None
     attempts: int
+    retry: bool = False
 
 
 def derive(
@@ -76,7 +84,8 @@ def derive(
         attempts: all attempts, in order.
     """
     state, reason = _result(horizons, points, end) or _unfinished(end, attempts)
-    return TrialState(state=state, reason=reason, attempts=len(attempts))
+    retry = state is State.FAILED and may_retry(attempts)
+    return TrialState(state=state, reason=reason, attempts=len(attempts), retry=retry)
 
 
 def _result(horizons: Sequence[int], points: Collection[int], end: EndRecord | None) -> tuple[State, str | None] | None:

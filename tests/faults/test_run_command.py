@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scaling.cli.app import app
-from scaling.errors import ScalingError
+from scaling.errors import Interrupted, ScalingError
 from scaling.executor.local import LocalExecutor
 from scaling.meters.host import HostEnergy
 from scaling.provenance import Reading
@@ -34,6 +34,11 @@ class Meter:
     def stop(self):
         missing = Reading.missing("a test")
         return HostEnergy(energy_cpu_j=missing, energy_ram_j=missing, seconds=1.0, tool="t", mode=None, detail="")
+
+
+class Terminal:
+    def isatty(self):
+        return True
 
 
 class Place:
@@ -156,6 +161,41 @@ def test_a_half_written_record_is_named_and_nothing_is_lost(place):
     points[0].rename(points[0].with_suffix(".damaged"))
     assert place.run()[0] == 0
     assert set(place.states().values()) == {"done"}
+
+
+@pytest.mark.parametrize("name", ["a1/claim.json", "end/640.json", "spec.json"])
+def test_any_damaged_file_of_one_trial_leaves_the_other_alone(place, monkeypatch, name):
+    monkeypatch.setenv("FAKE_d8 s0", "diverge" if name.startswith("end") else "raise")
+    place.run("--only", "d8 s0")
+    victim = next(path for path in place.root.glob("trials/*/a1")).parent
+    (victim / name).write_text('{"torn')
+    code, text = place.run()
+    assert code == 1, text
+    assert place.states()["d12 s0"] == "done"
+
+
+def test_a_long_sweep_asks_on_a_terminal_only(place, monkeypatch):
+    from scaling.cli import run
+    from scaling.cli.planning import resolve
+    from scaling.cost import forecast
+    from scaling.executor.sweep import make_jobs
+    from scaling.store.layout import StoreFolder
+
+    resolved = resolve("demo.yaml")
+    jobs = make_jobs(StoreFolder(place.root), resolved.trials)
+    hours = forecast.Forecast(seconds=7200.0, seconds_reason=None, energy_j=None, energy_reason="unknown")
+    monkeypatch.setattr(forecast, "total", lambda forecasts: hours)
+    asked = []
+    monkeypatch.setattr(run.typer, "confirm", lambda question, **_: asked.append(question))
+    run._confirm(resolved, jobs, yes=False)  # no terminal here
+    assert asked == []
+    monkeypatch.setattr(run.sys, "stdin", Terminal())
+    monkeypatch.setattr(run.sys, "stderr", Terminal())
+    run._confirm(resolved, jobs, yes=True)
+    assert asked == []
+    with pytest.raises(Interrupted):
+        run._confirm(resolved, jobs, yes=False)
+    assert "2 trials, about 2 h" in asked[0]
 
 
 def test_a_store_that_is_being_run_shows_its_status_instead(place):

@@ -59,6 +59,8 @@ def test_one_retry_after_a_kill_and_none_after_an_error():
     assert not may_retry([killed, killed])
     assert not may_retry([error])
     assert not may_retry([])
+    assert derive(H, [], None, [killed]).retry
+    assert not derive(H, H, make_end(), [killed]).retry
 
 
 def test_a_claim_knows_its_process_and_no_other():
