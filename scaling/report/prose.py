@@ -1,6 +1,9 @@
 """Fixed words of the page, the facts under its title, and the samples grouped for reading."""
 
+import re
 from dataclasses import dataclass
+
+from markupsafe import Markup, escape
 
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
@@ -30,6 +33,7 @@ ABILITIES = (
 )
 
 MAX_SAMPLE_SIZES = 12
+_EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
 
 
 def reservations(material: Material) -> list[str]:
@@ -133,9 +137,10 @@ def number(value: object) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
 
 
-def prose(text: str) -> str:
-    """Return one of the page's own sentences: as ``visible``, and a number never parts from its per cent sign."""
-    return visible(text).replace(" %", "\u00a0%").replace("± ", "±\u00a0")
+def prose(text: str) -> Markup:
+    """Return a sentence for the page: as ``visible``, escaped, with raised exponents and per cent signs kept close."""
+    safe = str(escape(visible(text).replace(" %", "\u00a0%").replace("± ", "±\u00a0")))
+    return Markup(_EXPONENT.sub(r"<sup>\1</sup>", safe))  # escaped on the line above
 
 
 def visible(text: str) -> str:

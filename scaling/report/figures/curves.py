@@ -145,16 +145,18 @@ def panel(material: Material, look: Look) -> Panel:
         caption=(
             "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie "
             "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
-            + (
-                "The black line is L(C), dashed beyond the data."
-                if found.law
-                else material.missing("L(C)", otherwise="")
-            )
+            + _about_law(found, material)
         ),
         plots=(Plot("curves", "Loss, nats per token", draw(found, look), 500),),
         legend=legend([*(look.size(n, size_label(n)) for n in sizes), *extra, *([LAW] if found.law else [])]),
         table=_table(found),
     )
+
+
+def _about_law(found: Curves, material: Material) -> str:
+    if found.law is None:
+        return f"No L(C): {material.missing('L(C)', otherwise='it was not fitted')}."
+    return "The heavy line is L(C), dashed beyond the data."
 
 
 def _claim(found: Curves) -> str:

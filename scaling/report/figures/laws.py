@@ -200,7 +200,9 @@ def _caption(found: OneLaw, material: Material) -> str:
     if found.fit is None:
         why = material.missing(f"L({found.amount})", otherwise="not fitted")
         return f"No law: {why}. {slices if found.slices else ''}"
-    return f"Black: {pretty(found.fit.form)}, solid inside the data, dashed beyond. {slices if found.slices else ''}"
+    return (
+        f"Heavy line: {pretty(found.fit.form)}, solid inside the data, dashed beyond. {slices if found.slices else ''}"
+    )
 
 
 def pretty(form: str) -> str:
