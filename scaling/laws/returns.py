@@ -11,6 +11,7 @@ from scaling.laws.frontier import FlopsPerToken, Surface, best_split
 
 _LOG_FACTOR_MAX = 60.0  # natural log of the largest compute factor looked for
 _NEWTON_STEPS = 40
+_EXACT_ENOUGH = 1e-12  # in the logarithm of the factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,11 @@ def factor_to_reach(fit: Fit, flops: FlopsPerToken, budgets: Array, target: Arra
     for _ in range(_NEWTON_STEPS):
         # Convex and falling in ln C, so Newton's steps from the left never pass the target.
         loss, slope = path.loss_and_slope(budgets * np.exp(log_factor))
+        previous = log_factor
         with np.errstate(divide="ignore", invalid="ignore"):
             log_factor = np.minimum(log_factor + np.maximum(loss[0] - target, 0) / slope[0], _LOG_FACTOR_MAX)
+        if np.nanmax(log_factor - previous, initial=0.0) < _EXACT_ENOUGH:
+            break
     reached = (target > path.surface.E[0]) & (log_factor < _LOG_FACTOR_MAX)
     return [float(np.exp(f)) if ok else None for f, ok in zip(log_factor, reached, strict=True)]
 

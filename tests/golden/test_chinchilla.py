@@ -1,0 +1,53 @@
+"""The 245 points read off figure 4 of Hoffmann et al. 2022: values that independent code reached."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scaling.laws import fit_loss_surface
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "chinchilla_fig4.csv"
+pytestmark = pytest.mark.skipif(not DATA.is_file(), reason="the digitised points are not here")
+
+
+def _points(drop):
+    frame = pd.read_csv(DATA).sort_values("loss")
+    frame = frame.iloc[: len(frame) - drop]
+    params = frame["Model Size"].to_numpy()
+    return params, frame["Training FLOP"].to_numpy() / 6 / params, frame["loss"].to_numpy()
+
+
+# dropped, delta, E, A, B, alpha, beta, objective; last row: least squares on the log, whose sum is twice the objective
+REFERENCE = [
+    (5, 1e-3, 1.81722, 477.83, 2143.4, 0.34731, 0.36717, 1.01827402e-3),
+    (0, 1e-3, 1.8914, 495.7, 12846.0, 0.3493, 0.4530, 1.82601e-3),
+    (5, 10.0, 1.8646, 593.3, 4875.6, 0.3603, 0.4059, 0.01146189 / 2),
+]
+
+
+@pytest.mark.parametrize(("drop", "delta", "e", "a", "b", "alpha", "beta", "objective"), REFERENCE)
+def test_reference_values_to_four_digits(drop, delta, e, a, b, alpha, beta, objective):
+    fit = fit_loss_surface(*_points(drop), delta=delta, resamples=0)
+    values = [fit.params[n].value for n in ("E", "A", "B", "alpha", "beta")]
+    assert values == pytest.approx([e, a, b, alpha, beta], rel=2e-4)
+    assert fit.objective_value == pytest.approx(objective, rel=1e-5)
+    assert fit.starts_agreed == fit.starts
+    assert fit.converged
+
+
+def test_objective_is_not_above_the_best_known():
+    fit = fit_loss_surface(*_points(5), resamples=0)
+    assert fit.objective_value <= 0.0010182740178 * (1 + 1e-9)
+
+
+def test_bootstrap_standard_errors_are_those_of_the_replication():
+    """Besiroglu et al. 2024 (2404.10102): 4,000 resamples, each run its own trial."""
+    fit = fit_loss_surface(*_points(5), resamples=1000)
+    draws = np.array(fit.draws)
+    spread = dict(zip(fit.params, draws.std(axis=0), strict=True))
+    assert [spread[n] for n in ("E", "alpha", "beta")] == pytest.approx([0.02566, 0.01540, 0.02060], rel=0.1)
+    assert [spread[n] for n in ("A", "B")] == pytest.approx([124.5, 1293.3], rel=0.2)
+    alpha, beta = (draws[:, list(fit.params).index(n)] for n in ("alpha", "beta"))
+    assert (beta / (alpha + beta)).std() == pytest.approx(0.020, rel=0.1)

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.synthetic_sweep import sweep_points, trials_of
+from typer.testing import CliRunner
+
+from scaling.cli.app import app
+from scaling.errors import NotEnoughData
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """Stand in for a store on disk; returns the mapping whose ``points`` the command will read."""
+    held = {"points": sweep_points()}
+
+    def load(path):
+        points = held["points"]
+        return SimpleNamespace(
+            points=lambda: points,
+            trials=lambda: trials_of(points),
+            sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
+            warnings=("a torn line",),
+            root=Path(path),
+        )
+
+    monkeypatch.setattr("scaling.store.load", load)
+    return held
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["fit", "somewhere", "--resamples", "60", *arguments])
+
+
+def test_prints_laws_what_they_rest_on_and_findings(store):
+    result = run()
+    assert result.exit_code == 0
+    for text in (
+        "alpha",
+        "95 % interval",
+        "8/8",
+        "held out",
+        "min_tokens",
+        "[supported] L(N,D) =",
+        "[not enough data]",
+    ):
+        assert text in result.stdout
+    assert "a torn line" in result.stderr
+    assert "a torn line" not in result.stdout
+
+
+def test_json_is_one_document_with_everything(store):
+    document = json.loads(run("--json").stdout)
+    law = document["fits"]["L(N,D)"]
+    assert law["params"]["alpha"]["low"] < law["params"]["alpha"]["value"] < law["params"]["alpha"]["high"]
+    assert {d["reason"] for d in law["dropped"]} == {"below min_tokens 300000 of the sweep"}
+    assert "draws" not in law
+    assert document["heldout"]["mean_abs_error"] < 0.02
+    assert {f["grade"] for f in document["findings"]} <= {"supported", "not supported", "not enough data"}
+
+
+def test_the_parameter_count_can_be_chosen(store):
+    document = json.loads(run("--json", "--params", "matmul").stdout)
+    assert document["fits"]["L(N,D)"]["conventions"]["params"].startswith("matmul")
+
+
+def test_nothing_to_fit_ends_with_exit_code_4(store):
+    store["points"] = sweep_points(sizes=(1e4, 1e5), horizons=(1e6,))
+    result = run()
+    assert isinstance(result.exception, NotEnoughData)
+    assert result.exception.exit_code == 4
+    assert "L(N,D) needs 4 sizes" in result.exception.what

@@ -1,0 +1,228 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.synthetic_sweep import HORIZONS, SIZES, sweep_points, trials_of
+
+from scaling.findings import RULE, RULES, Grade, findings, fitted
+from scaling.findings.case import Case
+from scaling.laws import analyse
+
+SUPPORTED, NOT, TOO_LITTLE = Grade.SUPPORTED, Grade.NOT_SUPPORTED, Grade.NOT_ENOUGH_DATA
+
+
+@pytest.fixture(scope="module")
+def points():
+    return sweep_points()
+
+
+@pytest.fixture(scope="module")
+def analysis(points):
+    return analyse(points, resamples=150)
+
+
+@pytest.fixture(scope="module")
+def nothing(points):
+    return analyse(points.iloc[:3], resamples=0)
+
+
+def judge(name, analysis, points, trials=None):
+    """Return the finding of that name, with what every finding must hold checked."""
+    found = {f.id: f for f in findings(analysis, points, trials_of(points) if trials is None else trials, {})}
+    assert list(found) == list(RULE)
+    finding = found[name]
+    assert finding.sentence.endswith(".")
+    assert "nan" not in finding.sentence.lower().split()
+    assert finding.rule == RULE[name].text
+    json.dumps(finding.numbers, allow_nan=False)
+    return finding
+
+
+def with_fit(analysis, **changes):
+    fit = dataclasses.replace(analysis.fits["L(N,D)"], **changes)
+    return dataclasses.replace(analysis, fits={**analysis.fits, "L(N,D)": fit})
+
+
+# --- the law ---------------------------------------------------------------------------------------------------------
+
+
+def test_power_law(analysis, nothing, points):
+    assert judge("power_law", analysis, points).grade == SUPPORTED
+    assert judge("power_law", with_fit(analysis, residual_rms=0.05), points).grade == NOT
+    assert judge("power_law", with_fit(analysis, converged=False), points).grade == NOT
+    assert judge("power_law", nothing, points).grade == TOO_LITTLE
+    assert judge("power_law", with_fit(analysis, n_trials=4), points).grade == TOO_LITTLE
+
+
+def test_power_law_fails_in_a_world_that_is_none(points):
+    bumpy = sweep_points(noise=0.001, loss=lambda n, d: 2 + np.sin(np.log(n)) * 0.3 + 900 / d**0.5)
+    assert judge("power_law", analyse(bumpy, resamples=0), bumpy).grade == NOT
+
+
+def test_seed_noise_widens_what_the_law_may_miss(analysis, points):
+    noisy = with_fit(analysis, residual_rms=0.03)
+    noisy = dataclasses.replace(
+        noisy, seed_noise=tuple(dataclasses.replace(r, std_log=0.02) for r in analysis.seed_noise)
+    )
+    assert judge("power_law", noisy, points).grade == SUPPORTED
+
+
+def test_held_out(analysis, nothing, points):
+    assert judge("held_out", analysis, points).grade == SUPPORTED
+    held = analysis.heldout
+    worse = {
+        "wrong": dataclasses.replace(held, mean_abs_error=0.03, naive_mean_abs_error=0.2),
+        "no better than naive": dataclasses.replace(held, mean_abs_error=0.01, naive_mean_abs_error=0.015),
+    }
+    for bad in worse.values():
+        assert judge("held_out", dataclasses.replace(analysis, heldout=bad), points).grade == NOT
+    few = dataclasses.replace(held, rows=held.rows[:2])
+    assert judge("held_out", dataclasses.replace(analysis, heldout=few), points).grade == TOO_LITTLE
+    assert judge("held_out", nothing, points).grade == TOO_LITTLE
+
+
+def test_irreducible_loss(analysis, nothing, points):
+    near_floor = sweep_points(noise=0.001, loss=lambda n, d: 2.0 + 30 / n**0.5 + 900 / d**0.6)
+    assert judge("irreducible_loss", analyse(near_floor, resamples=150), near_floor).grade == SUPPORTED
+    finding = judge("irreducible_loss", analysis, points)  # the floor lies far below every loss seen
+    assert finding.grade == NOT
+    assert "compatible with E from" in finding.sentence
+    assert judge("irreducible_loss", nothing, points).grade == TOO_LITTLE
+    assert judge("irreducible_loss", analyse(points, resamples=0), points).grade == TOO_LITTLE
+
+
+def test_compute_optimal(analysis, nothing, points):
+    finding = judge("compute_optimal", analysis, points)
+    assert finding.grade == SUPPORTED
+    assert min(SIZES) <= finding.numbers["params"]["value"] <= max(SIZES)
+    assert min(HORIZONS) <= finding.numbers["tokens"]["value"] <= max(HORIZONS)
+    few_tokens = sweep_points(loss=lambda n, d: 0.8 + 30 / n**0.38 + 90 / d**0.2, horizons=HORIZONS[:3])
+    assert judge("compute_optimal", analyse(few_tokens, resamples=150), few_tokens).grade == NOT
+    assert judge("compute_optimal", nothing, points).grade == TOO_LITTLE
+    assert judge("compute_optimal", with_fit(analysis, n_trials=7), points).grade == TOO_LITTLE
+
+
+def test_a_wide_exponent_is_not_supported(analysis, points):
+    fit = analysis.fits["L(N,D)"]
+    draws = tuple((e, a, b, alpha * (1 + 3 * (i % 2)), beta) for i, (e, a, b, alpha, beta) in enumerate(fit.draws))
+    finding = judge("compute_optimal", with_fit(analysis, draws=draws), points)
+    assert finding.grade == NOT
+    assert "too wide" in finding.sentence
+
+
+def test_returns(analysis, nothing, points):
+    finding = judge("returns", analysis, points)
+    assert finding.grade == SUPPORTED
+    assert "no knee" in finding.sentence
+    flat = sweep_points(noise=0.002, loss=lambda n, d: 2.0 + 3 / n**0.5 + 9 / d**0.5)
+    assert judge("returns", analyse(flat, resamples=150), flat).grade == NOT
+    noisy = dataclasses.replace(
+        analysis, seed_noise=tuple(dataclasses.replace(r, std_log=0.1) for r in analysis.seed_noise)
+    )
+    assert judge("returns", noisy, points).grade == NOT
+    assert judge("returns", dataclasses.replace(analysis, seed_noise=()), points).grade == TOO_LITTLE
+    assert judge("returns", nothing, points).grade == TOO_LITTLE
+
+
+# --- what was measured beside it -------------------------------------------------------------------------------------
+
+
+def test_seed_noise(analysis, nothing, points):
+    assert judge("seed_noise", analysis, points).grade == SUPPORTED
+    loud = sweep_points(noise=0.05)
+    assert judge("seed_noise", analyse(loud, resamples=0), loud).grade == NOT
+    assert judge("seed_noise", nothing, points).grade == TOO_LITTLE
+    one = sweep_points(seeds=lambda n: 2 if n == SIZES[0] else 1)
+    assert judge("seed_noise", analyse(one, resamples=0), one).grade == TOO_LITTLE
+
+
+def rate_check(points, factors, sizes=(10_000, 68_000), rates=(0.01, 0.04)):
+    """Add trials at other rates whose losses are ``factors`` times the sweep's own."""
+    extra, trials = [], [trials_of(points)]
+    for rate, factor in zip(rates, factors, strict=True):
+        for n in sizes:
+            own = points[points["trial"] == f"t{n:g}-0"]
+            copy = own.assign(trial=f"lr{rate}-{n}", loss_nats=own["loss_nats"] * factor)
+            extra.append(copy)
+            trials.append(trials_of(copy, lr_hidden=rate))
+    return pd.concat([points, *extra], ignore_index=True), pd.concat(trials, ignore_index=True)
+
+
+def test_learning_rate(analysis, points):
+    assert judge("learning_rate", analysis, points).grade == TOO_LITTLE
+    assert judge("learning_rate", analysis, *rate_check(points, (1.02, 1.03))).grade == SUPPORTED
+    worse = judge("learning_rate", analysis, *rate_check(points, (0.95, 1.03)))
+    assert worse.grade == NOT
+    assert "0.01, 0.03" in worse.sentence
+
+
+def test_learning_rate_needs_both_sides_and_two_sizes(analysis, points):
+    one_sided = rate_check(points, (1.02, 1.03), rates=(0.04, 0.08))
+    assert judge("learning_rate", analysis, *one_sided).grade == TOO_LITTLE
+    one_size = rate_check(points, (1.02, 1.03), sizes=(10_000,))
+    assert judge("learning_rate", analysis, *one_size).grade == TOO_LITTLE
+
+
+def test_learning_rate_without_rates_in_the_trials(analysis, points):
+    assert judge("learning_rate", analysis, points, trials_of(points)[["trial"]]).grade == TOO_LITTLE
+
+
+def counted(points, joules, provenance="measured_counter", shared=False):
+    return points.assign(energy_gpu_j=joules, energy_gpu_provenance=provenance, energy_gpu_shared=shared)
+
+
+def test_energy(analysis, points):
+    assert judge("energy", analysis, points).grade == TOO_LITTLE
+    steady = counted(points, 1e-11 * points["flops_train"] ** 0.9)
+    finding = judge("energy", analysis, steady)
+    assert finding.grade == SUPPORTED
+    assert finding.numbers["exponent"]["value"] == pytest.approx(0.9)
+    rng = np.random.default_rng(0)
+    erratic = counted(points, 1e-11 * points["flops_train"] * np.exp(rng.normal(size=len(points))))
+    assert judge("energy", analysis, erratic).grade == NOT
+
+
+@pytest.mark.parametrize("how", [{"provenance": "modelled_load"}, {"shared": True}, {"provenance": "sampled_power"}])
+def test_joules_that_no_counter_gave_are_no_energy_law(analysis, points, how):
+    assert judge("energy", analysis, counted(points, points["flops_train"] * 1e-11, **how)).grade == TOO_LITTLE
+
+
+def test_energy_of_too_few_trials(analysis, points):
+    some = counted(points, points["flops_train"] * 1e-11)
+    some.loc[some["params_total"] > SIZES[1], "energy_gpu_j"] = None
+    assert judge("energy", analysis, some).grade == TOO_LITTLE
+
+
+def test_abilities(analysis, points):
+    assert judge("abilities", analysis, points).grade == TOO_LITTLE
+    learnt = points.assign(ability_sum=(points["params_total"] > 50_000) * 0.9, chance_sum=0.1)
+    assert judge("abilities", analysis, learnt).grade == SUPPORTED
+    flat = points.assign(ability_sum=0.12, chance_sum=0.1)
+    assert judge("abilities", analysis, flat).grade == NOT
+    few = learnt.assign(ability_sum=learnt["ability_sum"].where(learnt["params_total"] < 7_000))
+    assert judge("abilities", analysis, few).grade == TOO_LITTLE
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_without_any_points_every_grade_is_not_enough_data(points):
+    empty = points.iloc[:0]
+    found = findings(analyse(empty), empty, trials_of(empty), {})
+    assert {f.grade for f in found} == {TOO_LITTLE}
+
+
+def test_every_rule_prints_its_numbers():
+    assert len(RULES) == len(RULE)
+    for row in RULES:
+        assert set(row) == {"finding", "question", "supported if", "needs"}
+        assert not any("{" in text for text in row.values())
+
+
+def test_the_table_decides(analysis, points):
+    strict = dataclasses.replace(RULE["held_out"], thresholds={"error": 1e-6, "naive_share": 0.5})
+    case = Case(analysis=analysis, points=points, trials=trials_of(points), sweep={})
+    assert fitted.held_out(case, strict).grade == NOT
+    assert fitted.held_out(case, RULE["held_out"]).grade == SUPPORTED
