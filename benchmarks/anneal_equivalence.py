@@ -1,9 +1,9 @@
 """Is one trunk with a growing weight average as good as separate annealed runs?
 
-For 3 sizes x 3 horizons x 3 seeds of the quickstart's recipe: the point of the trunk at a horizon, against a run to that
-horizon alone that anneals its learning rate to zero (``anneal: cooldown``). Same initial weights, same order of tokens,
-same validation windows, so the differences are paired. Prints each pair, the mean relative difference of each cell of
-size and horizon, and the 95 % interval of the mean over all of them, seeds as the unit (Student's t).
+For 3 sizes x 3 horizons x 3 seeds of the quickstart's recipe: the point of the trunk at a horizon, against a run to
+that horizon alone that anneals its learning rate to zero (``anneal: cooldown``). Same initial weights, same order of
+tokens, same validation windows, so the differences are paired. Prints each pair, and the mean relative difference with
+its 95 % interval for each cell of size and horizon and for all of them.
 
     python benchmarks/anneal_equivalence.py [--out results.json] [--workers 2]
 """
@@ -84,18 +84,21 @@ def main():
     report(trunk, alone, arguments.out)
 
 
+def interval(values):
+    """Mean and 95 % interval (Student's t)."""
+    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    return f"{np.mean(values):+.2%} [{np.mean(values) - half:+.2%}, {np.mean(values) + half:+.2%}]"
+
+
 def report(trunk, alone, out):
     difference = {key: trunk[key] / alone[key] - 1 for key in sorted(trunk)}
-    print(f"{'width':>6} {'tokens':>10}  trunk / alone - 1, by seed, and mean")
+    print(f"{'width':>6} {'tokens':>10}  trunk / alone - 1, by seed, then mean and 95 % interval")
     for width, tokens in itertools.product(WIDTHS, TOKENS):
         row = [difference[width, seed, tokens] for seed in SEEDS]
-        print(f"{width:6} {tokens:10,}  " + " ".join(f"{d:+.2%}" for d in row) + f"   {np.mean(row):+.2%}")
+        print(f"{width:6} {tokens:10,}  " + " ".join(f"{d:+.2%}" for d in row) + f"   {interval(row)}")
     per_seed = [np.mean([d for (_, s, _), d in difference.items() if s == seed]) for seed in SEEDS]
-    half = student.ppf(0.975, len(SEEDS) - 1) * np.std(per_seed, ddof=1) / len(SEEDS) ** 0.5
-    pairs = np.array(list(difference.values()))
-    half_pairs = student.ppf(0.975, len(pairs) - 1) * pairs.std(ddof=1) / len(pairs) ** 0.5
-    print(f"mean {pairs.mean():+.2%}; 95 % interval over seeds [{pairs.mean() - half:+.2%}, {pairs.mean() + half:+.2%}]")
-    print(f"95 % interval over the {len(pairs)} pairs [{pairs.mean() - half_pairs:+.2%}, {pairs.mean() + half_pairs:+.2%}]")
+    pairs = list(difference.values())
+    print(f"all, seeds as the unit: {interval(per_seed)}; all {len(pairs)} pairs: {interval(pairs)}")
     print(f"largest single difference {max(pairs, key=abs):+.2%}")
     if out:
         rows = [

@@ -10,61 +10,14 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from scaling.cli.tally import Tally
 from scaling.executor.progress import Glance, Job, Running
 from scaling.store.state import State, TrialState
-from scaling.units import format_duration, format_flops, format_si
+from scaling.units import format_si
 
 REDRAW_S = 1.0
 LINE_EVERY_S = 600.0
 _MARKS = {State.DONE: "done", State.DIVERGED: "DIVERGED", State.FAILED: "FAILED", State.INTERRUPTED: "stopped"}
-
-
-class Tally:
-    """How far a sweep is, in FLOPs: the last rung can cost more than all others together.
-
-    Args:
-        trials: trials of the sweep.
-        flops: training FLOPs of all of them.
-        done_trials: trials that had ended before this run.
-        done_flops: training FLOPs of those.
-    """
-
-    def __init__(self, trials: int, flops: float, done_trials: int, done_flops: float) -> None:
-        self.trials, self.flops = trials, flops
-        self.ended = done_trials
-        self._done_flops = done_flops
-        self._began = time.monotonic()
-        self._ended_flops = 0.0
-        self._run_flops = 0.0
-
-    def update(self, running_flops: float) -> None:
-        """Take the FLOPs of the trials that run now."""
-        self._run_flops = self._ended_flops + running_flops
-
-    def close(self, job: Job, state: TrialState) -> None:
-        """Count a trial that ended; one that was stopped is left to the next run."""
-        if state.state.finished:
-            self.ended += 1
-            self._ended_flops += job.flops
-            self._run_flops = max(self._run_flops, self._ended_flops)
-
-    @property
-    def share(self) -> float:
-        """Share of the sweep's FLOPs that is done, 0 to 1."""
-        return min(1.0, (self._done_flops + self._run_flops) / self.flops) if self.flops else 1.0
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds left at this run's rate, or ``None`` before there is a rate."""
-        elapsed = time.monotonic() - self._began
-        if self._run_flops <= 0 or elapsed < 1:
-            return None
-        return max(0.0, self.flops - self._done_flops - self._run_flops) * elapsed / self._run_flops
-
-    def words(self) -> str:
-        """Return progress and what is left, for people."""
-        eta = f", about {format_duration(self.eta_s)} left" if self.eta_s is not None else ""
-        return f"{self.ended}/{self.trials} trials, {self.share:.0%} of {format_flops(self.flops)}{eta}"
 
 
 class Lines:
@@ -79,6 +32,7 @@ class Lines:
         self._tally = tally
         self._write = write
         self._next_s = time.monotonic() + LINE_EVERY_S
+        self._running: Sequence[Running] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -91,10 +45,12 @@ class Lines:
 
     def started(self, job: Job, attempt: int, slot: str) -> None:
         """Write that an attempt began."""
+        self._tally.started(job)
         self._line(f"start    {job.label} on {slot}" + (f", attempt {attempt}" if attempt > 1 else ""))
 
     def ended(self, job: Job, state: TrialState) -> None:
         """Write how a trial ended, and how far the sweep is."""
+        self._tally.update([r.look() for r in self._running])
         self._tally.close(job, state)
         reason = f": {state.reason}" if state.reason else ""
         self._line(f"{_MARKS.get(state.state, state.state):<8} {job.label}{reason} ({self._tally.words()})")
@@ -105,11 +61,12 @@ class Lines:
 
     def tick(self, running: Sequence[Running]) -> None:
         """Write a line every ten minutes."""
+        self._running = running
         if time.monotonic() < self._next_s:
             return
         self._next_s += LINE_EVERY_S
         glances = [r.look() for r in running]
-        self._tally.update(sum(g.flops for g in glances))
+        self._tally.update(glances)
         self._line("running  " + self._tally.words() + "; " + "; ".join(_brief(g) for g in glances))
 
 
@@ -144,6 +101,7 @@ class LiveTable:
 
     def started(self, job: Job, attempt: int, slot: str) -> None:
         """The next redraw shows it."""
+        self._tally.started(job)
 
     def ended(self, job: Job, state: TrialState) -> None:
         """Keep a line above the table for a trial that did not simply finish."""
@@ -162,7 +120,7 @@ class LiveTable:
             return
         self._next_s = time.monotonic() + REDRAW_S
         glances = [r.look() for r in running]
-        self._tally.update(sum(g.flops for g in glances))
+        self._tally.update(glances)
         self._bar.update(self._task, completed=self._tally.share, description=self._tally.words())
         self._live.update(Group(running_table(glances, self._watts()), self._bar), refresh=True)
 

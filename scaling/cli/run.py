@@ -191,16 +191,12 @@ def _observer(
 ) -> "Iterator[Observer]":
     from scaling.cli.output import say, stderr
     from scaling.cli.power import power_reader
-    from scaling.cli.progress import Lines, LiveTable, Tally
+    from scaling.cli.progress import Lines, LiveTable
+    from scaling.cli.tally import Tally
 
     waiting = {job.folder.id for job in todo}
     before = [job for job in jobs if job.folder.id not in waiting and states[job.folder.id].state.finished]
-    tally = Tally(
-        trials=len(waiting) + len(before),
-        flops=sum(job.flops for job in todo) + sum(job.flops for job in before),
-        done_trials=len(before),
-        done_flops=sum(job.flops for job in before),
-    )
+    tally = Tally(todo, before, len(slots))
     console = stderr()
     say(f"{len(todo)} trials to train, {len(before)} there already; {len(slots)} at a time")
     view = LiveTable(tally, console, power_reader(slots)) if console.is_terminal else Lines(tally, say)

@@ -36,7 +36,9 @@ class Glance:
         step: last step logged.
         loss_nats: training loss at that step.
         tokens_per_s: since training began, steps only.
+        tokens: tokens so far.
         flops: training FLOPs so far.
+        train_s: seconds of training so far.
     """
 
     label: str
@@ -44,14 +46,16 @@ class Glance:
     step: int | None
     loss_nats: float | None
     tokens_per_s: float | None
-    flops: float
+    tokens: int = 0
+    flops: float = 0.0
+    train_s: float = 0.0
 
 
 def glance(job: Job, attempt: AttemptFolder, slot: str) -> Glance:
     """Look at a running attempt; costs one read of the end of its curve."""
     line = read_last_line(attempt.curve_path)
     if line is None:
-        return Glance(label=job.label, slot=slot, step=None, loss_nats=None, tokens_per_s=None, flops=0.0)
+        return Glance(label=job.label, slot=slot, step=None, loss_nats=None, tokens_per_s=None)
     tokens, seconds = int(line["tokens"]), float(line["train_s"])
     return Glance(
         label=job.label,
@@ -59,7 +63,9 @@ def glance(job: Job, attempt: AttemptFolder, slot: str) -> Glance:
         step=int(line["step"]),
         loss_nats=float(line["loss_nats"]),
         tokens_per_s=tokens / seconds if seconds > 0 else None,
+        tokens=tokens,
         flops=job.flops * tokens / max(job.horizons),
+        train_s=seconds,
     )
 
 
