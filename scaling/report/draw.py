@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import plotly.graph_objects as go
 
 from scaling.report.look import WEIGHT, Style
+from scaling.report.text import visible
 
 Figure: TypeAlias = go.Figure
 
@@ -22,8 +23,8 @@ def short(values: Iterable[Any]) -> list[Any]:
 
 
 def words(lines: Iterable[str]) -> str:
-    """Return hover text of several lines; names are escaped, as plotly reads a little HTML."""
-    return "<br>".join(html.escape(line, quote=False) for line in lines)
+    """Return hover text of several lines; names are made visible and escaped, as plotly reads a little HTML."""
+    return "<br>".join(html.escape(visible(line), quote=False) for line in lines)
 
 
 def canvas(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any]) -> Figure:

@@ -19,7 +19,8 @@ from scaling.report.figures import coverage, curves, energy, frontier, laws, ret
 from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
-from scaling.report.prose import ABILITIES, LEDES, facts, identity, number, prose, reservations, sample_groups, visible
+from scaling.report.prose import ABILITIES, LEDES, facts, identity, reservations, sample_groups
+from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 
 _HERE = Path(__file__).parent / "templates"
@@ -60,7 +61,7 @@ def sections(material: Material, look: Look) -> list[Section]:
 def embed(value: object) -> Markup:
     """Return JSON that is safe inside a script element, whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    for char in "<>&\u2028\u2029":
+    for char in "<>&\u2028\u2029" + DIRECTION_CHANGES:
         text = text.replace(char, f"\\u{ord(char):04x}")
     return Markup(text)  # every character with a meaning in HTML is escaped above
 

@@ -1,9 +1,6 @@
 """Fixed words of the page, the facts under its title, and the samples grouped for reading."""
 
-import re
 from dataclasses import dataclass
-
-from markupsafe import Markup, escape
 
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
@@ -33,7 +30,6 @@ ABILITIES = (
 )
 
 MAX_SAMPLE_SIZES = 12
-_EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
 
 
 def reservations(material: Material) -> list[str]:
@@ -126,38 +122,3 @@ def _group(material: Material, look: Look, prompt: str) -> SampleGroup:
     step = max(1, -(-len(sizes) // MAX_SAMPLE_SIZES))
     kept = sizes[::-1][::step][::-1]  # the largest size is always among them
     return SampleGroup(prompt, tuple(first[n] for n in kept), len(mine) - len(kept))
-
-
-def number(value: object) -> str:
-    """Return a number of a finding as people read it; text stays as it is."""
-    if value is None:
-        return "missing"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
-
-
-def prose(text: str) -> Markup:
-    """Return a sentence for the page: as ``visible``, escaped, with raised exponents and per cent signs kept close."""
-    safe = str(escape(visible(text).replace(" %", "\u00a0%").replace("± ", "±\u00a0")))
-    return Markup(_EXPONENT.sub(r"<sup>\1</sup>", safe))  # escaped on the line above
-
-
-def visible(text: str) -> str:
-    """Return text with control and direction-changing characters made visible; line breaks and tabs stay."""
-    return "".join(_shown(c) for c in text)
-
-
-def _shown(char: str) -> str:
-    code = ord(char)
-    if code < 0x20 and char not in "\n\t":
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if (
-        0x80 <= code < 0xA0
-        or 0xD800 <= code < 0xE000
-        or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    ):
-        return "\ufffd"
-    return char

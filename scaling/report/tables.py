@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.laws.analysis import Fit
+from scaling.laws.analysis import Dropped, Fit
 from scaling.report.figures.laws import pretty
 from scaling.report.material import Material
 from scaling.report.panel import Column, Table
@@ -70,27 +70,30 @@ def failures(material: Material) -> Table:
 
 
 def exclusions(material: Material) -> Table:
-    """Return points that were measured but left out of a fit, with the rule that did it."""
+    """Return points that were measured but left out of fits, with the rule that did it and the fits it concerns."""
     labels = dict(zip(material.trials["trial"], material.trials["label"], strict=True))
     columns = (
-        Column("fit", "Fit"),
         Column("label", "Trial"),
         Column("params", "Parameters", "count"),
         Column("tokens", "Tokens", "count"),
         Column("loss", "Loss (nats)", "loss"),
         Column("reason", "Left out because"),
+        Column("fits", "Of"),
     )
+    fits: dict[Dropped, list[str]] = {}
+    for name, fit in material.analysis.fits.items():
+        for dropped in fit.dropped:
+            fits.setdefault(dropped, []).append(name)
     rows = [
         {
-            "fit": name,
-            "label": labels.get(d.trial, d.trial),
-            "params": d.params,
-            "tokens": d.tokens,
-            "loss": d.loss,
-            "reason": d.reason,
+            "label": labels.get(point.trial, point.trial),
+            "params": point.params,
+            "tokens": point.tokens,
+            "loss": point.loss,
+            "reason": point.reason,
+            "fits": "all fits" if len(names) == len(material.analysis.fits) else ", ".join(names),
         }
-        for name, fit in sorted(material.analysis.fits.items())
-        for d in fit.dropped
+        for point, names in fits.items()
     ]
     return Table.of("exclusions", "Points left out of fits", columns, rows, empty="No point was left out of any fit.")
 

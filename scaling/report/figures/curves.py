@@ -59,14 +59,14 @@ def thin(n: int, most: int) -> np.ndarray:
     if n <= most:
         return np.arange(n)
     early = np.geomspace(1, n, most // 2).round().astype(int) - 1
-    even = np.linspace(0, n - 1, most - most // 2).round().astype(int)
+    even = np.linspace(n - 1, 0, most - most // 2).round().astype(int)
     return np.unique(np.concatenate([early, even]))
 
 
 def data(material: Material) -> Curves:
     """Return curves of at most 500 points each, and the envelope over annealed points only."""
-    sizes = material.trials.set_index("trial")[["label", "params_total"]]
-    curves = material.curves.join(sizes, on="trial", rsuffix="_trial").sort_values(["trial", "step"])
+    sizes = material.trials[["trial", "label", "params_total"]]
+    curves = material.curves.merge(sizes, on="trial").sort_values(["trial", "step"])
     most = min(MAX_PER_CURVE, max(2, MAX_DISPLAYED // max(1, curves["trial"].nunique())))
     parts = [part.iloc[thin(len(part), most)] for _, part in curves.groupby("trial", sort=True)]
     names = ["trial", "label", "params_total", "step", "tokens", "flops_train", "loss_nats"]

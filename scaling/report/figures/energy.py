@@ -127,7 +127,9 @@ def draw(found: Energy, column: str) -> Figure:
 
 
 def _slope_one(figure: Figure, rows: pd.DataFrame) -> None:
-    ratio = float((rows["energy_j"] / rows["flops"]).median())
+    guide = rows[rows["measured"]] if rows["measured"].any() else rows
+    guide = guide[guide["component"] == guide["component"].iloc[0]]
+    ratio = float((guide["energy_j"] / guide["flops"]).median())
     ends = [float(rows["flops"].min()), float(rows["flops"].max())]
     line(figure, ends, [ratio * c for c in ends], FAINT, width=1)
     note(figure, ends[-1], ratio * ends[-1], "slope 1", "top left", size=10)

@@ -1,0 +1,181 @@
+"""The data halves of the figures, on a made-up sweep whose law is known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.synthetic_report import HORIZONS, SIZES, loss_of
+
+from scaling.laws import Interval
+from scaling.report.figures import coverage, curves, energy, frontier, laws, returns, surface, system, trust
+from scaling.report.lawlines import along, loss
+from scaling.report.look import Look
+
+
+def test_coverage_lists_every_planned_cell_with_its_state(material):
+    found = coverage.data(material)
+    assert len(found.cells) == len(material.trials) * len(HORIZONS)
+    counts = found.cells["state"].value_counts()
+    assert counts["failed"] == counts["diverged"] == len(HORIZONS)
+    assert counts["done"] == len(material.points)
+    short = found.cells[(found.cells["tokens"] < 5e5) & (found.cells["state"] == "done")]
+    assert short["excluded"].str.contains("min_tokens").all()
+    assert found.cells[found.cells["tokens"] > 5e5]["excluded"].isna().all()
+    assert found.decades["params_total"] == pytest.approx(math.log10(max(SIZES) / min(SIZES)))
+    assert found.budgets == (1e10, 1e11, 1e12)
+
+
+def test_coverage_leaves_orphans_out_and_marks_unfinished_horizons(material):
+    trials = material.trials.assign(state=["orphaned", *material.trials["state"][1:]])
+    first = material.points[material.points["trial"] == trials["trial"].iloc[0]]
+    some = material.points.drop(first.index)
+    found = coverage.data(dataclasses.replace(material, trials=trials, points=some[some["tokens"] < max(HORIZONS)]))
+    assert trials["trial"].iloc[0] not in set(found.cells["trial"])
+    assert (found.cells.loc[found.cells["tokens"] == max(HORIZONS), "state"] != "done").all()
+
+
+@pytest.mark.parametrize(("n", "most"), [(5, 10), (800, 500), (100_000, 500), (501, 500), (3, 2)])
+def test_thinning_keeps_both_ends_and_the_limit(n, most):
+    kept = curves.thin(n, most)
+    assert len(kept) <= most
+    assert kept[0] == 0
+    assert kept[-1] == n - 1
+    assert (np.diff(kept) > 0).all()
+
+
+def test_curves_are_thinned_and_the_envelope_is_not_beaten(material):
+    found = curves.data(material)
+    assert found.lines.groupby("trial").size().max() <= 500
+    for row in found.points.itertuples():
+        cheaper = found.envelope[found.envelope["flops_train"] <= row.flops_train]
+        assert cheaper["loss_nats"].min() <= row.loss_nats
+    assert found.envelope["loss_nats"].is_monotonic_decreasing
+    assert found.shown["loss_nats"].max() <= found.ceiling
+
+
+def test_many_curves_share_the_budget_of_points(material):
+    many = [material.curves.assign(trial=material.curves["trial"] + str(i)) for i in range(8)]
+    trials = pd.concat([material.trials.assign(trial=material.trials["trial"] + str(i)) for i in range(8)])
+    found = curves.data(dataclasses.replace(material, curves=pd.concat(many), trials=trials))
+    assert len(found.lines) <= curves.MAX_DISPLAYED
+
+
+def test_size_law_runs_through_the_longest_shared_horizon(material):
+    found = laws.data(material, "N")
+    on = found.points[found.points["fitted_with"] == "yes"]
+    assert found.fixed == max(HORIZONS)
+    assert set(on["tokens"]) == {max(HORIZONS)}
+    assert found.inside == (min(SIZES), max(SIZES))
+    assert found.law.x[-1] == pytest.approx(max(SIZES) * laws.BEYOND)
+    assert set(found.inside) <= set(found.law.x)
+    assert len(found.slices) == len(HORIZONS)
+
+
+def test_data_law_belongs_to_the_largest_size_and_skips_what_was_cut(material):
+    found = laws.data(material, "D")
+    assert found.fixed == max(SIZES)
+    assert found.inside[0] > 5e5
+
+
+def test_law_lines_follow_the_fit_with_a_band_around_them(material):
+    fit = material.analysis.fits["L(N,D)"]
+    line = along(fit, "N", 1e4, 1e5, n=5, fixed={"D": 1e6})
+    assert np.allclose(line.y, loss(fit, N=np.array(line.x), D=1e6))
+    assert all(low < y < high for low, y, high in zip(line.low, line.y, line.high, strict=True))
+    bare = along(dataclasses.replace(fit, draws=()), "N", 1e4, 1e5, n=5, fixed={"D": 1e6})
+    assert set(bare.low) == {None}
+
+
+def test_a_law_without_a_floor_is_drawn_too(material):
+    fit = material.analysis.fits["L(N,D)"]
+    bare = dataclasses.replace(fit, params={k: v for k, v in fit.params.items() if k != "E"}, draws=())
+    assert loss(bare, N=1e5, D=1e6) == pytest.approx(loss(fit, N=1e5, D=1e6) - fit.params["E"].value)
+
+
+def test_surface_matches_the_truth_inside_the_data(material):
+    found = surface.data(material)
+    truth = np.array([[loss_of(n, d) for n in found.params] for d in found.tokens])
+    assert np.abs(np.array(found.loss) / truth - 1).max() < 0.03
+
+
+def test_heldout_and_residuals_carry_the_analysis(material):
+    held = trust.heldout_data(material.analysis.heldout)
+    assert held["error"].abs().mean() == pytest.approx(material.analysis.heldout.mean_abs_error)
+    found = trust.residual_data(material)
+    assert len(found.frame) == len(material.points)
+    assert (found.frame["tokens"][~found.frame["used"]] < 5e5).all()
+    assert 0 < found.rms < 0.01
+
+
+def test_allocation_exponent_is_beta_over_the_sum(material):
+    fit = material.analysis.fits["L(N,D)"]
+    a = frontier.allocation_exponent(fit)
+    alpha, beta = fit.params["alpha"].value, fit.params["beta"].value
+    assert a.value == pytest.approx(beta / (alpha + beta))
+    assert a.low < a.value < a.high
+    assert frontier.allocation_exponent(dataclasses.replace(fit, draws=())).low is None
+
+
+def test_published_slopes_pass_through_the_middle_and_multiply_to_compute(material):
+    found = frontier.data(material)
+    flops, params = found.published("params", 0.73)
+    _, tokens = found.published("tokens", 0.73)
+    assert np.log(params[1] / params[0]) / np.log(flops[1] / flops[0]) == pytest.approx(0.73)
+    assert params[1] * tokens[1] / (params[0] * tokens[0]) == pytest.approx(flops[1] / flops[0])
+    assert found.end == pytest.approx(material.points["flops_train"].max(), rel=1e-6)
+
+
+def test_gain_per_kwh_needs_measured_energy(material, measured):
+    assert returns.data(material).rows["gain_per_kwh"].isna().all()
+    assert "counter" in returns.data(material).energy_missing
+    found = returns.data(measured)
+    per_flop = energy.joules_per_flop(measured.points)
+    row = found.rows.iloc[0]
+    assert row["gain_per_kwh"] == pytest.approx(row["gain"] / (row["flops"] * per_flop / 3.6e6))
+    assert found.rows.loc[found.rows["flops"] > found.end, "gain_per_kwh"].isna().all()
+
+
+def test_returns_name_the_budget_where_noise_wins(material):
+    found = returns.data(material)
+    assert found.stop is None
+    loud = dataclasses.replace(found, noise_nats=float(found.rows["gain"].iloc[3]) * 1.001)
+    assert loud.stop == found.rows["flops"].iloc[3]
+    assert dataclasses.replace(found, noise_nats=None).stop is None
+
+
+def test_energy_keeps_measured_and_modelled_apart(material, measured):
+    modelled = energy.data(material)
+    assert modelled.measured.empty
+    assert set(modelled.known["component"]) == {"cpu", "ram"}
+    assert any("this machine has no GPU" in r and "13 trials" in r for r in modelled.reasons())
+    found = energy.data(measured)
+    assert set(found.measured["component"]) == {"gpu"}
+    assert "No energy was measured" in energy.panel(material).claim
+    assert "measured" in energy.panel(measured).claim
+
+
+def test_shared_gpus_and_models_never_enter_joules_per_flop(measured):
+    points = measured.points
+    assert energy.joules_per_flop(points.assign(energy_gpu_shared=True)) is None
+    assert energy.joules_per_flop(points.assign(energy_gpu_provenance="modelled_load")) is None
+    assert energy.joules_per_flop(points) > 0
+
+
+def test_system_says_why_mfu_is_missing(material):
+    frame = system.data(material)
+    assert len(frame) == 13
+    panel = system.panel(material, Look.of(material.trials))
+    assert "MFU is missing for 13 of 13 trials: peak FLOP/s of this processor is not known." in panel.caption
+    assert [p.id for p in panel.plots] == ["system-throughput", "system-memory"]
+
+
+def test_seed_noise_table_has_every_cell(material):
+    assert len(trust.noise_data(material)) == len(material.analysis.seed_noise) > 0
+
+
+def test_intervals_of_the_frontier_reach_the_frame(material):
+    row = frontier.data(material).rows.iloc[0]
+    source = frontier.main_rows(material.analysis)[0]
+    assert Interval(value=row["params"], low=row["params_low"], high=row["params_high"]) == source.params

@@ -1,0 +1,192 @@
+"""The page as a whole: complete, safe, deterministic, readable without scripts."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from support import synthetic_report as synthetic
+
+from scaling.findings import RULES
+from scaling.report import render_material
+from scaling.report.anchors import ANCHORS
+from scaling.report.look import Look
+from scaling.report.page import build, embed, policy
+from scaling.report.prose import sample_groups
+from scaling.report.text import prose, visible
+
+LIBRARY = "/* a stand-in for plotly.js */"
+
+
+class Elements(HTMLParser):
+    """Collects ids, tags with attributes, and text outside scripts and styles."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.tags, self.text, self.scripts, self._inside = [], [], [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        self._inside = tag if tag in ("script", "style") else self._inside
+        if tag == "script":
+            self.scripts.append([attrs, ""])
+
+    def handle_endtag(self, tag):
+        self._inside = None if tag == self._inside else self._inside
+
+    def handle_data(self, data):
+        if self._inside == "script":
+            self.scripts[-1][1] += data
+        elif self._inside is None:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(material):
+    return build(material, LIBRARY)
+
+
+@pytest.fixture(scope="module")
+def parsed(page):
+    return Elements(page)
+
+
+def block(parsed, name):
+    return json.loads(next(text for attrs, text in parsed.scripts if attrs.get("id") == name))
+
+
+@pytest.mark.parametrize("kind", ["material", "measured", "empty"])
+def test_every_anchor_is_there_and_unique(kind, request):
+    parsed = Elements(build(request.getfixturevalue(kind), LIBRARY))
+    assert set(parsed.ids) >= ANCHORS
+    assert len(parsed.ids) == len(set(parsed.ids))
+    links = [a["href"][1:] for tag, a in parsed.tags if tag == "a" and a.get("href", "").startswith("#")]
+    assert set(links) <= set(parsed.ids)
+
+
+def test_rules_point_to_anchors(material):
+    assert {f.figure for f in material.findings} <= ANCHORS
+
+
+def test_answers_and_tables_need_no_script(parsed, material):
+    text = " ".join("".join(parsed.text).split())
+    assert material.findings[1].question in text
+    assert all(rule["question"] in text for rule in RULES)
+    for title in ("Trials", "Provenance of energy and throughput", "Environment", "Points left out of fits"):
+        assert title in text
+    assert "killed: signal 9 (out of memory?)" in text
+    assert "measured no ability" in text
+
+
+def test_every_figure_has_a_caption_a_table_and_a_label(parsed):
+    figures = sum(tag == "figure" for tag, _ in parsed.tags)
+    assert figures == sum(tag == "figcaption" for tag, _ in parsed.tags) == 12
+    drawings = [a for tag, a in parsed.tags if a.get("class") == "drawing"]
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    assert {a["id"] for a in drawings} == set(block(parsed, "figures"))
+    wanted = {a["data-csv"] for _, a in parsed.tags if "data-csv" in a}
+    assert wanted == set(block(parsed, "payloads"))
+
+
+def test_same_store_same_bytes(page):
+    assert build(synthetic.material(), LIBRARY) == page
+
+
+def test_size_and_points_stay_within_the_budget(material, page, parsed):
+    assert len(page.encode()) - len(LIBRARY) < 1.5e6
+    points = 0
+    for figure in block(parsed, "figures").values():
+        for trace in figure["data"]:
+            assert trace["type"] in ("scatter", "contour"), "only SVG traces"
+            points += len(trace.get("x") or ())
+    assert points < 25_000
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    for match in re.findall(r"""(?:src|href)\s*=\s*["']([^"'#][^"']*)""", page):
+        pytest.fail(f"loads {match}")
+    assert "http-equiv" in page
+
+
+def test_the_policy_allows_exactly_the_scripts_of_the_page(parsed, page):
+    declared = next(a["content"] for t, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy")
+    runnable = [text for attrs, text in parsed.scripts if attrs.get("type") != "application/json"]
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(t.encode()).digest()).decode()}'" for t in runnable}
+    assert set(re.findall(r"'sha256-[^']+'", declared)) == hashes
+    assert "'unsafe-inline'" not in declared.split("style-src")[0]
+    assert "default-src 'none'" in declared
+
+
+def test_hostile_names_stay_text():
+    page = build(synthetic.hostile_material(), LIBRARY)
+    parsed = Elements(page)
+    assert len(parsed.scripts) == 5  # the library, three data blocks, our script
+    assert "alert(1)" not in "".join(t for a, t in parsed.scripts if a.get("type") != "application/json")
+    assert sum(tag == "b" for tag, _ in parsed.tags) == 0
+    assert "49" not in "".join(parsed.text).split("{{")[1][:6]
+    assert "\u202e" not in page
+    assert "\x00" not in page
+    for trace in (t for f in block(parsed, "figures").values() for t in f["data"]):
+        for text in trace.get("hovertext") or []:
+            assert "<b>" not in text
+            assert "<script" not in text
+        assert "%{x}" not in (trace.get("hovertemplate") or "").split("<br>")[0]
+
+
+def test_embedded_json_cannot_end_its_script():
+    text = embed({"a": "</script><!-- \u2028\u2029 & >"})
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == {"a": "</script><!-- \u2028\u2029 & >"}
+
+
+def test_embedded_json_refuses_nan():
+    with pytest.raises(ValueError, match="JSON"):
+        embed(float("nan"))
+
+
+def test_partial_stores_say_what_is_missing(empty):
+    parsed = Elements(build(empty, LIBRARY))
+    text = " ".join("".join(parsed.text).split())
+    assert "None of the 98 planned measurements is done yet" in text
+    assert text.count("Missing.") == 11
+    assert "not enough data" in text
+
+
+def test_a_store_without_trials_still_gives_a_page(empty):
+    bare = dataclasses.replace(empty, trials=empty.trials.iloc[:0], points=empty.points, curves=empty.curves)
+    text = "".join(Elements(build(bare, LIBRARY)).text)
+    assert "No trial is planned" in text
+
+
+def test_directory_mode_shares_one_library(material, tmp_path):
+    first = render_material(material, tmp_path / "reports" / "a.html", plotly="directory")
+    library = tmp_path / "reports" / "plotly.min.js"
+    stamp = library.stat().st_mtime_ns
+    nested = render_material(material, tmp_path / "reports" / "quickstart" / "report.html", plotly="directory")
+    assert 'src="plotly.min.js"' in first.read_text(encoding="utf-8")
+    assert 'src="../plotly.min.js"' in nested.read_text(encoding="utf-8")
+    assert library.stat().st_mtime_ns == stamp
+    assert first.stat().st_size < 1.5e6
+    assert "'self' file:" in policy([""], beside=True)
+
+
+def test_control_and_direction_characters_become_visible():
+    assert visible("a\x00\x1b[31m\n\tb\u202e\ud800") == "a␀␛[31m\n\tb\ufffd\ufffd"
+
+
+def test_prose_raises_exponents_and_escapes():
+    assert str(prose("A/N^α < 3 % at C^0.56.")) == "A/N<sup>α</sup> &lt; 3\u00a0% at C<sup>0.56</sup>."
+
+
+def test_samples_show_one_trial_per_size(material):
+    groups = sample_groups(material, Look.of(material.trials))
+    assert [g.prompt for g in groups] == ["def read(", "import "]
+    assert len(groups[0].entries) == 8
+    assert groups[0].left_out == 4
