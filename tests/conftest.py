@@ -15,7 +15,6 @@ def pytest_addoption(parser):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    needs_gpu = item.get_closest_marker("gpu") is not None
-    if report.skipped and item.config.getoption("--forbid-skips") and not needs_gpu and not hasattr(report, "wasxfail"):
+    if report.skipped and item.config.getoption("--forbid-skips") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which --forbid-skips does not allow: {report.longrepr}"
