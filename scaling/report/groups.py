@@ -16,3 +16,11 @@ def by_keys(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any
     """Yield the rows of each combination of values, in order."""
     for key, part in frame.groupby(columns, sort=True):
         yield key if isinstance(key, tuple) else (key,), part
+
+
+def texts(frame: pd.DataFrame, column: str, missing: str) -> pd.DataFrame:
+    """Return the frame with a column as text, ``missing`` where there is none.
+
+    A column without any text comes from the store as numbers, which pandas refuses to fill with words.
+    """
+    return frame.assign(**{column: [v if isinstance(v, str) else missing for v in frame[column]]})

@@ -9,7 +9,7 @@ import pandas as pd
 from scaling.provenance import Provenance
 from scaling.report.axes import log_axis, plain, power_of_ten
 from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
-from scaling.report.groups import by_keys
+from scaling.report.groups import by_keys, texts
 from scaling.report.look import COMPONENTS, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
@@ -65,7 +65,7 @@ class Energy:
     def reasons(self) -> list[str]:
         """Return why values are missing, each with the component and the number of trials."""
         gone = self.rows[self.rows["energy_j"].isna()]
-        named = gone.fillna({"reason": "no reason recorded"})
+        named = texts(gone, "reason", "no reason recorded")
         return [
             f"{COMPONENTS[c].label} ({len(part)} trial{'' if len(part) == 1 else 's'}): {why}"
             for (c, why), part in by_keys(named, ["component", "reason"])

@@ -1,0 +1,21 @@
+"""The tables at the end of the report."""
+
+from scaling.report.material import Material
+from scaling.report.panel import Table
+from scaling.report.tables import fits, provenance, trials
+
+
+def everything(material: Material) -> list[Table]:
+    """Return all tables of the last section, in order."""
+    tables = [
+        fits.rules(material),
+        fits.fits(material),
+        trials.trials(material),
+        trials.failures(material),
+        trials.exclusions(material),
+        provenance.provenance(material),
+        trials.seconds(material),
+        trials.wall_time(material),
+        provenance.environment(material),
+    ]
+    return [table for table in tables if table is not None]

@@ -1,0 +1,71 @@
+"""The fits side by side, and the rules that grade what follows from them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from scaling.laws.analysis import Fit
+from scaling.report.figures.laws import pretty
+from scaling.report.intervals import show
+from scaling.report.material import Material
+from scaling.report.panel import Column, Table
+
+_FIT_SCALARS = (
+    "form", "n_points", "n_trials", "residual_rms", "objective", "objective_value", "gradient_norm", "converged",
+    "starts", "starts_agreed", "interval_method",
+)  # fmt: skip
+
+
+def fits(material: Material) -> Table:
+    """Return the fits side by side for reading, and in long form with full precision for the CSV."""
+    found = material.analysis.fits
+    long = (
+        Column("fit", "Law"),
+        Column("quantity", "Quantity"),
+        Column("value", "Value"),
+        Column("low", "2.5 %", "number"),
+        Column("high", "97.5 %", "number"),
+    )
+    rows = [{"fit": name, **row} for name, fit in found.items() for row in _fit_long(fit)]
+    columns = (Column("quantity", ""), *(Column(name, name) for name in found))
+    shown = {name: _fit_words(material, fit) for name, fit in found.items()}
+    quantities = dict.fromkeys(q for words in shown.values() for q in words)
+    side = [{"quantity": q, **{name: words.get(q) for name, words in shown.items()}} for q in quantities]
+    summary = Table.of("fits", "Fits", columns, side)
+    return Table.of("fits", "Fits", long, rows, summary=summary, empty="No law was fitted.")
+
+
+def _fit_long(fit: Fit) -> Iterable[dict[str, Any]]:
+    for name, interval in fit.params.items():
+        yield {"quantity": name, "value": interval.value, "low": interval.low, "high": interval.high}
+    for name in _FIT_SCALARS:
+        yield {"quantity": name, "value": getattr(fit, name)}
+    for name, text in sorted(fit.conventions.items()):
+        yield {"quantity": f"convention_{name}", "value": text}
+
+
+def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
+    held = material.analysis.heldout if fit.name == "L(N,D)" else None
+    return {
+        "Form": pretty(fit.form),
+        **{pretty(k): show(v) for k, v in fit.params.items()},
+        "Points": f"{fit.n_points} of {fit.n_trials} trials",
+        "Residual rms": f"{100 * fit.residual_rms:.3g} %",
+        **(
+            {}
+            if held is None
+            else {"Held-out error": f"{100 * held.mean_abs_error:.2g} % mean, {100 * held.max_abs_error:.2g} % at most"}
+        ),
+        "Objective": f"{fit.objective} = {fit.objective_value:.6g}",
+        "Gradient norm": f"{fit.gradient_norm:.2g} ({'converged' if fit.converged else 'not converged'})",
+        "Starts agreeing": f"{fit.starts_agreed} of {fit.starts}",
+        "Intervals by": fit.interval_method,
+        **{f"Convention: {name.replace('_', ' ')}": text for name, text in sorted(fit.conventions.items())},
+        **({"Warnings": " ".join(fit.warnings)} if fit.warnings else {}),
+    }
+
+
+def rules(material: Material) -> Table:
+    """Return how each grade is decided: the test, the threshold, the least points."""
+    keys = list(dict.fromkeys(k for rule in material.rules for k in rule))
+    columns = tuple(Column(k, k.replace("_", " ").capitalize()) for k in keys)
+    return Table.of("rules", "How each grade is decided", columns, material.rules, empty="No finding has a rule yet.")

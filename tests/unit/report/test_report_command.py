@@ -1,0 +1,83 @@
+"""``scaling report`` on stores as they lie on disk: whole, partial, damaged, absent."""
+
+import json
+
+import pytest
+from support.stored import make_end, make_point, make_spec
+from typer.testing import CliRunner
+
+from scaling.cli.app import app
+from scaling.errors import MachineError, UsageError
+from scaling.report import render
+from scaling.store import load
+from scaling.store.layout import StoreFolder
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Two trials, one done with two points, one not begun."""
+    folder = StoreFolder(tmp_path / "runs" / "small")
+    trials = [{"id": "t0", "label": "d32 s0"}, {"id": "t1", "label": "d32 s1"}]
+    folder.write_sweep({"format": 1, "name": "small", "title": "Small & <odd>", "spec": {"fit": {}}, "trials": trials})
+    for seed, trial in enumerate(trials):
+        folder.trial(trial["id"]).write_spec(make_spec(label=trial["label"], seed=seed))
+    done = folder.trial("t0")
+    for tokens, loss in ((1000, 2.5), (2000, 2.25)):
+        done.publish_point(make_point(tokens=tokens, loss=loss))
+    done.publish_end(make_end())
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+def test_a_partial_store_gives_a_report_beside_its_records(store):
+    result = run(store.root, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    page = store.report_path.read_text(encoding="utf-8")
+    assert document == {"path": str(store.report_path), "bytes": store.report_path.stat().st_size, "plotly": "inline"}
+    assert "<h1>Small &amp; &lt;odd&gt;</h1>" in page
+    assert "2 of 4 planned measurements are done" in page
+    assert "L(N,D) needs 4 sizes" in page
+    assert '<span class="given">def </span>f(): &lt;b&gt;' in page
+
+
+def test_reports_share_the_library_of_their_folder(store, tmp_path):
+    out = tmp_path / "reports" / "small.html"
+    result = run(store.root, "--out", out, "--plotly", "directory")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(str(out))
+    assert (tmp_path / "reports" / "plotly.min.js").stat().st_size > 1e6
+    assert out.stat().st_size < 2e5
+
+
+def test_a_damaged_record_is_named_and_hides_nothing_else(store):
+    (store.trial("t0").path / "points" / "1000.json").write_text("{", encoding="utf-8")
+    result = run(store.root, "--plotly", "directory")
+    assert result.exit_code == 0
+    assert "1000.json" in result.stderr
+    page = store.report_path.read_text(encoding="utf-8")
+    assert "Before quoting a number" in page
+    assert "1000.json" in page
+
+
+def test_rendering_twice_gives_the_same_bytes(store, tmp_path):
+    pages = [render(load(store.root), tmp_path / name, plotly="directory") for name in ("a.html", "b.html")]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_no_store_and_no_place_to_write_are_clear_errors(store, tmp_path):
+    assert isinstance(run(tmp_path / "nowhere").exception, UsageError)
+    assert isinstance(run(store.root, "--out", tmp_path).exception, UsageError)
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    assert isinstance(run(store.root, "--out", blocked / "r.html").exception, MachineError)
+
+
+def test_open_asks_the_browser(store, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert run(store.root, "--plotly", "directory", "--open").exit_code == 0
+    assert opened == [store.report_path.resolve().as_uri()]

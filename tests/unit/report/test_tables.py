@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+
+from scaling.provenance import Provenance, Reading
+from scaling.report.tables import everything, fits, provenance, trials
+
+
+def rows(table):
+    return [dict(zip([c.key for c in table.columns], row, strict=True)) for row in table.rows]
+
+
+def test_failed_and_diverged_trials_keep_their_reasons(material):
+    found = {r["state"]: r["reason"] for r in rows(trials.failures(material))}
+    assert found == {"failed": "killed: signal 9 (out of memory?)", "diverged": "loss is NaN at step 312"}
+
+
+def test_a_point_left_out_of_every_fit_is_listed_once(material):
+    found = rows(trials.exclusions(material))
+    assert len(found) == len({(r["label"], r["tokens"]) for r in found}) == 24
+    assert {r["fits"] for r in found} == {"all fits"}
+
+
+def test_provenance_tells_measured_modelled_and_missing(material, measured):
+    found = {r["quantity"]: r for r in rows(provenance.provenance(material))}
+    assert found["GPU energy of the trials"]["kind"] == "missing"
+    assert found["GPU energy of the trials"]["total"] is None
+    assert found["CPU energy of the trials"]["kind"] == "modelled"
+    assert found["Throughput"]["kind"] == "measured"
+    assert found["MFU"]["reason"] == "peak FLOP/s of this processor is not known"
+    assert rows(provenance.provenance(measured))[0]["kind"] == "measured"
+
+
+def test_the_whole_machine_stands_apart(material):
+    reading = Reading(value=3.6e6, provenance=Provenance.MODELLED_LOAD, reason="TDP times load").to_json()
+    host = {"energy_cpu_j": reading, "energy_ram_j": Reading.missing("no counter").to_json(), "seconds": 4.0}
+    found = rows(provenance.provenance(dataclasses.replace(material, host=host)))[-2:]
+    assert [(r["kind"], r["total"]) for r in found] == [("modelled", "1 kWh"), ("missing", None)]
+
+
+def test_slot_seconds_add_up_to_the_wall_time(material):
+    found = rows(trials.seconds(material))
+    assert sum(r["seconds"] for r in found) == pytest.approx(material.trials["wall_s"].sum())
+    assert sum(r["share"] for r in found) == pytest.approx(1)
+
+
+def test_predicted_wall_time_appears_only_where_predicted(material):
+    assert trials.wall_time(material) is None
+    predicted = material.trials.assign(wall_predicted_s=material.trials["wall_s"] * 2)
+    found = rows(trials.wall_time(dataclasses.replace(material, trials=predicted)))
+    assert {r["ratio"] for r in found} == {0.5}
+
+
+def test_fits_show_signs_of_convergence_and_export_full_precision(material):
+    table = fits.fits(material)
+    shown = {row[0]: row[1] for row in table.printed.rows}
+    fit = material.analysis.fits["L(N,D)"]
+    assert {"Form", "E", "α", "β", "Gradient norm", "Starts agreeing", "Held-out error", "Intervals by"} <= set(shown)
+    assert shown["Starts agreeing"] == f"{fit.starts_agreed} of {fit.starts}"
+    exported = {(r["fit"], r["quantity"]): r["value"] for r in rows(table)}
+    assert exported["L(N,D)", "alpha"] == fit.params["alpha"].value
+    assert exported["L(N,D)", "gradient_norm"] == fit.gradient_norm
+
+
+def test_environments_are_flattened_and_kept_apart(material):
+    two = [{"trials": "a", "gpu": {"name": "x"}, "n": [1, 2]}, {"trials": "b", "gpu": {"name": None}}]
+    found = {
+        r["key"]: (r["e0"], r["e1"])
+        for r in rows(provenance.environment(dataclasses.replace(material, environments=two)))
+    }
+    assert found == {"trials": ("a", "b"), "gpu.name": ("x", "missing"), "n": ("1, 2", None)}
+
+
+def test_every_rule_is_printed(material):
+    assert len(fits.rules(material).rows) == len(material.rules)
+    assert len({t.name for t in everything(material)}) == len(everything(material))
