@@ -32,7 +32,7 @@ from scaling.store.files import append_line, dump_json, write_atomic
 from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import CurveLine, EndRecord, Failure, Point, Sample, Utilisation, to_json
 from scaling.training.checkpoint import restore_newest, save_checkpoint, save_weights
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import Objective, evaluate, next_token_losses
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.sampling import generate
 
@@ -64,9 +64,7 @@ class Trial:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
         self.validation = torch.from_numpy(self.corpus.validation).int()
-        self.stream = WindowStream(
-            self.corpus.train, self.spec.data.context, self._batch_windows(), self.spec.seed
-        )
+        self.stream = WindowStream(self.corpus.train, self.spec.data.context, self._batch_windows(), self.spec.seed)
         self.gpu: GpuMeter = open_gpu_meter(_gpu_uuid(self.device), _synchroniser(self.device))
         self.cpu: CpuMeter = open_cpu_meter()
         self.gpu_j: Reading | None = None  # joules of training so far
@@ -82,7 +80,7 @@ class Trial:
         torch.manual_seed(self.spec.seed)
         state = fresh_state(build(self.family, self.config).to(self.device), self.spec.train)
         self._resume(state)
-        trainer = Trainer(state, next_token_losses, self.stream, self.spec.train, self.device, observer=self)
+        trainer = Trainer(state, self._objective(), self.stream, self.spec.train, self.device, observer=self)
         self.seconds["start"] = time.perf_counter() - self.started
         self.cpu.begin("trial")
         self.gpu.begin("trial")
@@ -147,6 +145,9 @@ class Trial:
     def _config(self) -> Config:
         return self.family.build_config(self.spec.model, self.spec.data.vocab_size, self.spec.data.context)
 
+    def _objective(self) -> Objective:
+        return torch.compile(next_token_losses) if self.spec.train.compile else next_token_losses
+
     def _batch_windows(self) -> int:
         return self.spec.train.batch_tokens // self.spec.data.context
 
@@ -169,9 +170,7 @@ class Trial:
 
     def _finish(self, trainer: Trainer, outcome: str, reason: str | None, idle: Reading) -> None:
         state = trainer.state
-        tokens = (
-            state.step * self.spec.train.batch_tokens if outcome == "diverged" else self.spec.horizons[-1]
-        )
+        tokens = state.step * self.spec.train.batch_tokens if outcome == "diverged" else self.spec.horizons[-1]
         weights, samples = None, tuple[Sample, ...]()
         if outcome == "done":
             began = time.perf_counter()
@@ -181,9 +180,7 @@ class Trial:
         energy_gpu = self.gpu.end("trial").energy_j
         energy_cpu = self.cpu.end("trial").energy_j
         if os.environ.get("SCALING_SLOTS", "1") != "1":
-            energy_cpu = Reading.missing(
-                "the processor's counter covers every trial that ran beside this one"
-            )
+            energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = trainer.steady.close(self.spec.train.batch_tokens)
         end = EndRecord(
             trial=self.folder.id,
@@ -227,8 +224,7 @@ class Trial:
             for i, p in enumerate(s.prompts)
         ]
         return tuple(
-            Sample(prompt=p, text=t.decode("utf-8", errors="replace"))
-            for p, t in zip(s.prompts, texts, strict=True)
+            Sample(prompt=p, text=t.decode("utf-8", errors="replace")) for p, t in zip(s.prompts, texts, strict=True)
         )
 
     def _save_weights(self, model: nn.Module, tokens: int) -> dict[str, str]:

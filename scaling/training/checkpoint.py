@@ -39,9 +39,7 @@ def restore_newest(folders: Iterable[Path], state: TrainState) -> tuple[Path | N
     Returns:
         The file used (``None``: nothing usable, ``state`` is untouched) and a line on each damaged one.
     """
-    found = sorted(
-        (p for f in folders for p in f.glob("step-*.safetensors")), key=lambda p: p.name, reverse=True
-    )
+    found = sorted((p for f in folders for p in f.glob("step-*.safetensors")), key=lambda p: p.name, reverse=True)
     damaged: list[str] = []
     for path in found:
         fault = _fault(path)

@@ -28,15 +28,10 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, objective: Objective, windows: Int[Tensor, "N S"], device: torch.device
-) -> Evaluation:
+def evaluate(model: nn.Module, objective: Objective, windows: Int[Tensor, "N S"], device: torch.device) -> Evaluation:
     """Evaluate a model on windows of tokens; sums in float64, in a fixed order."""
     model.eval()
-    means = [
-        objective(model, batch.to(device)).double().mean(dim=1).cpu()
-        for batch in windows.split(_BATCH_WINDOWS)
-    ]
+    means = [objective(model, batch.to(device)).double().mean(dim=1).cpu() for batch in windows.split(_BATCH_WINDOWS)]
     model.train()
     per_window = torch.cat(means)
     return Evaluation(

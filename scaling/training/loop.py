@@ -118,9 +118,7 @@ class Trainer:
         """
         branches = [(self._branch_step(h), h) for h in horizon_steps if h > self.state.step]
         for start, horizon in branches:
-            if (
-                start < self.state.step
-            ):  # resumed inside this horizon's cooldown: its point is published already
+            if start < self.state.step:  # resumed inside this horizon's cooldown: its point is published already
                 continue
             self._advance(self.state, start, lambda step: 1.0)
             self._anneal(start, horizon)

@@ -25,10 +25,12 @@ def orthogonalise(stack: Tensor) -> Tensor:
     """Replace each matrix of a stack ``(n, rows, cols)``, rows <= cols, by one with singular values near one."""
     a, b, c = _NEWTON_SCHULZ
     x: Tensor = stack / (stack.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    if stack.is_cuda:
+        x = x.bfloat16()  # the iteration is stable in it (Jordan et al. 2024) and runs on tensor cores
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x
+    return x.type_as(stack)
 
 
 def _orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
@@ -40,9 +42,7 @@ def _orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
     result = list(matrices)
     for (small, large), members in buckets.items():
         tall = [matrices[i].shape[0] > matrices[i].shape[1] for i in members]
-        stack = torch.stack(
-            [matrices[i].mT if t else matrices[i] for i, t in zip(members, tall, strict=True)]
-        )
+        stack = torch.stack([matrices[i].mT if t else matrices[i] for i, t in zip(members, tall, strict=True)])
         for i, is_tall, x in zip(members, tall, orthogonalise(stack).unbind(), strict=True):
             result[i] = x.mT * (large / small) ** 0.5 if is_tall else x
     return result

@@ -5,9 +5,7 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def generate(
-    model: nn.Module, prompt: bytes, tokens: int, temperature: float, seed: int, context: int
-) -> bytes:
+def generate(model: nn.Module, prompt: bytes, tokens: int, temperature: float, seed: int, context: int) -> bytes:
     """Continue ``prompt`` by ``tokens`` bytes; temperature 0 is greedy.
 
     Raises:
