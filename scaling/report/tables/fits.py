@@ -26,7 +26,7 @@ def fits(material: Material) -> Table:
         Column("high", "97.5 %", "number"),
     )
     rows = [{"fit": name, **row} for name, fit in found.items() for row in _fit_long(fit)]
-    columns = (Column("quantity", ""), *(Column(name, name) for name in found))
+    columns = (Column("quantity", "What"), *(Column(name, name) for name in found))
     shown = {name: _fit_words(material, fit) for name, fit in found.items()}
     quantities = dict.fromkeys(q for words in shown.values() for q in words)
     side = [{"quantity": q, **{name: words.get(q) for name, words in shown.items()}} for q in quantities]
