@@ -4,7 +4,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from conftest import Recorder
+from support.fake_sweep import Recorder
 
 from scaling.executor.local import LocalExecutor
 from scaling.executor.progress import Job

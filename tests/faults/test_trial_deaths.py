@@ -3,7 +3,7 @@ import signal
 import time
 
 import pytest
-from conftest import Recorder, wait_for
+from support.fake_sweep import Recorder, wait_for
 
 from scaling.store.state import State, read_failure
 
