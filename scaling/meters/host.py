@@ -145,6 +145,7 @@ class HostMeter:
 
     def _start(self) -> None:
         logger = logging.getLogger("codecarbon")
+        logger.setLevel(logging.WARNING)  # its errors are only logged: hear them whatever was set before
         logger.addFilter(self._messages)
         try:
             self._tracker = self._make()
