@@ -22,7 +22,7 @@ _SPELLING = (
 )  # fmt: skip
 MAX_LABELS = 8
 BEYOND = 4.0  # how far past the data a one-dimensional law is drawn
-LAW = Style("fitted law, 95 % band", INK, "", "solid")
+LAW = Style("fitted law", INK, "", "solid")
 FLOOR = Style("irreducible loss E", MUTED, "", "dot")
 _AXIS = {"N": ("params_total", "Parameters N"), "D": ("tokens", "Tokens D")}
 _FIXED = {"N": "tokens", "D": "params_total"}
@@ -200,9 +200,9 @@ def _caption(found: OneLaw, material: Material) -> str:
     if found.fit is None:
         why = material.missing(f"L({found.amount})", otherwise="not fitted")
         return f"No law: {why}. {slices if found.slices else ''}"
-    return (
-        f"Heavy line: {pretty(found.fit.form)}, solid inside the data, dashed beyond. {slices if found.slices else ''}"
-    )
+    band = " with its 95 % band" if found.law and found.law.low[0] is not None else ""
+    head = f"Heavy line: {pretty(found.fit.form)}{band}, solid inside the data, dashed beyond."
+    return f"{head} {slices if found.slices else ''}"
 
 
 def pretty(form: str) -> str:
