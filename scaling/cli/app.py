@@ -1,6 +1,7 @@
 """Assembles the commands, prints expected errors in four parts, and sets the exit code."""
 
 import importlib
+import keyword
 import sys
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 from scaling import __version__
 from scaling.errors import EXIT_CODES, ScalingError
 
-# name -> help panel, in order of work; each command is the function ``command`` of scaling/cli/NAME.py
+# name -> help panel, in order of work; each command is the function ``command`` of scaling/cli/NAME.py, or NAME_.py
+# where Python keeps the name for itself
 COMMANDS: dict[str, str] = {
     "init": "Start",
     "doctor": "Start",
@@ -20,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "report": "Learn",
     "estimate": "Learn",
     "sample": "Share",
+    "import": "Share",
     "export": "Share",
 }
 
@@ -56,7 +59,7 @@ def root(
 
 
 for _name, _panel in COMMANDS.items():
-    _module = importlib.import_module(f"scaling.cli.{_name}")
+    _module = importlib.import_module(f"scaling.cli.{_name}{'_' * keyword.iskeyword(_name)}")
     app.command(_name, rich_help_panel=_panel)(_module.command)
 
 

@@ -1,11 +1,12 @@
-"""``scaling fit``: the laws of a store with intervals, how far to trust them, and what follows."""
+"""``scaling fit``: the laws of a store or table with intervals, how far to trust them, and what follows."""
 
 from collections.abc import Iterable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from scaling.cli.source import ColumnOption, SourceArgument, Steps, StepsOption, open_source
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,53 +28,41 @@ class ParamCount(StrEnum):
 
 
 def command(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="A store; the newest under runs/ by default.")
-    ] = None,
+    source: SourceArgument = None,
     params: Annotated[ParamCount, typer.Option(help="Which parameters are N.")] = ParamCount.TOTAL,
+    column: ColumnOption = None,
+    steps: StepsOption = Steps.LAST,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples by trial; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Fit scaling laws to a store: parameters with intervals, held-out error, findings with grades.
+    """Fit scaling laws to a store or a table: parameters with intervals, held-out error, findings with grades.
 
     Example:  scaling fit runs/quickstart
+
+    Example:  scaling fit losses.csv --column params="Model Size"
     """
-    from scaling.cli.output import print_json, say
-    from scaling.cli.status import newest_store
+    from scaling.cli.output import print_json
     from scaling.errors import NotEnoughData
     from scaling.findings import findings
-    from scaling.store import load
+    from scaling.report.gather import analyse_store
 
-    store = load(directory or newest_store())
-    for warning in store.warnings:
-        say(f"warning: {warning}")
-    analysis = analyse_store(store, params.value, resamples, seed)
+    store = open_source(source, column, steps)
+    analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed)
     if not analysis.fits:
         raise NotEnoughData(
             "fit.nothing",
             "no law can be fitted: " + "; ".join(f"{k}: {v}" for k, v in analysis.missing.items() if k[:2] == "L("),
             where=str(store.root),
-            hint=f"see what is there with `scaling status {store.root}`",
+            hint="add sizes and horizons"
+            if store.imported
+            else f"see what is there with `scaling status {store.root}`",
         )
     found = findings(analysis, store.points(), store.trials(), store.sweep)
     if as_json:
         print_json(document(store, analysis, found))
     else:
         show(analysis, found)
-
-
-def analyse_store(store: "Store", params: str, resamples: int, seed: int) -> "Analysis":
-    """Return the analysis of a store under the cuts of its sweep.
-
-    Raises:
-        UsageError: its losses do not compare.
-    """
-    from scaling.laws import Cuts, analyse
-
-    recipe = store.trials()[["trial", "lr_hidden", "lr_embedding"]]
-    points = store.points().merge(recipe, on="trial", how="left")
-    return analyse(points, Cuts.of_sweep(store.sweep), resamples=resamples, seed=seed, params=params)
 
 
 def document(store: "Store", analysis: "Analysis", found: "Iterable[Finding]") -> dict[str, Any]:
@@ -84,6 +73,7 @@ def document(store: "Store", analysis: "Analysis", found: "Iterable[Finding]") -
         "format": FORMAT,
         "name": store.sweep.get("name"),
         "store": str(store.root),
+        "imported": None if store.imported is None else dict(store.imported.origin),
         **parts,
         "findings": [plain(finding) for finding in found],
     }

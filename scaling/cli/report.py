@@ -1,10 +1,12 @@
-"""``scaling report``: the report of a store as one HTML file."""
+"""``scaling report``: the report of a store or table as one HTML file."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from scaling.cli.source import ColumnOption, SourceArgument, Steps, StepsOption, open_source
 
 
 class Plotly(StrEnum):
@@ -15,31 +17,30 @@ class Plotly(StrEnum):
 
 
 def command(
-    directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="A store; the newest under runs/ by default.")
-    ] = None,
+    source: SourceArgument = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write here; default DIR/report.html.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write here; default report.html in the store, needed for a table."),
     ] = None,
+    column: ColumnOption = None,
+    steps: StepsOption = Steps.LAST,
     plotly: Annotated[
         Plotly, typer.Option("--plotly", help="Put the drawing library into the page, or beside it (for many reports).")
     ] = Plotly.INLINE,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Write the report of a sweep as one HTML file that works offline; unfinished sweeps too.
+    """Write the report of a sweep or table as one HTML file that works offline; unfinished sweeps too.
 
     Example:  scaling report runs/quickstart --open
+
+    Example:  scaling report losses.csv --out losses.html
     """
-    from scaling.cli.output import print_json, say, stdout
-    from scaling.cli.status import newest_store
+    from scaling.cli.output import print_json, stdout
     from scaling.report import render
-    from scaling.store import load
     from scaling.units import format_bytes
 
-    store = load(directory or newest_store())
-    for warning in store.warnings:
-        say(f"warning: {warning}")
+    store = open_source(source, column, steps)
     path = render(store, _target(store.root, out), plotly=plotly.value)
     size = path.stat().st_size
     if as_json:
@@ -53,8 +54,16 @@ def command(
 def _target(root: Path, out: Path | None) -> Path:
     from scaling.errors import UsageError
 
-    if out is None:
+    if out is None and root.is_dir() and any((root / n).exists() for n in ("sweep.json", "imported.json")):
         return root / "report.html"
+    if out is None:
+        raise UsageError(
+            "report.no_out",
+            f"where should the report of {root.name} go?",
+            where=str(root),
+            why="a table is someone's file, and nothing is written beside it unasked",
+            hint=f"scaling report {root} --out {root.stem}.html",
+        )
     if out.is_dir():
         raise UsageError("report.is_folder", f"{out} is a folder", hint=f"name the file: --out {out / 'report.html'}")
     return out

@@ -24,9 +24,11 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         UsageError: its losses do not compare.
     """
     points, trials = store.points(), store.trials()
+    trials["reason"] = [_at_home(reason, store) if isinstance(reason, str) else None for reason in trials["reason"]]
     analysis = analyse_store(store, resamples=resamples)
     labels = dict(zip(trials["trial"], trials["label"], strict=True))
-    notes = () if store.imported is None else tuple(store.imported.origin["notes"])
+    notes = [] if store.imported is None else store.imported.origin["notes"]
+    warnings = [_at_home(text, store) for text in store.warnings]
     return Material(
         sweep=store.sweep,
         points=points,
@@ -38,7 +40,7 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         analysis=analysis,
         findings=findings(analysis, points, trials, store.sweep),
         rules=RULES,
-        warnings=(*store.warnings, *notes),
+        warnings=(*warnings, *notes),
     )
 
 
@@ -89,6 +91,11 @@ def _relabelled(fit: Fit, words: Mapping[str, str]) -> Fit:
     """Say what the table says of its columns in place of what the tool knows of its own sweeps."""
     about = dict(words) if fit.name.startswith("L(N,D)") else {k: v for k, v in words.items() if k != "points"}
     return replace(fit, conventions={**fit.conventions, **about})
+
+
+def _at_home(text: str, store: Store) -> str:
+    """Name places relative to the store: a copy gives the same page, and no page tells where it was made."""
+    return text.replace(f"{store.root}/", "")
 
 
 def distinct(environments: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str]) -> list[Mapping[str, Any]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scaling.spec.schema import TrialSpec
+    from scaling.store.imported import Imported
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class Store:
         host: energy of the whole machine over all runs of the sweep (``energy_cpu_j`` and ``energy_ram_j`` in
             the JSON form of a ``Reading``, ``seconds``, ``tool``, ``mode``, ``detail``, ``runs``), or ``None``.
         warnings: what could not be read, each with its file.
+        imported: points that another program made; then there are no records.
     """
 
     root: Path
@@ -82,15 +84,25 @@ class Store:
     records: tuple[TrialRecord, ...]
     host: Mapping[str, Any] | None
     warnings: tuple[str, ...] = field(default=())
+    imported: "Imported | None" = None
+
+    @classmethod
+    def of_imported(cls, root: Path, imported: "Imported", warnings: tuple[str, ...]) -> "Store":
+        """Return imported points as a store, on disk or not."""
+        return cls(root, imported.sweep, (), None, warnings, imported)
 
     def points(self) -> "pd.DataFrame":
         """Return one row per point; see ``scaling.store.columns.POINTS``."""
+        if self.imported is not None:
+            return self.imported.points.copy()
         from scaling.store import frames
 
         return frames.points(self.records)
 
     def trials(self) -> "pd.DataFrame":
         """Return one row per trial; see ``scaling.store.columns.TRIALS``."""
+        if self.imported is not None:
+            return self.imported.trials()
         from scaling.store import frames
 
         return frames.trials(self.records)
@@ -113,13 +125,17 @@ class Store:
 
 
 def load(path: Path | str) -> Store:
-    """Read a store.
+    """Read a store, a sweep's or an imported one.
 
     Raises:
         UsageError: there is no such folder, or it is not a store.
-        BadRecord: ``sweep.json`` itself is damaged.
+        BadRecord: ``sweep.json`` itself, or a file of an imported store, is damaged.
     """
     folder = StoreFolder(Path(path))
+    if (folder.root / "imported.json").exists() and not folder.sweep_path.exists():
+        from scaling.store.imported import read_imported
+
+        return Store.of_imported(folder.root, *read_imported(folder.root))
     sweep = folder.read_sweep()
     warnings = Warnings()
     planned = _planned_ids(sweep, warnings)

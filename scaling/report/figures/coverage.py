@@ -67,11 +67,11 @@ def _surface_fit(material: Material) -> list[Any]:
     return [] if fit is None else [fit]
 
 
-def _horizons(trial: dict[Any, Any]) -> list[int]:
-    return [int(h) for h in str(trial["horizons"]).split()]
+def _horizons(trial: dict[Any, Any]) -> list[float]:
+    return [float(h) for h in str(trial["horizons"]).split()]
 
 
-def _cell(trial: dict[Any, Any], tokens: int, finished: bool, excluded: str | None) -> dict[str, Any]:
+def _cell(trial: dict[Any, Any], tokens: float, finished: bool, excluded: str | None) -> dict[str, Any]:
     n = float(trial["params_total"])
     reached = finished and trial["state"] != "diverged"
     return {

@@ -22,6 +22,7 @@ def store(monkeypatch):
             trials=lambda: trials_of(points),
             sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
             warnings=("a torn line",),
+            imported=None,
             root=Path(path),
         )
 

@@ -1,0 +1,140 @@
+"""An imported store: points that another program made, with the file they came from.
+
+::
+
+    runs/NAME/
+      imported.json    source file and its sha256, which column filled which field, notes, problems
+      points.csv       the points, in the columns of ``scaling.store.columns.POINTS``
+
+It holds what its table told and nothing else: no throughput, energy or environment, each missing as "imported".
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from scaling.errors import UsageError
+from scaling.provenance import Provenance
+from scaling.store.columns import POINTS, TRIALS
+from scaling.store.files import MAX_LOG_BYTES, bad_record, dump_json, read_bytes, read_json, write_atomic
+from scaling.store.records import FORMAT
+
+REASON = "imported"
+_TEXT = (
+    "trial", "label", "family", "anneal", "energy_gpu_provenance", "state", "validation_fingerprint",
+    "data_fingerprint",
+)  # fmt: skip
+_OF_TRIAL = ("trial", "label", "family", "seed", "state", "params_total", "params_non_embedding", "params_matmul")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Points of an imported store.
+
+    Attributes:
+        points: one row per point, in the columns of a store.
+        origin: where they come from (``imported.json``): ``name``, ``source``, ``mapping``, ``conventions``,
+            ``notes``, ``problems``.
+    """
+
+    points: pd.DataFrame
+    origin: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, points: pd.DataFrame, origin: Mapping[str, Any]) -> "Imported":
+        """Return points under the columns of a store; what they lack is missing."""
+        frame = points.reindex(columns=[*POINTS])
+        unread = frame["energy_gpu_provenance"].isna()
+        frame["energy_gpu_provenance"] = frame["energy_gpu_provenance"].mask(unread, Provenance.UNAVAILABLE.value)
+        frame["energy_gpu_shared"] = frame["energy_gpu_shared"].astype("boolean").fillna(False).astype(bool)
+        return cls(frame, MappingProxyType(dict(origin)))
+
+    @property
+    def sweep(self) -> Mapping[str, Any]:
+        """What stands for the sweep: a name and the origin; it fixed no cuts and planned no trials."""
+        return MappingProxyType({"name": self.origin["name"], "imported": dict(self.origin)})
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong in the source, a sentence each."""
+        return tuple(str(problem["what"]) for problem in self.origin["problems"])
+
+    def trials(self) -> pd.DataFrame:
+        """Return one row per run; throughput, energy and the rest are missing as "imported"."""
+        last = self.points.sort_values("tokens", kind="stable").drop_duplicates("trial", keep="last").sort_index()
+        frame = last[[*_OF_TRIAL, "tokens", "loss_nats", "bpb"]].reindex(columns=[*TRIALS])
+        reasons = [c for c in TRIALS if c.endswith("_reason")]
+        frame[[*reasons, "reason"]] = REASON
+        frame["horizons"] = frame["trial"].map(self._horizons()).fillna("")
+        frame[[c for c in TRIALS if c.endswith("_provenance")]] = Provenance.UNAVAILABLE.value
+        return frame.reset_index(drop=True)
+
+    def _horizons(self) -> "pd.Series[str]":
+        """Return the tokens of each run's points as text, separated by spaces, by run."""
+        known = self.points[self.points["tokens"].notna()].sort_values("tokens")
+        text = known["tokens"].map("{:.17g}".format)
+        return text.groupby(known["trial"].to_numpy()).agg(" ".join)
+
+
+def write_imported(root: Path, found: Imported) -> None:
+    """Write an imported store, points first, so that a torn one is no store.
+
+    Raises:
+        UsageError: the folder already holds a store.
+        MachineError: it cannot be written.
+    """
+    held = next((n for n in ("sweep.json", "imported.json") if (root / n).exists()), None)
+    if held is not None:
+        raise UsageError(
+            "store.exists",
+            f"{root} already holds a store ({held})",
+            where=str(root),
+            why="records are never overwritten",
+            hint=f"give another folder: --out {root}-2",
+        )
+    text = found.points.to_csv(index=False).encode()
+    write_atomic(root / "points.csv", text)
+    origin = {"format": FORMAT, **found.origin, "points_sha256": hashlib.sha256(text).hexdigest()}
+    write_atomic(root / "imported.json", dump_json(origin))
+
+
+def read_imported(root: Path) -> tuple[Imported, tuple[str, ...]]:
+    """Read an imported store.
+
+    Returns:
+        The points with their origin, and a warning when ``points.csv`` was changed after the import.
+
+    Raises:
+        BadRecord: one of the two files is missing or damaged.
+    """
+    path = root / "points.csv"
+    origin = read_json(root / "imported.json")
+    try:
+        data = read_bytes(path, MAX_LOG_BYTES)
+        types = dict.fromkeys(_TEXT, "str")
+        points = pd.read_csv(io.BytesIO(data), dtype=types, float_precision="round_trip")
+        _check(root / "imported.json", points, origin)
+        found = Imported.of(points, origin)
+    except FileNotFoundError as error:
+        raise bad_record(path, "an imported store without its points.csv") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise bad_record(path, f"{path.name} is not a table of points: {error}") from error
+    same = hashlib.sha256(data).hexdigest() == origin.get("points_sha256")
+    changed = () if same else (f"points.csv is not the one that was imported: its sha256 differs ({path})",)
+    return found, (*changed, *found.warnings)
+
+
+def _check(path: Path, points: pd.DataFrame, origin: Mapping[str, Any]) -> None:
+    needed = ("name", "source", "mapping", "conventions", "notes", "problems")
+    absent = [key for key in needed if key not in origin]
+    if absent or not all(isinstance(p, dict) and "what" in p for p in origin["problems"]):
+        raise bad_record(path, f"imported.json lacks {', '.join(absent) or 'the text of a problem'}")
+    lost = [c for c in ("trial", "tokens", "flops_train", "loss_nats") if c not in points]
+    if lost:
+        raise ValueError(f"it lacks {', '.join(lost)}")
