@@ -1,6 +1,7 @@
 """Energy against FLOPs: measured solid, modelled hollow, and what is missing said in words."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,9 +141,10 @@ def panel(material: Material) -> Panel:
     found = data(material)
     known = found.known[found.known["flops"].notna()] if len(found.rows) else found.rows
     why = found.reasons() if len(found.rows) else []
+    host = host_energy(material.host)
     if known.empty:
         reason = " · ".join(why) or "No trial has finished, and joules are read at its end."
-        return absent(ANCHOR, "Energy was neither measured nor modelled", reason)
+        return absent(ANCHOR, _claim_without(host), " ".join([host, f"By trial: {reason}"]) if host else reason)
     parts = [COMPONENTS[c] for c in COMPONENTS if (known["component"] == c).any()]
     modelled = not known["measured"].all()
     return Panel(
@@ -151,7 +153,7 @@ def panel(material: Material) -> Panel:
         caption=(
             "Each mark is one trial’s energy in one component, against its own training FLOPs. Solid marks were "
             "read from a counter or sensor; hollow marks are modelled, time multiplied by a constant, and enter "
-            "no law and no gain per kWh. " + ("Missing: " + " · ".join(why) + "." if why else "")
+            f"no law and no gain per kWh. {host} " + ("Missing: " + " · ".join(why) + "." if why else "")
         ),
         plots=(
             Plot("energy-total", "Energy per trial", draw(found, "energy_j"), 360),
@@ -160,6 +162,23 @@ def panel(material: Material) -> Panel:
         legend=legend([*parts, *([MODELLED] if modelled else [])]),
         table=Table.of("energy", "Energy by trial and component", _COLUMNS, found.rows),
     )
+
+
+def host_energy(host: Mapping[str, Any] | None) -> str:
+    """Say in a sentence what the whole machine used over the sweep; empty when nothing was metered."""
+    parts = []
+    for name, label in (("energy_cpu_j", "processors"), ("energy_ram_j", "memory")):
+        reading = (host or {}).get(name)
+        if reading and reading["value"] is not None:
+            how = "measured" if is_measured(reading["provenance"]) else "modelled"
+            parts.append(f"{label} {format_energy(reading['value'])} ({how})")
+    return f"The whole machine, over all runs: {', '.join(parts)}." if parts else ""
+
+
+def _claim_without(host: str) -> str:
+    if not host:
+        return "Energy was neither measured nor modelled"
+    return "No trial’s own energy is known" + ("" if "(measured)" in host else "; that of the whole machine is a model")
 
 
 def _claim(found: Energy) -> str:

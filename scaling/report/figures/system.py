@@ -14,6 +14,12 @@ from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.units import format_bytes, format_si
 
 ANCHOR = "fig-system"
+_SPEED = "Throughput leaves out warm-up, compilation and evaluation."
+_READING = {
+    "device": _SPEED,
+    "host": f"{_SPEED} Predicted memory is what training itself needs; the host’s peak also holds the interpreter "
+    "and its libraries, which dwarf small models.",
+}
 PREDICTED = Style("predicted memory (hollow)", "var(--ink-2)", "circle-open")
 _NAMES = (
     "trial", "label", "params_total", "device", "tokens_per_s", "tokens_per_s_reason", "mfu", "mfu_reason",
@@ -86,7 +92,7 @@ def panel(material: Material, look: Look) -> Panel:
     return Panel(
         anchor=ANCHOR,
         claim=_claim(frame),
-        caption="Throughput leaves out warm-up, compilation and evaluation. " + " ".join(_absences(frame)),
+        caption=" ".join([_READING[kind], *_absences(frame)]),
         plots=tuple(plots),
         legend=legend(
             [

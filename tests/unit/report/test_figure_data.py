@@ -156,6 +156,15 @@ def test_energy_keeps_measured_and_modelled_apart(material, measured):
     assert "measured" in energy.panel(measured).claim
 
 
+def test_the_machine_as_a_whole_is_named_beside_missing_trials(empty):
+    modelled = {"value": 94.4, "provenance": "modelled_load", "reason": "load"}
+    missing = {"value": None, "provenance": "unavailable", "reason": "no sensor"}
+    panel = energy.panel(dataclasses.replace(empty, host={"energy_cpu_j": modelled, "energy_ram_j": missing}))
+    assert panel.claim == "No trial’s own energy is known; that of the whole machine is a model"
+    assert panel.missing.startswith("The whole machine, over all runs: processors 94.4 J (modelled). By trial:")
+    assert energy.host_energy(None) == ""
+
+
 def test_shared_gpus_and_models_never_enter_joules_per_flop(measured):
     points = measured.points
     assert energy.joules_per_flop(points.assign(energy_gpu_shared=True)) is None

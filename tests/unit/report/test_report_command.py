@@ -61,7 +61,7 @@ def test_a_damaged_record_is_named_and_hides_nothing_else(store):
     assert "1000.json" in result.stderr
     page = store.report_path.read_text(encoding="utf-8")
     assert "Before quoting a number" in page
-    assert "(trials/t0/points/1000.json)" in page
+    assert "(trials/t0/points/1000.json" in page
     assert str(store.root) not in page
 
 
