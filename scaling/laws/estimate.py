@@ -1,28 +1,26 @@
 """The estimator: where to start, how to refine, and how to know that it is the optimum.
 
-Starts come from variable projection (Golub & Pereyra 1973): on a grid of exponents the floor and the factors are
-linear, so every cell is solved in closed form, non-negative, for every resample at once. The best cells are refined
-by ``newton`` while delta shrinks to its final value. A solver's flag is never asked: a fit has converged when its
-gradient vanishes, and can be trusted when several starts meet.
+The best cells of a grid (``starts``) are refined by ``newton`` while delta shrinks to its final value. A solver's
+flag is never asked: a fit has converged when its gradient vanishes, and can be trusted when several starts meet.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.laws import newton
-from scaling.laws.forms import Array, Centre, Design, PowerLaw
-from scaling.laws.newton import Batch, State
+from scaling.laws import lad, newton
+from scaling.laws.forms import Array, Centre, PowerLaw, Space
+from scaling.laws.kernel import Batch, Design, State
+from scaling.laws.objectives import Objective, objective
+from scaling.laws.starts import grid_starts
 
-DELTA = 1e-3
-_GRID_LOW, _GRID_HIGH = 0.03, 2.5  # exponents; published ones lie between 0.05 and 0.9
-_GRID_CELLS = {1: 24, 2: 12}  # per exponent, by number of terms
 _CHUNK = 60_000  # problems times points refined at once: fits the cache, and Python's own time is forgotten
-_BLOCK = 2048  # points summed at once on the grid
 _ROUNDING = 1e-12  # relative distance of objectives that means nothing
+_WIDE = 0.1  # delta of the first stage: there the objective is least squares for all but wild points
+_MEETING = 1e-4  # relative gradient at which starts are compared
+_MET = 1e-2  # distance in theta, and relative in the objective, of starts that have met
 _AGREE = 1e-6  # relative distance of objectives that counts as the same optimum
 
 
@@ -35,25 +33,28 @@ class Problem:
         design: centred log variables with their products.
         y: centred log losses ``[n]``.
         centre: what was subtracted.
-        delta: where Huber's loss turns linear, in log loss.
+        space: where theta may move.
+        objective: what is minimised.
     """
 
     law: PowerLaw
     design: Design
     y: Array
     centre: Centre
-    delta: float = DELTA
+    space: Space
+    objective: Objective
 
     @classmethod
-    def of(cls, law: PowerLaw, variables: Array, losses: Array, delta: float = DELTA) -> "Problem":
-        """Return the problem for variables ``[n, K]`` and losses ``[n]``, all positive."""
+    def of(cls, law: PowerLaw, variables: Array, losses: Array, goal: Objective | None = None) -> "Problem":
+        """Return the problem for variables ``[n, K]`` and losses ``[n]``, all positive; Huber by default."""
         logs, y = np.log(variables), np.log(losses)
         centre = Centre(logs.mean(axis=0), float(y.mean()))
-        return cls(law, Design(logs - centre.log_variables), y - centre.log_loss, centre, delta)
+        design = Design(logs - centre.log_variables)
+        return cls(law, design, y - centre.log_loss, centre, law.space(centre), goal or objective())
 
     def batch(self, weights: Array) -> Batch:
         """Return weighted copies, one per row of ``weights`` ``[B, n]``."""
-        return Batch(self.design, self.y, weights, self.law.free)
+        return Batch(self.design, self.y, weights, self.space, self.objective)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,109 +84,134 @@ class Optimum:
 def solve(problem: Problem, weights: Array, starts: int = 8) -> Optimum:
     """Return the optimum over the best ``starts`` cells of the grid; a point counts ``weights[i]`` times."""
     weights = weights[None]
-    theta = grid_starts(problem, weights, starts)[0]
-    state = refine(problem, np.repeat(weights, len(theta), axis=0), theta)
-    best = int(_best(state.value[:, None], state.relative_gradient[:, None])[0])
-    close = state.value <= state.value[best] * (1 + _AGREE) + 1e-18
+    theta = grid_starts(problem.batch(weights), starts)
+    found = _settle(problem, weights, theta)
+    best, value, gradient = found.theta[0], float(found.value[0]), float(found.gradient[0])
+    if problem.objective.exact:
+        vertex = lad.polish(problem.batch(weights), best)
+        best, value, gradient = vertex.theta, vertex.value, vertex.violation
     return Optimum(
-        theta=state.theta[best],
-        value=float(state.value[best]),
-        gradient=float(state.relative_gradient[best]),
-        starts=len(theta),
-        agreed=int(close.sum()),
+        theta=best,
+        value=problem.objective.reported(value, float(np.exp(problem.centre.log_loss))),
+        gradient=gradient,
+        starts=theta.shape[1],
+        agreed=int(found.agreed[0]),
     )
 
 
 def solve_resamples(problem: Problem, weights: Array, warm: Array, cells: int = 1) -> tuple[Array, Array]:
     """Refit every row of ``weights`` ``[R, n]`` from the point optimum and from its own best grid cells.
 
-    Returns:
-        theta ``[R, width]`` and the relative gradient ``[R]`` of the better of the starts.
-    """
-    chunk = max(1, _CHUNK // len(problem.y) // (cells + 1))
-    found = [_best_of_starts(problem, weights[i : i + chunk], warm, cells) for i in range(0, len(weights), chunk)]
-    return np.vstack([t for t, _ in found]), np.concatenate([g for _, g in found])
-
-
-def _best_of_starts(problem: Problem, weights: Array, warm: Array, cells: int) -> tuple[Array, Array]:
-    rows = np.arange(len(weights))
-    own = grid_starts(problem, weights, cells).transpose(1, 0, 2).reshape(-1, len(warm))
-    starts = np.vstack([np.repeat(warm[None], len(rows), axis=0), own])
-    state = refine(problem, np.tile(weights, (cells + 1, 1)), starts, deltas=(0.01,))
-    shape = (cells + 1, len(rows))
-    best = _best(state.value.reshape(shape), state.relative_gradient.reshape(shape)) * len(rows) + rows
-    return state.theta[best], state.relative_gradient[best]
-
-
-def _best(values: Array, gradients: Array) -> NDArray[np.intp]:
-    """Return the row of each column's least value; among values equal to rounding, of the least gradient."""
-    equal = values <= values.min(axis=0) * (1 + _ROUNDING)
-    return np.asarray(np.where(equal, gradients, np.inf).argmin(axis=0), dtype=np.intp)
-
-
-def refine(problem: Problem, weights: Array, theta: Array, deltas: Sequence[float] = (0.1, 0.01)) -> State:
-    """Minimise from ``theta`` ``[B, width]`` while delta shrinks through ``deltas`` to the problem's own."""
-    batch = problem.batch(weights)
-    for delta in (d for d in deltas if d > problem.delta):
-        theta = newton.minimise(batch, theta, delta, tolerance=1e-2, limit=20).theta
-    return newton.minimise(batch, theta, problem.delta)
-
-
-def grid_starts(problem: Problem, weights: Array, best: int) -> Array:
-    """Return the ``best`` starts of each row of ``weights`` as ``[B, best, width]``."""
-    terms = len(problem.law.variables)
-    axis = np.geomspace(_GRID_LOW, _GRID_HIGH, _GRID_CELLS[terms])
-    cells = np.array(list(itertools.product(axis, repeat=terms)))
-    columns = list(range(terms + 1)) if problem.law.floor else list(range(1, terms + 1))
-    gram, right = _normal_equations(problem, weights, cells)
-    factors, explained = _non_negative(gram, right, columns)
-    order = np.argsort(-explained, axis=1, kind="stable")[:, :best]
-    chosen = np.take_along_axis(factors, order[:, :, None], axis=1)
-    theta = np.zeros((len(weights), order.shape[1], problem.law.width))
-    theta[:, :, 0] = chosen[:, :, 0]
-    # A term that the linear solution switched off starts small: its logarithm must exist.
-    theta[:, :, 1::2] = np.log(np.maximum(chosen[:, :, 1:], 1e-3))
-    theta[:, :, 2::2] = cells[order]
-    return theta
-
-
-def _normal_equations(problem: Problem, weights: Array, cells: Array) -> tuple[Array, Array]:
-    """Return Gram matrix ``[B, G, k, k]`` and right side ``[B, G, k]`` of relative least squares in every cell."""
-    k = cells.shape[1] + 1
-    gram = np.zeros((len(weights), len(cells), k, k))
-    right = np.zeros((len(weights), len(cells), k))
-    loss = np.exp(problem.y)
-    for i in range(0, len(loss), _BLOCK):
-        rows = slice(i, i + _BLOCK)
-        x = problem.design.x[rows]
-        basis = np.concatenate([np.ones((len(x), len(cells), 1)), np.exp(-x[:, None, :] * cells)], axis=2)
-        for a, b in itertools.combinations_with_replacement(range(k), 2):
-            part = (weights[:, rows] / loss[rows] ** 2) @ (basis[:, :, a] * basis[:, :, b])
-            gram[:, :, a, b] += part
-            if a != b:
-                gram[:, :, b, a] += part
-        for a in range(k):
-            right[:, :, a] += (weights[:, rows] / loss[rows]) @ basis[:, :, a]
-    return gram, right
-
-
-def _non_negative(gram: Array, right: Array, columns: list[int]) -> tuple[Array, Array]:
-    """Solve every cell exactly by trying each set of active columns; at most seven sets.
+    Args:
+        problem: the points.
+        weights: how often each resample holds each point.
+        warm: the point optimum.
+        cells: further starts of each resample; 0 trusts the warm start alone.
 
     Returns:
-        factors ``[B, G, k]`` and the sum of squares they explain ``[B, G]``.
+        theta ``[R, width]`` and the relative gradient ``[R]`` of the better of the starts. Least absolute deviations
+        are left at their last delta, which is far below what resampling moves.
     """
-    best = np.zeros_like(right)
-    explained = np.full(right.shape[:2], -np.inf)
-    for size in range(1, len(columns) + 1):
-        for active in itertools.combinations(columns, size):
-            index = np.array(active)
-            matrix = gram[:, :, index[:, None], index] + 1e-12 * np.eye(size)
-            solution = np.linalg.solve(matrix, right[:, :, index, None])[..., 0]
-            gain = (solution * right[:, :, index]).sum(axis=2)
-            better = (solution >= 0).all(axis=2) & (gain > explained)
-            explained = np.where(better, gain, explained)
-            full = np.zeros_like(best)
-            full[:, :, index] = solution
-            best = np.where(better[:, :, None], full, best)
-    return best, explained
+    found = _refine(problem, weights, np.repeat(warm[None], len(weights), axis=0), stages=())
+    if cells:
+        starts = [grid_starts(problem.batch(part), cells) for part in _parts(problem, weights)]
+        found = _better_of(found, _settle(problem, weights, np.concatenate(starts)))
+    return found.theta, found.gradient
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Optima of R problems: theta ``[R, width]``, and ``[R]`` of each other."""
+
+    theta: Array
+    value: Array
+    gradient: Array
+    agreed: NDArray[np.intp]
+
+
+def _settle(problem: Problem, weights: Array, theta: Array) -> _Found:
+    """Refine the starts ``theta`` ``[R, S, width]``. Starts that have met while delta was wide go on as one."""
+    resamples, starts = theta.shape[:2]
+    owner = np.repeat(np.arange(resamples), starts)
+    wide = _stages(problem.objective)[0]
+    coarse = _minimise(problem, weights, owner, theta.reshape(len(owner), -1), wide, tolerance=_MEETING)
+    value, theta = coarse.value.reshape(resamples, starts), coarse.theta.reshape(theta.shape)
+    rows, best = np.arange(resamples), value.argmin(axis=1)
+    apart = np.abs(theta - theta[rows, best][:, None]).max(axis=2) > _MET
+    apart |= value > value[rows, best][:, None] * (1 + _MET)
+    merged = starts - apart.sum(axis=1)
+    apart[rows, best] = True
+    found = _refine(problem, weights, theta[apart], owner.reshape(apart.shape)[apart])
+    return _best_per_owner(
+        found, owner.reshape(apart.shape)[apart], np.where(np.eye(starts, dtype=bool)[best], merged[:, None], 1)[apart]
+    )
+
+
+def _best_per_owner(found: _Found, owner: NDArray[np.intp], stands_for: NDArray[np.intp]) -> _Found:
+    """Return the least value of each owner's rows; among values equal to rounding, the least gradient."""
+    firsts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    least = np.minimum.reduceat(found.value, firsts)
+    group = np.cumsum(np.r_[False, owner[1:] != owner[:-1]])
+    slack = 1e-18
+    equal = found.value <= least[group] * (1 + _ROUNDING) + slack
+    order = np.lexsort((np.where(equal, found.gradient, np.inf), group))
+    best = order[firsts]
+    close = found.value <= least[group] * (1 + _AGREE) + slack
+    agreed = np.add.reduceat(np.where(close, stands_for, 0), firsts)
+    return _Found(found.theta[best], found.value[best], found.gradient[best], agreed)
+
+
+def _better_of(first: _Found, second: _Found) -> _Found:
+    rows = np.arange(len(first.value))
+    both = _Found(*(np.concatenate([getattr(f, n) for f in (first, second)]) for n in _Found.__slots__))
+    order = np.argsort(np.r_[rows, rows], kind="stable")
+    arranged = _Found(*(getattr(both, n)[order] for n in _Found.__slots__))
+    return _best_per_owner(arranged, np.repeat(rows, 2), np.ones(2 * len(rows), dtype=np.intp))
+
+
+def _refine(
+    problem: Problem,
+    weights: Array,
+    theta: Array,
+    owner: NDArray[np.intp] | None = None,
+    stages: Sequence[float] | None = None,
+) -> _Found:
+    """Minimise from ``theta`` ``[B, width]`` while delta shrinks through ``stages`` to the objective's own."""
+    owner = np.arange(len(theta)) if owner is None else owner
+    for delta in _stages(problem.objective)[1:-1] if stages is None else stages:
+        theta = _minimise(problem, weights, owner, theta, delta, tolerance=1e-2).theta
+    state = _minimise(problem, weights, owner, theta, problem.objective.delta)
+    return _Found(state.theta, state.value, state.relative_gradient, np.ones(len(theta), dtype=np.intp))
+
+
+def _stages(goal: Objective) -> list[float]:
+    """Return the deltas to pass through: decades from wide to the objective's own."""
+    if goal.delta >= _WIDE:
+        return [goal.delta, goal.delta]
+    decades = int(np.ceil(np.log10(_WIDE / goal.delta) - 1e-9))
+    return [*(_WIDE / 10.0**i for i in range(decades)), goal.delta]
+
+
+def _minimise(
+    problem: Problem,
+    weights: Array,
+    owner: NDArray[np.intp],
+    theta: Array,
+    delta: float,
+    tolerance: float = newton.TOLERANCE,
+) -> State:
+    """Run Newton over rows in parts that fit the cache; loose tolerances get few steps."""
+    limit = 200 if tolerance <= newton.TOLERANCE else 20
+    size = max(1, _CHUNK // len(problem.y))
+    states = [
+        newton.minimise(problem.batch(weights[owner[i : i + size]]), theta[i : i + size], delta, tolerance, limit)
+        for i in range(0, len(theta), size)
+    ]
+    if len(states) == 1:
+        return states[0]
+    return State(*(np.concatenate([getattr(s, name) for s in states]) for name in State.__slots__))
+
+
+def _parts(problem: Problem, weights: Array) -> list[Array]:
+    size = max(1, _CHUNK // len(problem.y))
+    return [weights[i : i + size] for i in range(0, len(weights), size)]

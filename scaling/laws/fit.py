@@ -1,16 +1,17 @@
 """One law fitted to one set of points: optimum, bootstrap by trial, and what a reader must know about both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling.errors import NotEnoughData, UsageError
-from scaling.laws import bootstrap, newton
+from scaling.laws import bootstrap, newton, objectives
 from scaling.laws.analysis import Dropped, Fit, Interval
-from scaling.laws.estimate import DELTA, Optimum, Problem, solve, solve_resamples
+from scaling.laws.estimate import Optimum, Problem, solve, solve_resamples
 from scaling.laws.forms import SURFACE, Array, PowerLaw, loss_at
+from scaling.laws.objectives import DELTA, Objective
 
 _FEW_TRIALS = 10  # below it percentile intervals by trial are known to be too narrow
 _UNCONVERGED_SHARE = 0.01  # of the resamples; fewer do not move an interval
@@ -47,18 +48,24 @@ class Sample:
 
 def needed_values(law: PowerLaw) -> int:
     """Return the distinct values each variable must have: three to see an exponent and a floor, else two."""
-    return 3 if law.floor else 2
+    return 3 if law.floor and "E" not in dict(law.fixed) and not law.tied else 2
 
 
 def fit_sample(
-    law: PowerLaw, sample: Sample, *, delta: float = DELTA, resamples: int = 1000, seed: int = 0, starts: int = 8
+    law: PowerLaw,
+    sample: Sample,
+    *,
+    goal: Objective | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    starts: int = 8,
 ) -> Fit:
     """Fit a law and its intervals.
 
     Args:
         law: the form.
         sample: the points.
-        delta: where Huber's loss turns linear, in log loss.
+        goal: the objective; Huber on log loss with delta 1e-3 by default.
         resamples: bootstrap resamples by trial; 0 for none.
         seed: of the resampling.
         starts: grid cells that are refined.
@@ -67,18 +74,22 @@ def fit_sample(
         NotEnoughData: fewer points or distinct values than the law has parameters to find.
     """
     _check_enough(law, sample)
-    problem = Problem.of(law, sample.variables, sample.losses, delta)
+    problem = Problem.of(law, sample.variables, sample.losses, goal)
     optimum = solve(problem, sample.weights, starts)
     drawn = _draws(law, problem, optimum, sample, resamples, seed)
     values = law.natural(optimum.theta[None], problem.centre)[0]
     used = sample.weights > 0
     intervals = [bootstrap.interval(v, column) for v, column in zip(values, drawn.natural.T, strict=True)]
-    params = dict(zip(law.parameters, intervals, strict=True))
+    held = dict(law.fixed)
+    params = {
+        name: Interval(value=held[name]) if name in held else found
+        for name, found in zip(law.parameters, intervals, strict=True)
+    }
     return Fit(
         name=law.name,
         form=law.text,
         params=params,
-        objective=f"huber_log({delta:g}) sum",
+        objective=problem.objective.name,
         objective_value=optimum.value,
         gradient_norm=optimum.gradient,
         starts=optimum.starts,
@@ -134,7 +145,7 @@ def _residuals(law: PowerLaw, sample: Sample, values: Array) -> Array:
 def _check_enough(law: PowerLaw, sample: Sample) -> None:
     used = sample.weights > 0
     n = int(used.sum())
-    problems = [f"{n} points for {len(law.parameters)} parameters"] if n <= len(law.parameters) else []
+    problems = [f"{n} points for {law.freedom} free parameters"] if n <= law.freedom else []
     for name, column in zip(law.variables, sample.variables[used].T, strict=True):
         distinct = len(np.unique(column))
         if distinct < needed_values(law):
@@ -186,7 +197,10 @@ def fit_loss_surface(
     losses: ArrayLike,
     trials: Sequence[object] | None = None,
     *,
+    objective: str = "huber_log",
     delta: float = DELTA,
+    fixed: Mapping[str, float] | None = None,
+    tied: bool = False,
     floor: bool = True,
     resamples: int = 1000,
     seed: int = 0,
@@ -200,7 +214,10 @@ def fit_loss_surface(
         losses: nats per token.
         trials: the training run of each point; points of one run are resampled together. Left out, each point is
             its own run.
-        delta: where Huber's loss turns linear, in log loss; 10 makes it least squares on the log loss.
+        objective: ``huber_log``, ``ls_log``, ``ls_linear`` or ``lad_log``.
+        delta: of ``huber_log``: where it turns linear, in log loss.
+        fixed: parameters held at a value, such as ``{"E": 1.7}``.
+        tied: alpha and beta are one exponent.
         floor: fit E >= 0; else E is held at zero.
         resamples: bootstrap resamples; 0 for no intervals.
         seed: of the resampling.
@@ -210,7 +227,7 @@ def fit_loss_surface(
         The fit, intervals at 95 %.
 
     Raises:
-        UsageError: lengths differ, or a value is not finite and above zero.
+        UsageError: lengths differ, a value is not finite and above zero, or an objective or parameter is unknown.
         NotEnoughData: too few points, sizes or horizons.
     """
     n, d, loss = (np.asarray(v, dtype=float).ravel() for v in (params, tokens, losses))
@@ -230,5 +247,6 @@ def fit_loss_surface(
         trials=bootstrap.codes(names),
         conventions={"params": "as given", "flops": "not used", "loss_unit": "as given", "points": "as given"},
     )
-    law = SURFACE if floor else SURFACE.without_floor()
-    return fit_sample(law, sample, delta=delta, resamples=resamples, seed=seed, starts=starts)
+    law = (SURFACE if floor else SURFACE.without_floor()).constrained(fixed, tied=tied)
+    goal = objectives.objective(objective, delta)
+    return fit_sample(law, sample, goal=goal, resamples=resamples, seed=seed, starts=starts)

@@ -6,15 +6,17 @@ Kaplan et al. 2020, 2001.08361). Inside, a law is the vector ``theta = (E, b_1, 
 so that E = 0 is a bound that can be reached and not a limit at minus infinity. ``x`` and ``ln L`` are centred, so that
 all of theta is of order one.
 
-Arrays: a batch of B laws on n points. Sums over points are matrix products, which is what makes thousands of
-bootstrap refits cheap.
+Any parameter can be held at a value, and the exponents can be tied: both are affine in theta, so a law with
+constraints is the same law on a smaller ``Space``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scaling.errors import UsageError
 
 Array = NDArray[np.float64]
 
@@ -28,7 +30,9 @@ class PowerLaw:
         variables: name of each variable, such as ``("N", "D")``.
         coefficients: name of each term's factor.
         exponents: name of each term's exponent.
-        floor: whether E is fitted (then E >= 0) or held at zero.
+        floor: whether E is a parameter (then E >= 0) or held at zero.
+        fixed: parameters held at a value in natural units, as (name, value).
+        tied: all exponents are one.
     """
 
     name: str
@@ -36,12 +40,16 @@ class PowerLaw:
     coefficients: tuple[str, ...]
     exponents: tuple[str, ...]
     floor: bool = True
+    fixed: tuple[tuple[str, float], ...] = ()
+    tied: bool = False
 
     @property
     def text(self) -> str:
-        """The formula, such as ``E + A/N^alpha + B/D^beta``."""
+        """The formula with what constrains it, such as ``E + A/N^alpha + B/D^beta, alpha = beta``."""
         terms = zip(self.coefficients, self.variables, self.exponents, strict=True)
-        return " + ".join((["E"] if self.floor else []) + [f"{a}/{x}^{p}" for a, x, p in terms])
+        formula = " + ".join((["E"] if self.floor else []) + [f"{a}/{x}^{p}" for a, x, p in terms])
+        tied = [" = ".join(self.exponents)] if self.tied else []
+        return ", ".join([formula, *tied, *(f"{name} = {value:g} fixed" for name, value in self.fixed)])
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -54,13 +62,68 @@ class PowerLaw:
         return 1 + 2 * len(self.variables)
 
     @property
-    def free(self) -> NDArray[np.bool_]:
-        """Which entries of theta are fitted."""
-        return np.array([self.floor] + [True] * (self.width - 1))
+    def freedom(self) -> int:
+        """How many parameters are free."""
+        held = {name for name, _ in self.fixed}
+        if self.tied:
+            exponents = 0 if held & set(self.exponents) else 1
+        else:
+            exponents = sum(p not in held for p in self.exponents)
+        return exponents + sum(a not in held for a in self.coefficients) + (self.floor and "E" not in held)
 
     def without_floor(self) -> "PowerLaw":
         """Return the same law with E held at zero."""
-        return PowerLaw(f"{self.name} E=0", self.variables, self.coefficients, self.exponents, floor=False)
+        return replace(self, name=f"{self.name} E=0", floor=False, fixed=tuple(f for f in self.fixed if f[0] != "E"))
+
+    def constrained(self, fixed: Mapping[str, float] | None = None, *, tied: bool = False) -> "PowerLaw":
+        """Return the same law with parameters held at values, or its exponents tied.
+
+        Raises:
+            UsageError: an unknown name, a value out of range, or tied exponents fixed at two values.
+        """
+        held = dict(fixed or {})
+        unknown = [name for name in held if name not in self.parameters]
+        if unknown:
+            raise UsageError(
+                "laws.fixed",
+                f"{self.name} has no parameter {', '.join(unknown)}",
+                hint=f"fix any of {', '.join(self.parameters)}",
+            )
+        for name, value in held.items():
+            if not np.isfinite(value) or value < 0 or (value == 0 and name in self.coefficients):
+                raise UsageError("laws.fixed", f"{name} cannot be fixed at {value:g}", hint="give a value above zero")
+        if tied and len({held[p] for p in self.exponents if p in held}) > 1:
+            raise UsageError("laws.fixed", "tied exponents are one number, but two values are fixed")
+        law = replace(self, fixed=tuple(held.items()), tied=tied)
+        if law.freedom == 0:
+            raise UsageError("laws.fixed", "every parameter is fixed, so nothing is left to fit")
+        return law
+
+    def space(self, centre: "Centre") -> "Space":
+        """Return where theta may move. A factor held at A ties ``b = ln A - p m - ln L0`` to its exponent."""
+        held, width = dict(self.fixed), self.width
+        origin, basis, leads = np.zeros(width), np.eye(width), np.ones(width, dtype=bool)
+        if not self.floor or "E" in held:
+            origin[0] = held.get("E", 0.0) / np.exp(centre.log_loss)
+            leads[0] = False
+        self._tie_exponents(held, origin, basis, leads)
+        for k, name in enumerate(self.coefficients):
+            if name in held:
+                origin[2 * k + 1] = np.log(held[name]) - centre.log_loss - centre.log_variables[k] * origin[2 * k + 2]
+                basis[2 * k + 1] = -centre.log_variables[k] * basis[2 * k + 2]
+                leads[2 * k + 1] = False
+        return Space(origin, basis[:, leads], np.flatnonzero(leads))
+
+    def _tie_exponents(self, held: Mapping[str, float], origin: Array, basis: Array, leads: NDArray[np.bool_]) -> None:
+        places = range(2, self.width, 2)
+        common = next((held[p] for p in self.exponents if p in held), None) if self.tied else None
+        for place, name in zip(places, self.exponents, strict=True):
+            value = held.get(name, common)
+            if value is not None:
+                origin[place], leads[place] = value, False
+                basis[place] = 0.0
+            elif self.tied and place > 2:
+                basis[place], leads[place] = basis[2], False
 
     def natural(self, theta: Array, centre: "Centre") -> Array:
         """Turn centred vectors ``[B, width]`` into parameters ``[B, len(parameters)]`` in natural units."""
@@ -98,54 +161,30 @@ class Centre:
     log_loss: float
 
 
-class Design:
-    """The points a law is evaluated at, with the products that its derivatives need made once.
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The affine set that theta may move in: ``theta = origin + basis @ theta[leads]``.
 
-    Args:
-        x: centred log variables ``[n, K]``.
+    Attributes:
+        origin: ``[width]``.
+        basis: ``[width, freedom]``; the identity at the leading entries.
+        leads: entries of theta that are free by themselves ``[freedom]``; the others follow.
     """
 
-    def __init__(self, x: Array) -> None:
-        n, terms = x.shape
-        ones = np.ones((n, 1))
-        self.x = x
-        # d z_k / d theta for each block of theta: (E), (b_1, p_1), (b_2, p_2), …
-        self._basis = [ones] + [np.hstack([ones, -x[:, k : k + 1]]) for k in range(terms)]
-        self._starts = np.cumsum([0] + [b.shape[1] for b in self._basis])
-        self._pairs = {
-            (j, k): np.einsum("na,nb->nab", self._basis[j], self._basis[k]).reshape(n, -1)
-            for j in range(terms + 1)
-            for k in range(j, terms + 1)
-        }
+    origin: Array
+    basis: Array
+    leads: NDArray[np.intp]
 
-    def log_loss(self, theta: Array) -> tuple[Array, list[Array]]:
-        """Return ``ln L`` ``[B, n]`` and each block's slope of it: ``1/L`` for E, the term's share for the others."""
-        terms = [np.exp(theta[:, 2 * k + 1, None] - theta[:, 2 * k + 2, None] * x) for k, x in enumerate(self.x.T)]
-        total = theta[:, :1] + sum(terms)
-        return np.log(total), [1 / total, *(t / total for t in terms)]
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is constrained."""
+        return len(self.leads) == len(self.origin)
 
-    def gradient_sum(self, shares: list[Array], c: Array) -> Array:
-        """Return ``sum_i c_i J_i`` as ``[B, width]``, J the gradient of ``ln L`` at point i; c is ``[B, n]``."""
-        return np.hstack([(c * s) @ basis for s, basis in zip(shares, self._basis, strict=True)])
+    @property
+    def low(self) -> Array:
+        """Least values of the leading entries: a floor and exponents are not negative."""
+        return np.where(self.leads % 2 == 0, 0.0, -np.inf)
 
-    def outer_sum(self, shares: list[Array], c: Array) -> Array:
-        """Return ``sum_i c_i J_i J_i'`` as ``[B, width, width]``."""
-        weighted = [c * s for s in shares]
-        return self._assemble({(j, k): weighted[j] * shares[k] for j, k in self._pairs}, len(c))
-
-    def curvature_sum(self, shares: list[Array], c: Array) -> Array:
-        """Return ``sum_i c_i (L''/L)_i``; with the outer product it makes ``(ln L)'' = L''/L - J J'``."""
-        return self._assemble({(k, k): c * shares[k] for k in range(1, len(shares))}, len(c))
-
-    def _assemble(self, blocks: Mapping[tuple[int, int], Array], batch: int) -> Array:
-        width = int(self._starts[-1])
-        out = np.zeros((batch, width, width))
-        for (j, k), coefficient in blocks.items():
-            rows = slice(self._starts[j], self._starts[j + 1])
-            columns = slice(self._starts[k], self._starts[k + 1])
-            shape = (batch, rows.stop - rows.start, columns.stop - columns.start)
-            block = (coefficient @ self._pairs[j, k]).reshape(shape)
-            out[:, rows, columns] = block
-            if j != k:
-                out[:, columns, rows] = block.transpose(0, 2, 1)
-        return out
+    def put(self, theta: Array) -> Array:
+        """Return ``[…, width]`` moved into the set, its leading entries kept."""
+        return np.asarray(self.origin + theta[..., self.leads] @ self.basis.T, dtype=float)

@@ -12,27 +12,34 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "chinchilla_fig4.csv"
 pytestmark = pytest.mark.skipif(not DATA.is_file(), reason="the digitised points are not here")
 
 
-def _points(drop):
+def _points(drop, below=np.inf):
     frame = pd.read_csv(DATA).sort_values("loss")
     frame = frame.iloc[: len(frame) - drop]
+    frame = frame[frame["Training FLOP"] < below]
     params = frame["Model Size"].to_numpy()
     return params, frame["Training FLOP"].to_numpy() / 6 / params, frame["loss"].to_numpy()
 
 
-# dropped, delta, E, A, B, alpha, beta, objective; last row: least squares on the log, whose sum is twice the objective
+# dropped, compute below, objective, E, A, B, alpha, beta, a, objective value; values as printed by independent code
 REFERENCE = [
-    (5, 1e-3, 1.81722, 477.83, 2143.4, 0.34731, 0.36717, 1.01827402e-3),
-    (0, 1e-3, 1.8914, 495.7, 12846.0, 0.3493, 0.4530, 1.82601e-3),
-    (5, 10.0, 1.8646, 593.3, 4875.6, 0.3603, 0.4059, 0.01146189 / 2),
+    (5, np.inf, "huber_log", 1.81722, 477.83, 2143.4, 0.34731, 0.36717, 0.5139, 1.01827402e-3),
+    (5, np.inf, "lad_log", 1.8169, 482.0, 2085.4, 0.34781, 0.36585, 0.5126, 1.129495),
+    (5, np.inf, "ls_log", 1.8646, 593.3, 4875.6, 0.3603, 0.4059, 0.5298, 0.01146189),
+    (5, np.inf, "ls_linear", 1.88281, 567.81, 7581.9, 0.35762, 0.42762, 0.5446, 0.0832038),
+    (5, 1e21, "ls_linear", 1.9051, 4.0005, 1.0509, 0.3511, 0.4587, 0.5665, 0.062414),
+    (0, np.inf, "huber_log", 1.8914, 495.7, 12846.0, 0.3493, 0.4530, 0.5646, 1.82601e-3),
 ]
 
 
-@pytest.mark.parametrize(("drop", "delta", "e", "a", "b", "alpha", "beta", "objective"), REFERENCE)
-def test_reference_values_to_four_digits(drop, delta, e, a, b, alpha, beta, objective):
-    fit = fit_loss_surface(*_points(drop), delta=delta, resamples=0)
-    values = [fit.params[n].value for n in ("E", "A", "B", "alpha", "beta")]
-    assert values == pytest.approx([e, a, b, alpha, beta], rel=2e-4)
-    assert fit.objective_value == pytest.approx(objective, rel=1e-5)
+@pytest.mark.parametrize(("drop", "below", "kind", "e", "a", "b", "alpha", "beta", "share", "value"), REFERENCE)
+def test_reference_values_to_four_digits(drop, below, kind, e, a, b, alpha, beta, share, value):
+    fit = fit_loss_surface(*_points(drop, below), objective=kind, resamples=0)
+    found = {n: p.value for n, p in fit.params.items()}
+    assert [found[n] for n in ("E", "alpha", "beta")] == pytest.approx([e, alpha, beta], rel=2e-4)
+    units = (1e6 ** found["alpha"], 1e9 ** found["beta"]) if below < np.inf else (1, 1)  # as that row was printed
+    assert [found["A"] / units[0], found["B"] / units[1]] == pytest.approx([a, b], rel=2e-4)
+    assert found["beta"] / (found["alpha"] + found["beta"]) == pytest.approx(share, rel=2e-4)
+    assert fit.objective_value == pytest.approx(value, rel=1e-5)
     assert fit.starts_agreed == fit.starts
     assert fit.converged
 
