@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "status": "Run",
     "fit": "Learn",
     "report": "Learn",
+    "predict": "Learn",
+    "compare": "Learn",
     "estimate": "Learn",
     "sample": "Share",
     "import": "Share",

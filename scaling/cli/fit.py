@@ -42,10 +42,10 @@ def command(
 
     Example:  scaling fit losses.csv --column params="Model Size"
     """
+    from scaling.answers import analyse_store
     from scaling.cli.output import print_json
     from scaling.errors import NotEnoughData
     from scaling.findings import findings
-    from scaling.report.gather import analyse_store
 
     store = open_source(source, column, steps)
     analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed)

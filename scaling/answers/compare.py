@@ -1,0 +1,257 @@
+"""Two or more studies side by side: what differs in their set-up, whether their laws differ, and which is ahead.
+
+Losses on different validation text do not compare; exponents do, as far as a power law is a power law in any unit.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling.answers.analysed import Law
+from scaling.laws.analysis import Analysis, Fit, Interval
+from scaling.laws.bootstrap import interval
+from scaling.laws.forms import Array
+from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
+from scaling.units import format_flops
+
+Setup = Mapping[str, tuple[str, ...]]
+_EXPONENTS = ("alpha", "beta", "gamma")
+_BUDGETS = 121  # evenly in log compute
+VALIDATION = "validation set"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One study to compare.
+
+    Attributes:
+        name: of the store or table, made distinct.
+        setup: what the study is about, one or more values a key.
+        analysis: its fits, each side from a seed of its own.
+        law: its L(N,D), or ``None`` where it has none.
+    """
+
+    name: str
+    setup: Setup
+    analysis: Analysis
+    law: Law | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One exponent of one law in two studies.
+
+    Attributes:
+        law: such as ``L(N,D)``.
+        parameter: such as ``alpha``; ``a`` is beta / (alpha + beta), the exponent of N*(C) under C = 6ND.
+        left, right: the values.
+        difference: left less right.
+        differ: whether the interval of the difference leaves zero out; ``None`` without an interval.
+    """
+
+    law: str
+    parameter: str
+    left: Interval
+    right: Interval
+    difference: Interval
+    differ: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A range of compute in which one study is ahead, or none is."""
+
+    from_flops: float
+    to_flops: float
+    ahead: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two studies against each other.
+
+    Attributes:
+        left, right: names.
+        differences: of every exponent that both have.
+        spans: who reaches the lower loss at equal compute, best split each; empty where losses do not compare.
+        fitted_to: compute to which both have points; beyond it the spans are extrapolated.
+        flops_convention: how compute is counted for the spans.
+        verdict: the spans as a sentence, or why there are none.
+    """
+
+    left: str
+    right: str
+    differences: tuple[Difference, ...]
+    spans: tuple[Span, ...]
+    fitted_to: float | None
+    flops_convention: str | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All studies side by side.
+
+    Attributes:
+        sides: the studies.
+        differing: key of the set-up -> value of each side, where they are not all the same.
+        same: the keys in which all agree.
+        pairs: every two studies.
+    """
+
+    sides: tuple[Side, ...]
+    differing: Mapping[str, tuple[str, ...]]
+    same: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+
+def compare(sides: Sequence[Side], *, same_validation: bool = False) -> Comparison:
+    """Compare studies two by two.
+
+    Args:
+        sides: two or more; the draws of each from a seed of its own, or they would not be independent.
+        same_validation: the user's word that losses whose validation set is unknown were taken on the same text.
+    """
+    keys = list(dict.fromkeys(key for side in sides for key in side.setup))
+    shown = {key: tuple(_words(side.setup.get(key, ())) for side in sides) for key in keys}
+    differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
+    pairs = [_pair(left, right, same_validation) for left, right in itertools.combinations(sides, 2)]
+    same = tuple(key for key in keys if key not in differing)
+    return Comparison(sides=tuple(sides), differing=differing, same=same, pairs=tuple(pairs))
+
+
+def _words(values: tuple[str, ...]) -> str:
+    return ", ".join(values) or UNKNOWN
+
+
+def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
+    differences = tuple(_differences(left.analysis.fits, right.analysis.fits))
+    refusal = _why_not_losses(left, right, same_validation)
+    if refusal is not None or left.law is None or right.law is None:
+        return Pair(
+            left=left.name,
+            right=right.name,
+            differences=differences,
+            spans=(),
+            fitted_to=None,
+            flops_convention=None,
+            verdict=refusal or "one of the two has no L(N,D), so nothing says which is ahead",
+        )
+    one, other, convention = _same_flops(left.law, right.law)
+    spans = _spans(one, other, (left.name, right.name))
+    fitted_to = min(one.largest, other.largest)
+    return Pair(
+        left=left.name,
+        right=right.name,
+        differences=differences,
+        spans=spans,
+        fitted_to=fitted_to,
+        flops_convention=convention,
+        verdict=_verdict(spans, fitted_to),
+    )
+
+
+def _differences(left: Mapping[str, Fit], right: Mapping[str, Fit]) -> list[Difference]:
+    return [
+        _difference(name, parameter, left[name], right[name])
+        for name in left
+        if name in right
+        for parameter in (*(p for p in _EXPONENTS if p in left[name].params), *_derived(left[name], right[name]))
+        if parameter == "a" or parameter in right[name].params
+    ]
+
+
+def _derived(left: Fit, right: Fit) -> tuple[str, ...]:
+    both = {"alpha", "beta"}
+    return ("a",) if both <= set(left.params) and both <= set(right.params) else ()
+
+
+def _difference(law: str, parameter: str, left: Fit, right: Fit) -> Difference:
+    one, other = _values(left, parameter), _values(right, parameter)
+    draws = min(len(one), len(other))
+    between = interval(one[0] - other[0], one[1:draws] - other[1:draws])
+    known = between.low is not None and between.high is not None
+    return Difference(
+        law=law,
+        parameter=parameter,
+        left=interval(one[0], one[1:]),
+        right=interval(other[0], other[1:]),
+        difference=between,
+        differ=not (between.low <= 0 <= between.high) if known else None,  # type: ignore[operator]
+    )
+
+
+def _values(fit: Fit, parameter: str) -> Array:
+    """Return the point value and the draws of a parameter."""
+    names = list(fit.params)
+    rows = np.array([[p.value for p in fit.params.values()], *fit.draws], dtype=float)
+    if parameter != "a":
+        return np.asarray(rows[:, names.index(parameter)])
+    alpha, beta = rows[:, names.index("alpha")], rows[:, names.index("beta")]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(beta / (alpha + beta))
+
+
+def _why_not_losses(left: Side, right: Side, same_validation: bool) -> str | None:
+    one, other = left.setup.get(VALIDATION, ()), right.setup.get(VALIDATION, ())
+    if one and other:
+        if len(one) == len(other) == 1 and one == other:
+            return None
+        return (
+            "evaluated on different validation sets: losses on different text do not compare, so only exponents are "
+            "compared"
+        )
+    if same_validation:
+        return None
+    return (
+        "nothing says that both were evaluated on the same validation set, so only exponents are compared; where you "
+        "know that they were, say --same-validation"
+    )
+
+
+def _same_flops(left: Law, right: Law) -> tuple[Law, Law, str]:
+    if left.convention == right.convention:
+        return left, right, left.convention
+    return left.by_six_nd(), right.by_six_nd(), "6ND, since the two count FLOPs differently"
+
+
+def _spans(left: Law, right: Law, names: tuple[str, str]) -> tuple[Span, ...]:
+    """Return who is ahead along the compute-optimal paths of both, from draw against draw."""
+    low = max(left.smallest, right.smallest)
+    high = MAX_EXTRAPOLATION * min(left.largest, right.largest)
+    if low >= high:
+        return ()
+    budgets = np.geomspace(low, high, _BUDGETS)
+    one, other = (best_split(Surface.of(law.fit), budgets, law.flops).loss for law in (left, right))
+    draws = min(len(one), len(other))
+    between = [interval(float(d[0]), d[1:]) for d in (one[:draws] - other[:draws]).T]
+    ahead = [_leader(gap, names) for gap in between]
+    spans: list[Span] = []
+    for leader, run in itertools.groupby(range(_BUDGETS), key=lambda i: ahead[i]):
+        members = list(run)
+        spans.append(Span(from_flops=float(budgets[members[0]]), to_flops=float(budgets[members[-1]]), ahead=leader))
+    return tuple(spans)
+
+
+def _leader(gap: Interval, names: tuple[str, str]) -> str | None:
+    if gap.low is None or gap.high is None or gap.low <= 0 <= gap.high:
+        return None
+    return names[0] if gap.high < 0 else names[1]
+
+
+def _verdict(spans: tuple[Span, ...], fitted_to: float) -> str:
+    if not spans:
+        return "their ranges of compute lie too far apart to say which is ahead"
+    top = format_flops(spans[-1].to_flops)
+    ends = f"; the points of both end at {format_flops(fitted_to)}, beyond it this is extrapolated"
+    if all(span.ahead is None for span in spans):
+        return f"none is ahead up to {top}: the 95 % interval of the difference holds zero everywhere{ends}"
+    parts = [
+        f"{span.ahead or 'none'} {'is ahead ' if i == 0 else ''}from {format_flops(span.from_flops)} "
+        f"{'on, up to ' + top if i == len(spans) - 1 else 'to ' + format_flops(span.to_flops)}"
+        for i, span in enumerate(spans)
+    ]
+    return ", ".join(parts) + " (95 % interval of the difference, best split of each budget)" + ends

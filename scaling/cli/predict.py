@@ -1,0 +1,138 @@
+"""``scaling predict``: what a compute budget or a run of a given size and length will reach."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling.cli.fit import ParamCount, plain
+from scaling.cli.source import ColumnOption, SourceArgument, Steps, StepsOption, open_source
+
+if TYPE_CHECKING:
+    from scaling.answers import Law, Prediction
+    from scaling.laws import Interval
+
+FORMAT = 1  # version of the JSON document
+
+
+def command(
+    source: SourceArgument = None,
+    flops: Annotated[
+        str | None, typer.Option(metavar="C", help="A budget of training FLOPs, such as 1e20: the best N, D and loss.")
+    ] = None,
+    params: Annotated[str | None, typer.Option(metavar="N", help="With --tokens: one run's parameters (1.5B).")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="D", help="With --params: one run's tokens (30B).")] = None,
+    extrapolate: Annotated[bool, typer.Option("--extrapolate", help="Answer beyond 100x the fitted compute.")] = False,
+    param_count: Annotated[ParamCount, typer.Option(help="Which parameters are N.")] = ParamCount.TOTAL,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples by trial; 0 for no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
+    column: ColumnOption = None,
+    steps: StepsOption = Steps.LAST,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Predict by L(N,D): the best size, tokens and loss of a budget, or the loss of one run, with intervals.
+
+    Example:  scaling predict runs/quickstart --flops 1e16
+
+    Example:  scaling predict losses.csv --params 70B --tokens 1.4T
+
+    Beyond 100x the largest fitted compute it refuses with exit code 4, unless --extrapolate.
+    """
+    from scaling.answers import analyse_store, law_of, predict_budget, predict_run
+    from scaling.cli.output import print_json
+
+    budget, size, length = _question(flops, params, tokens)
+    store = open_source(source, column, steps)
+    analysis = analyse_store(store, params=param_count.value, resamples=resamples, seed=seed)
+    law = law_of(store, analysis, param_count.value)
+    if budget is not None:
+        found = predict_budget(law, budget, extrapolate=extrapolate)
+    else:
+        assert size is not None
+        assert length is not None
+        found = predict_run(law, size, length, extrapolate=extrapolate)
+    if as_json:
+        parts = plain(found)
+        assert isinstance(parts, dict)
+        print_json(
+            {"format": FORMAT, "name": law.name, "store": str(store.root), "law": plain(law.fit), "prediction": parts}
+        )
+    else:
+        show(law, found)
+
+
+def _question(
+    flops: str | None, params: str | None, tokens: str | None
+) -> tuple[float | None, float | None, float | None]:
+    """Return the numbers of the question. Raises ``UsageError`` unless it is one budget or one run."""
+    from scaling.errors import UsageError
+
+    if (flops is None) == (params is None and tokens is None) or (params is None) != (tokens is None):
+        raise UsageError(
+            "predict.question",
+            "give a budget, or the size and tokens of one run",
+            why="a budget has a best split; a run has both numbers",
+            hint="--flops 1e20, or --params 1.5B --tokens 30B",
+        )
+    return _count("--flops", flops), _count("--params", params), _count("--tokens", tokens)
+
+
+def _count(option: str, text: str | None) -> float | None:
+    from scaling.errors import UsageError
+    from scaling.units import parse_count
+
+    if text is None:
+        return None
+    try:
+        value = parse_count(text)
+    except ValueError as error:
+        raise UsageError("predict.number", f"{option}: {error}", hint=f"such as {option} 1.5e20") from None
+    if value <= 0:
+        raise UsageError("predict.number", f"{option} {text} must be above zero", hint=f"such as {option} 1.5e20")
+    return value
+
+
+def show(law: "Law", found: "Prediction") -> None:
+    """Print a prediction for people, and on stderr what to know before using it."""
+    from scaling.cli.output import say, stdout
+
+    console = stdout()
+    for line in lines(law, found):
+        console.print(line, markup=False, soft_wrap=True)
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+
+
+def lines(law: "Law", found: "Prediction") -> list[str]:
+    """Return a prediction as lines of text."""
+    from scaling.units import format_flops
+
+    values = ", ".join(f"{name} {_number(interval)}" for name, interval in law.fit.params.items())
+    best = "best " if found.optimal else ""
+    return [
+        f"{format_flops(found.flops)} by L(N,D) = {law.fit.form} of {law.name}",
+        f"  {best}parameters N     {_si(found.params)}",
+        f"  {best}tokens D         {_si(found.tokens)}",
+        f"  tokens per parameter {_number(found.tokens_per_param)}",
+        f"  loss                 {_number(found.loss, 4)} nats per token; single runs lie about "
+        f"{100 * found.residual_rms:.2g} % from the law",
+        f"  extrapolation        {found.extrapolation_factor:.3g}x the largest fitted compute "
+        f"({format_flops(found.largest_flops)}), {found.params_factor:.3g}x the largest N, "
+        f"{found.tokens_factor:.3g}x the largest D",
+        f"law: {values}",
+        f"N: {law.fit.conventions['params']}; C: {found.flops_convention}; loss: {law.fit.conventions['loss_unit']}",
+        f"intervals: {law.fit.interval_method}; of the law's mean, not of a single run",
+    ]
+
+
+def _number(interval: "Interval", digits: int = 3) -> str:
+    from scaling.units import format_interval
+
+    return format_interval(interval.value, interval.low, interval.high, digits)
+
+
+def _si(interval: "Interval") -> str:
+    from scaling.units import format_si
+
+    if interval.low is None or interval.high is None:
+        return format_si(interval.value)
+    return f"{format_si(interval.value)} [{format_si(interval.low)}, {format_si(interval.high)}]"
