@@ -7,6 +7,7 @@ A library worth importing by itself: numpy and pandas, no torch.
     >>> fit.params["alpha"]  # doctest: +SKIP
 """
 
+from scaling.laws.allocation import Allocation
 from scaling.laws.analyse import analyse
 from scaling.laws.analysis import (
     Analysis,
@@ -19,20 +20,33 @@ from scaling.laws.analysis import (
     ReturnsRow,
     SeedNoise,
 )
+from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
+from scaling.laws.isoflop import IsoFlop, Profile, isoflop
+from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
 from scaling.laws.selection import Cuts
 
 __all__ = [
+    "Allocation",
     "Analysis",
+    "Approach",
     "Cuts",
     "Dropped",
+    "Envelope",
     "Fit",
     "HeldOut",
     "Interval",
+    "IsoFlop",
     "OptimumRow",
+    "Profile",
+    "ProfileBias",
     "Residual",
     "ReturnsRow",
     "SeedNoise",
     "analyse",
+    "compute_optimal",
+    "envelope",
     "fit_loss_surface",
+    "isoflop",
+    "profile_bias",
 ]

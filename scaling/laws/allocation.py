@@ -9,6 +9,7 @@ from scaling.laws.bootstrap import interval
 from scaling.laws.forms import Array
 
 MIN_OPTIMA = 3  # a slope with something left to judge it by
+MIN_DECADES = 0.5  # of compute between the first and the last optimum
 _MIN_FOR_FLOOR = 4  # E, K and gamma, and one more
 _GAMMAS = np.geomspace(0.02, 1.0, 80)
 
@@ -30,6 +31,14 @@ class Allocation:
     tokens_per_param: Interval
     loss: Interval | None
     extrapolation_factor: float
+
+
+def too_narrow(log_c: Array) -> str | None:
+    """Say why optima lie too close together for an exponent."""
+    decades = float(log_c.max() - log_c.min()) / float(np.log(10))
+    if decades >= MIN_DECADES:
+        return None
+    return f"optima were found over {decades:.2f} decades of compute, {MIN_DECADES} needed: widen sizes and horizons"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from scaling.errors import UsageError
-from scaling.laws.allocation import MIN_OPTIMA, Path
+from scaling.laws.allocation import MIN_OPTIMA, Path, too_narrow
 from scaling.laws.analysis import Interval
 from scaling.laws.bootstrap import interval
 from scaling.laws.forms import Array
-from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.profiles import METHODS, least_point, smooth
 from scaling.laws.trunks import MIN_SIZES, Points, Trunk, common_budgets, grid, trunks
 from scaling.units import format_flops, format_si
@@ -162,6 +160,8 @@ def _gather(
         why = f"{len(minima)} of {len(profiles)} profiles show a minimum, exponents need {MIN_OPTIMA}"
         return replace(base, reason=f"{why} ({told})" if told else why)
     log_c = np.log([budget for budget, _ in minima])
+    if (narrow := too_narrow(log_c)) is not None:
+        return replace(base, reason=narrow)
     log_n, log_d, loss = (np.column_stack([getattr(m, part) for _, m in minima]) for part in _Minimum.__slots__)
     path = Path.through(log_c, log_n, log_d, loss, float(run.points.flops.max()))
     words = f"95 % percentile, wild bootstrap by trial ({run.points.trials.max() + 1}), {resamples} draws, seed {seed}"
@@ -204,7 +204,7 @@ def _wild(points: Points, cells: list[_Cells], method: str, resamples: int, seed
     rng = np.random.default_rng(seed)
     drawn = rng.choice(_WEBB, size=shape) * rng.choice([-1.0, 1.0], size=shape)
     free = sum(smooth(*at.inside[:2], method)[2] for at in cells if at.sizes >= MIN_SIZES)
-    return np.asarray(drawn * student.ppf(0.975, max(free, 1)) / norm.ppf(0.975), dtype=float)
+    return np.asarray(drawn * stdtrit(max(free, 1), 0.975) / ndtri(0.975), dtype=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +241,8 @@ class _Run:
         if self.checked:
             outside = (log_n < x.min()) | (log_n > x.max())
             log_n, loss = np.where(outside, np.nan, log_n), np.where(outside, np.nan, loss)
-        log_d = np.log(cells.budget) - self._flops().log_value(log_n)
+        log_d = np.log(cells.budget) - self.points.flops_per_token.log_value(log_n)
         return _Minimum(log_n, log_d, loss)
-
-    def _flops(self) -> FlopsPerToken:
-        if self.points.convention == "6ND":
-            return FlopsPerToken.six_n()
-        return FlopsPerToken.through(self.points.params, self.points.flops / self.points.tokens)
 
 
 def _within(x: Array, losses: Array, window: float | None) -> NDArray[np.bool_]:

@@ -13,9 +13,10 @@ from scipy.interpolate import PchipInterpolator
 from scaling.errors import UsageError
 from scaling.laws.bootstrap import codes
 from scaling.laws.forms import Array
+from scaling.laws.frontier import ROUGH, FlopsPerToken
 
 MIN_SIZES = 5  # to see a minimum with two sizes on either side
-SAME_BUDGET = 0.05  # in ln C: whole steps move a cell by up to a few percent
+SAME_BUDGET = 0.02  # in ln C: whole steps move a cell by a percent or so; more would bend the profile
 MAX_BUDGETS = 7  # read between the horizons of a ladder
 
 
@@ -142,4 +143,11 @@ class Points:
                 "params, tokens, FLOPs and losses must be finite and above zero",
                 hint="drop diverged runs before fitting",
             )
-        return cls(n, d, compute, loss, codes(labels), "6ND" if flops is None else convention)
+        return cls(n, d, compute, loss, codes(labels), ROUGH if flops is None else convention)
+
+    @property
+    def flops_per_token(self) -> FlopsPerToken:
+        """FLOPs per token against size: the 6N rule, or a curve through the sizes."""
+        if self.convention == ROUGH:
+            return FlopsPerToken.six_n()
+        return FlopsPerToken.through(self.params, self.flops / self.tokens)
