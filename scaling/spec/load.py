@@ -51,12 +51,13 @@ def load_sweep(path_or_name: str | Path, sets: Sequence[str] = ()) -> LoadedSwee
         SpecError: everything that is wrong in it, each with file, line and column.
     """
     path = find_sweep(path_or_name)
-    document = parse_document(str(path), _read(path))
+    source = _source(path)
+    document = parse_document(source, _read(path))
     problems = apply_overrides(document, sets)
     _anchor_data_path(document, path.parent)
     problems += free_key_problems(document.data)
     spec = _validate(document, problems)
-    return LoadedSweep(spec, dict(_origins(document, spec)), str(path), document)
+    return LoadedSweep(spec, dict(_origins(document, spec)), source, document)
 
 
 def shipped_sweeps() -> dict[str, Path]:
@@ -77,7 +78,7 @@ def find_sweep(path_or_name: str | Path) -> Path:
     if path.is_file():
         return path
     if str(path_or_name) in shipped:
-        return _short(shipped[str(path_or_name)])
+        return shipped[str(path_or_name)]
     if path.is_dir():
         raise UsageError(
             "spec.is_folder", "a sweep is a file, this is a folder", where=str(path), hint=_suggest(path, shipped)
@@ -98,9 +99,9 @@ def _suggest(path: Path, shipped: Mapping[str, Path]) -> str:
     return f"{start}{known}write your own: scaling init my-sweep.yaml"
 
 
-def _short(path: Path) -> Path:
-    """Return the path relative to the current folder where it lies inside it: errors read better."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _source(path: Path) -> str:
+    """Name a sweep file as people do: a shipped one by its place in the project, wherever it is installed."""
+    return f"sweeps/{path.name}" if path in shipped_sweeps().values() else str(path)
 
 
 def _read(path: Path) -> str:
