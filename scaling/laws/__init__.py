@@ -13,12 +13,15 @@ from scaling.laws.analysis import (
     Analysis,
     Dropped,
     Fit,
+    FloorTest,
     HeldOut,
     Interval,
     OptimumRow,
     Residual,
     ReturnsRow,
+    RollOut,
     SeedNoise,
+    SensitivityRow,
 )
 from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
@@ -34,6 +37,7 @@ __all__ = [
     "Dropped",
     "Envelope",
     "Fit",
+    "FloorTest",
     "HeldOut",
     "Interval",
     "IsoFlop",
@@ -42,7 +46,9 @@ __all__ = [
     "ProfileBias",
     "Residual",
     "ReturnsRow",
+    "RollOut",
     "SeedNoise",
+    "SensitivityRow",
     "analyse",
     "compute_optimal",
     "envelope",

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypedDict, TypeVar
 
 import pandas as pd
 
 from scaling.errors import NotEnoughData
 from scaling.laws import frontier, returns
-from scaling.laws.analysis import Analysis, Fit, OptimumRow, ReturnsRow
+from scaling.laws.analysis import Analysis, Fit, FloorTest, Interval, OptimumRow, ReturnsRow, RollOut, SensitivityRow
 from scaling.laws.curves import Curve, compute_curve, data_curve, size_curve
+from scaling.laws.floor import compare_floor
 from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.heldout import hold_out_largest
 from scaling.laws.noise import seed_noise
+from scaling.laws.profile import profile_intervals
+from scaling.laws.rollout import RESAMPLES as ROLLOUT_RESAMPLES
+from scaling.laws.rollout import roll_out
 from scaling.laws.selection import PARAMS_IN_WORDS, Cuts, Selection, select
-from scaling.laws.surface import fit_surface, residuals
+from scaling.laws.sensitivity import sensitivity
+from scaling.laws.surface import fit_surface, residuals, surface_sample
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -80,7 +85,29 @@ def analyse(
         seed_noise=noise,
         missing=missing.reasons,
         notes=_notes(run.selection),
+        **_examination(surface, run, missing),
     )
+
+
+class _Examination(TypedDict, total=False):
+    sensitivity: tuple[SensitivityRow, ...]
+    floor: FloorTest | None
+    profile: dict[str, Interval]
+    rollouts: tuple[RollOut, ...]
+
+
+def _examination(surface: Fit | None, run: "_Run", missing: _Missing) -> _Examination:
+    """Return what puts L(N,D) to the test: other choices, no floor, a second kind of interval, smaller computes."""
+    if surface is None:
+        return {}
+    used = run.selection.used
+    sample = surface_sample(used)
+    return {
+        "sensitivity": missing.attempt("sensitivity", sensitivity, sample) or (),
+        "floor": missing.attempt("floor", compare_floor, used),
+        "profile": missing.attempt("profile", profile_intervals, sample) or {},
+        "rollouts": missing.attempt("rollouts", _rollouts, run) or (),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +122,12 @@ class _Run:
     def curve(self, choose: Callable[[pd.DataFrame], Curve]) -> dict[str, Fit]:
         chosen = choose(self.selection.used)
         return chosen.fits(_conventions(self.selection), self.selection.dropped, self.resamples, self.seed)
+
+
+def _rollouts(run: "_Run") -> tuple[RollOut, ...]:
+    if run.resamples == 0:
+        raise NotEnoughData("laws.no_resamples", "no resamples asked for, so there are no intervals to check")
+    return roll_out(run.selection.used, resamples=min(run.resamples, ROLLOUT_RESAMPLES), seed=run.seed)
 
 
 def _frontier(surface: Fit, used: pd.DataFrame) -> tuple[OptimumRow, ...]:

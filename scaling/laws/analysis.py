@@ -150,6 +150,83 @@ class SeedNoise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityRow:
+    """L(N,D) under another choice.
+
+    Attributes:
+        choice: ``objective`` or ``highest losses left out``.
+        variant: the objective's name, or how many points were left out.
+        n_points: points fitted.
+        E, alpha, beta: parameters.
+        a: exponent of the optimal size, ``beta / (alpha + beta)``; ``None`` when both are zero.
+        objective_value: minimum of that objective.
+        converged: its gradient vanishes.
+    """
+
+    choice: str
+    variant: str
+    n_points: int
+    E: float
+    alpha: float
+    beta: float
+    a: float | None
+    objective_value: float
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorTest:
+    """Is there a floor? L(N,D) with E >= 0 against the same law with E = 0.
+
+    Attributes:
+        heldout_with, heldout_without: mean absolute relative error on the trials of the largest compute, left out of
+            both fits; ``None`` where too few are left to fit.
+        aicc_with, aicc_without: AICc under normal errors of one scale in log loss, effective n = trials; ``None``
+            with too few trials.
+        p_no_floor: p-value of E = 0 by profile likelihood, the boundary counted; ``None`` with too few trials.
+        favours: ``floor``, ``no floor`` or ``undecided``: held-out error first, AICc where it does not decide.
+        why: that judgement in words.
+    """
+
+    heldout_with: float | None
+    heldout_without: float | None
+    aicc_with: float | None
+    aicc_without: float | None
+    p_no_floor: float | None
+    favours: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollOut:
+    """Trials up to one compute fitted, the rest predicted.
+
+    Attributes:
+        cut_flops: largest compute fitted.
+        extrapolation_factor: largest predicted over largest fitted compute.
+        n_fitted, n_predicted: points.
+        n_trials: trials fitted.
+        mean_abs_error: mean of |relative error| of the predicted points.
+        max_abs_error: maximum.
+        level: of the prediction intervals, such as 0.9.
+        coverage: share of predicted points inside them.
+        stretch: factor by which the intervals' half-widths would have had to grow to hold ``level`` of the points;
+            below 1 when they were wider than needed.
+    """
+
+    cut_flops: float
+    extrapolation_factor: float
+    n_fitted: int
+    n_predicted: int
+    n_trials: int
+    mean_abs_error: float
+    max_abs_error: float
+    level: float
+    coverage: float
+    stretch: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything the analysis of one sweep found, or why a part is missing.
 
@@ -164,3 +241,7 @@ class Analysis:
     seed_noise: tuple[SeedNoise, ...]
     missing: dict[str, str]
     notes: tuple[str, ...] = ()
+    sensitivity: tuple[SensitivityRow, ...] = ()
+    floor: FloorTest | None = None
+    profile: dict[str, Interval] = field(default_factory=dict)
+    rollouts: tuple[RollOut, ...] = ()
