@@ -27,6 +27,7 @@ from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
 from scaling.laws.isoflop import IsoFlop, Profile, isoflop
 from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
+from scaling.laws.repeated import RepeatedFit, fit_repeated, repeated_loss, worth_of_epochs
 from scaling.laws.selection import Cuts
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "OptimumRow",
     "Profile",
     "ProfileBias",
+    "RepeatedFit",
     "Residual",
     "ReturnsRow",
     "RollOut",
@@ -53,6 +55,9 @@ __all__ = [
     "compute_optimal",
     "envelope",
     "fit_loss_surface",
+    "fit_repeated",
     "isoflop",
     "profile_bias",
+    "repeated_loss",
+    "worth_of_epochs",
 ]
