@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
 from scaling.report.material import Material
@@ -65,7 +67,8 @@ def facts(material: Material) -> list[Fact]:
     """Return the figures that say what kind of sweep this is."""
     trials, points = material.trials, material.points
     done = int((trials["state"] == "done").sum())
-    strip = [Fact("Trials done", f"{done} of {len(trials)}", f"{len(points)} annealed points")]
+    kind = "imported" if "imported" in material.sweep else "annealed"
+    strip = [Fact("Trials done", f"{done} of {len(trials)}", f"{len(points)} {kind} points")]
     if len(trials):
         sizes = trials["params_total"].dropna()
         strip.append(
@@ -81,9 +84,13 @@ def facts(material: Material) -> list[Fact]:
                 f"{points['tokens'].nunique()} horizons",
             ),
             Fact("Training compute", format_flops(spent, 2), "all trials"),
-            Fact("Best loss", f"{best['loss_nats']:.3f} nats", f"{best['bpb']:.3f} bits per byte"),
+            Fact("Best loss", f"{best['loss_nats']:.3f} nats", _bits(best["bpb"])),
         ]
     return [*strip, _energy_fact(material), *_time_fact(material)]
+
+
+def _bits(bpb: float) -> str:
+    return "" if pd.isna(bpb) else f"{bpb:.3f} bits per byte"
 
 
 def _energy_fact(material: Material) -> Fact:

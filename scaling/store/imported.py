@@ -50,8 +50,8 @@ class Imported:
     def of(cls, points: pd.DataFrame, origin: Mapping[str, Any]) -> "Imported":
         """Return points under the columns of a store; what they lack is missing."""
         frame = points.reindex(columns=[*POINTS])
-        unread = frame["energy_gpu_provenance"].isna()
-        frame["energy_gpu_provenance"] = frame["energy_gpu_provenance"].mask(unread, Provenance.UNAVAILABLE.value)
+        how = frame["energy_gpu_provenance"]
+        frame["energy_gpu_provenance"] = how.mask(how.isna(), Provenance.UNAVAILABLE.value).astype("str")
         frame["energy_gpu_shared"] = frame["energy_gpu_shared"].astype("boolean").fillna(False).astype(bool)
         return cls(frame, MappingProxyType(dict(origin)))
 
@@ -118,7 +118,7 @@ def read_imported(root: Path) -> tuple[Imported, tuple[str, ...]]:
     try:
         data = read_bytes(path, MAX_LOG_BYTES)
         types = dict.fromkeys(_TEXT, "str")
-        points = pd.read_csv(io.BytesIO(data), dtype=types, float_precision="round_trip")
+        points = pd.read_csv(io.BytesIO(data), dtype=types)
         _check(root / "imported.json", points, origin)
         found = Imported.of(points, origin)
     except FileNotFoundError as error:

@@ -18,6 +18,8 @@ _FORWARD_ONLY = (0.32, 0.345)  # 2ND instead of 6ND
 _ODD_ROW = 3.0  # times the table's own median ratio
 _STEADY = 0.03  # interquartile range of ln ratio: the same convention in every row
 _PER_PARAM = (1e-3, 1e6)  # tokens per parameter that anyone trains
+_NEAR_POWER = 0.7  # in log10: how far exact FLOPs may be from 6ND
+_ILLIONS = {3: "thousands", 6: "millions", 9: "billions", 12: "trillions"}
 _LOSS_HIGH = 25.0  # nats per token; a uniform guess over 2^32 tokens is 22
 
 
@@ -91,14 +93,16 @@ def _units(points: pd.DataFrame) -> Iterator[Problem]:
 
 
 def _which(ratio: float, points: pd.DataFrame) -> str:
-    """Guess which column is in millions or billions, from its size."""
-    for power, unit in ((3, "thousands"), (6, "millions"), (9, "billions"), (12, "trillions")):
-        if abs(np.log10(ratio) - power) < 0.7:
-            named = "tokens" if points["tokens"].median() < points["params"].median() else "params"
-            return f': is {named} in {unit}? (--column {named}="NAME*1e{power}")'
-        if abs(np.log10(ratio) + power) < 0.7:
-            return f': is C in units of 1e{power} FLOPs? (--column flops="NAME*1e{power}")'
-    return ": the columns cannot all be in single parameters, tokens and FLOPs"
+    """Guess which column is in thousands, millions or billions, from how far the ratio is from one."""
+    power = 3 * round(float(np.log10(ratio)) / 3)
+    if abs(np.log10(ratio) - power) > _NEAR_POWER or power == 0:
+        return ": the columns cannot all be in single parameters, tokens and FLOPs"
+    if power < 0:
+        return f': is C in units of 1e{-power} FLOPs? (--column flops="NAME*1e{-power}")'
+    if power not in _ILLIONS:
+        return ": are N and D both in millions or billions? (--column params=\"NAME*1e6\" and so on)"
+    named = "tokens" if points["tokens"].median() < points["params"].median() else "params"
+    return f': is {named} in {_ILLIONS[power]}? (--column {named}="NAME*1e{power}")'
 
 
 def _plausible(points: pd.DataFrame) -> Iterator[Problem]:

@@ -63,12 +63,11 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    # round_trip: the digits of the file are the digits of the float.
-    return pd.read_csv(path, float_precision="round_trip", skipinitialspace=True, encoding="utf-8-sig")
+    return pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig")
 
 
 def _read_tsv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", float_precision="round_trip", encoding="utf-8-sig")
+    return pd.read_csv(path, sep="\t", encoding="utf-8-sig")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

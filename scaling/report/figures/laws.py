@@ -149,7 +149,7 @@ def _hover(row: dict[Any, Any]) -> str:
         [
             str(row["label"]),
             f"{format_si(row['params_total'])} parameters, {format_si(row['tokens'])} tokens",
-            f"{row['loss_nats']:.4f} ± {row['loss_se_nats']:.4f} nats",
+            _with_error(row["loss_nats"], row["loss_se_nats"]),
         ]
     )
 
@@ -210,3 +210,8 @@ def pretty(form: str) -> str:
     for word, letter in _SPELLING:
         form = form.replace(word, letter)
     return form
+
+
+def _with_error(loss: float, error: float) -> str:
+    """Return a loss with its standard error; imported points tell none."""
+    return f"{loss:.4f} nats" if pd.isna(error) else f"{loss:.4f} ± {error:.4f} nats"
