@@ -18,8 +18,8 @@ from scaling.laws.prediction import predict_loss
 from scaling.laws.surface import MIN_HORIZONS, MIN_SIZES, surface_sample
 
 LEVEL = 0.9
-_MAX_CUTS = 6
-RESAMPLES = 200
+_MAX_CUTS = 4
+RESAMPLES = 120
 
 
 def roll_out(
@@ -67,7 +67,7 @@ def roll_out(
 
 
 def _cuts(used: pd.DataFrame, reach: "pd.Series[float]") -> list[float]:
-    """Return reaches of trials that leave a law to fit below and a trial above, at most six, evenly chosen."""
+    """Return reaches of trials that leave a law to fit below and a trial above, at most four, evenly chosen."""
     good = []
     for cut in sorted(reach.unique())[:-1]:
         below = used[reach <= cut]
