@@ -166,7 +166,7 @@ def fit_repeated(
     needed = 2 + (0 if law is not None else 4 if tied else 5)
     if repeated < _MIN_REPEATED or len(values[0]) <= needed:
         return RepeatedFit(reason=f"{repeated} of {len(values[0])} runs repeat their text; {_MIN_REPEATED} needed")
-    problem = _Problem(*values, law=law, tied=tied)
+    problem = _Problem(values[0], values[1], values[2], values[3], law, tied)
     found = minimise(problem.residuals, problem.starts(), delta, *problem.bounds())
     draws = problem.draws(found.theta, labels, delta, resamples, seed)
     fitted, (data, excess) = problem.natural(found.theta)
@@ -203,22 +203,18 @@ class _Problem:
     tied: bool
 
     def take(self, rows: NDArray[np.intp]) -> "_Problem":
-        parts = (v[rows] for v in (self.params, self.tokens, self.unique, self.losses))
-        return _Problem(*parts, law=self.law, tied=self.tied)
+        kept = self.params[rows], self.tokens[rows], self.unique[rows], self.losses[rows]
+        return _Problem(*kept, self.law, self.tied)
 
-    def natural(self, theta: Array, middle: tuple[float, float] | None = None) -> tuple[dict[str, float], list[float]]:
+    def natural(self, theta: Array) -> tuple[dict[str, float], list[float]]:
         decays = [float(v) for v in np.exp(theta[:2])]
         if self.law is not None:
             return dict(self.law), decays
-        log_n, log_d = middle or (float(np.log(self.params).mean()), float(np.log(self.tokens).mean()))
+        log_n, log_d = float(np.log(self.params).mean()), float(np.log(self.tokens).mean())
         alpha, beta = float(theta[5]), float(theta[-1])
         factors = {"A": np.exp(theta[3] + alpha * log_n), "B": np.exp(theta[4] + beta * log_d)}
-        return {
-            "E": float(np.exp(theta[2])),
-            **{k: float(v) for k, v in factors.items()},
-            "alpha": alpha,
-            "beta": beta,
-        }, decays
+        law = {"E": float(np.exp(theta[2])), **{k: float(v) for k, v in factors.items()}, "alpha": alpha, "beta": beta}
+        return law, decays
 
     def residuals(self, theta: Array) -> Array:
         law, (data, excess) = self.natural(theta)
@@ -230,10 +226,8 @@ class _Problem:
         if self.law is not None:
             return np.array(decays)
         low = float(self.losses.min())
-        rest = [
-            [np.log(0.8 * low), np.log(0.15 * low), np.log(0.15 * low), p, *([] if self.tied else [p])]
-            for p in (0.3, 0.5)
-        ]
+        level = [float(np.log(share * low)) for share in (0.8, 0.15, 0.15)]
+        rest = [level + [p] * (1 if self.tied else 2) for p in (0.3, 0.5)]
         return np.array([d + r for d in decays[::3] for r in rest])
 
     def bounds(self) -> tuple[Array, Array]:

@@ -78,7 +78,7 @@ def test_bad_values_are_refused():
 
 @pytest.mark.skipif(not DATA.is_file(), reason="the runs are not here")
 def test_published_runs():
-    """With the paper's law held the decays run to their bounds; fitted along, R_D* comes out above the paper's 15.39."""
+    """With the paper's law held a decay runs to its bound; fitted along, R_D* comes out above the paper's 15.39."""
     table = pd.read_csv(DATA)
     values = [table[c].to_numpy() for c in ("params", "tokens", "unique_tokens", "loss")]
     kept, left = usable(*values)
