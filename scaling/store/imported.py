@@ -75,11 +75,13 @@ class Imported:
         frame[[c for c in TRIALS if c.endswith("_provenance")]] = Provenance.UNAVAILABLE.value
         return frame.reset_index(drop=True)
 
-    def _horizons(self) -> "pd.Series[str]":
+    def _horizons(self) -> dict[str, str]:
         """Return the tokens of each run's points as text, separated by spaces, by run."""
         known = self.points[self.points["tokens"].notna()].sort_values("tokens")
-        text = known["tokens"].map("{:.17g}".format)
-        return text.groupby(known["trial"].to_numpy()).agg(" ".join)
+        found: dict[str, list[str]] = {}
+        for trial, tokens in zip(known["trial"], known["tokens"], strict=True):
+            found.setdefault(trial, []).append(f"{tokens:.17g}")
+        return {trial: " ".join(texts) for trial, texts in found.items()}
 
 
 def write_imported(root: Path, found: Imported) -> None:

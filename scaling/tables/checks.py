@@ -100,7 +100,7 @@ def _which(ratio: float, points: pd.DataFrame) -> str:
     if power < 0:
         return f': is C in units of 1e{-power} FLOPs? (--column flops="NAME*1e{-power}")'
     if power not in _ILLIONS:
-        return ": are N and D both in millions or billions? (--column params=\"NAME*1e6\" and so on)"
+        return ': are N and D both in millions or billions? (--column params="NAME*1e6" and so on)'
     named = "tokens" if points["tokens"].median() < points["params"].median() else "params"
     return f': is {named} in {_ILLIONS[power]}? (--column {named}="NAME*1e{power}")'
 

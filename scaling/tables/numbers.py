@@ -41,15 +41,10 @@ def to_numbers(column: pd.Series) -> Numbers:
         return Numbers(column.astype("float64"))
     values = pd.Series(_plain(column), index=column.index, dtype="float64")
     unread = column[values.isna() & column.notna()]
-    bad, example = [], ""
-    for row, text in unread.items():
-        number = _count(text)
-        if number is None:
-            bad.append(int(str(row)))
-            example = example or str(text)
-        else:
-            values.at[row] = number
-    return Numbers(values, tuple(bad), example)
+    counts = [_count(text) for text in unread]
+    values[unread.index] = [np.nan if count is None else count for count in counts]
+    bad = [(int(row), text) for row, text, count in zip(unread.index, unread, counts, strict=True) if count is None]
+    return Numbers(values, tuple(row for row, _ in bad), str(bad[0][1]) if bad else "")
 
 
 def _plain(column: pd.Series) -> NDArray[np.float64]:
