@@ -23,10 +23,12 @@ from scaling.laws.analysis import (
     SeedNoise,
     SensitivityRow,
 )
+from scaling.laws.design import Cell, Precision, expected_precision, plan_warnings, simulate
 from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
 from scaling.laws.isoflop import IsoFlop, Profile, isoflop
 from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
+from scaling.laws.propose import Ladder, Proposal, propose
 from scaling.laws.repeated import RepeatedFit, fit_repeated, repeated_loss, worth_of_epochs
 from scaling.laws.selection import Cuts
 
@@ -34,6 +36,7 @@ __all__ = [
     "Allocation",
     "Analysis",
     "Approach",
+    "Cell",
     "Cuts",
     "Dropped",
     "Envelope",
@@ -42,9 +45,12 @@ __all__ = [
     "HeldOut",
     "Interval",
     "IsoFlop",
+    "Ladder",
     "OptimumRow",
+    "Precision",
     "Profile",
     "ProfileBias",
+    "Proposal",
     "RepeatedFit",
     "Residual",
     "ReturnsRow",
@@ -54,10 +60,14 @@ __all__ = [
     "analyse",
     "compute_optimal",
     "envelope",
+    "expected_precision",
     "fit_loss_surface",
     "fit_repeated",
     "isoflop",
+    "plan_warnings",
     "profile_bias",
+    "propose",
     "repeated_loss",
+    "simulate",
     "worth_of_epochs",
 ]
