@@ -18,7 +18,8 @@ from scaling.laws.starts import grid_starts
 
 _CHUNK = 60_000  # problems times points refined at once: fits the cache, and Python's own time is forgotten
 _ROUNDING = 1e-12  # relative distance of objectives that means nothing
-_WIDE = 0.1  # delta of the first stage: there the objective is least squares for all but wild points
+STARTS = 4  # cells refined for a point fit
+_WIDE = 0.03  # delta of the first stage: there the objective is least squares for all but wild points
 _MEETING = 1e-4  # relative gradient at which starts are compared
 _MET = 1e-2  # distance in theta, and relative in the objective, of starts that have met
 _AGREE = 1e-6  # relative distance of objectives that counts as the same optimum
@@ -81,7 +82,7 @@ class Optimum:
         return self.gradient <= newton.CONVERGED
 
 
-def solve(problem: Problem, weights: Array, starts: int = 8) -> Optimum:
+def solve(problem: Problem, weights: Array, starts: int = STARTS) -> Optimum:
     """Return the optimum over the best ``starts`` cells of the grid; a point counts ``weights[i]`` times."""
     weights = weights[None]
     theta = grid_starts(problem.batch(weights), starts)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling.errors import NotEnoughData, UsageError
 from scaling.laws import bootstrap, newton, objectives
 from scaling.laws.analysis import Dropped, Fit, Interval
-from scaling.laws.estimate import Optimum, Problem, solve, solve_resamples
+from scaling.laws.estimate import STARTS, Optimum, Problem, solve, solve_resamples
 from scaling.laws.forms import SURFACE, Array, PowerLaw, loss_at
 from scaling.laws.objectives import DELTA, Objective
 
@@ -58,7 +58,7 @@ def fit_sample(
     goal: Objective | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    starts: int = 8,
+    starts: int = STARTS,
 ) -> Fit:
     """Fit a law and its intervals.
 
@@ -204,7 +204,7 @@ def fit_loss_surface(
     floor: bool = True,
     resamples: int = 1000,
     seed: int = 0,
-    starts: int = 8,
+    starts: int = STARTS,
 ) -> Fit:
     """Fit ``L(N,D) = E + A/N^alpha + B/D^beta`` to arrays (Hoffmann et al. 2022, eq. 2 and section 3.3).
 

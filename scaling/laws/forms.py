@@ -11,7 +11,7 @@ constraints is the same law on a smaller ``Space``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,21 +169,21 @@ class Space:
         origin: ``[width]``.
         basis: ``[width, freedom]``; the identity at the leading entries.
         leads: entries of theta that are free by themselves ``[freedom]``; the others follow.
+        low: least values of the leading entries: a floor and exponents are not negative.
     """
 
     origin: Array
     basis: Array
     leads: NDArray[np.intp]
+    low: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", np.where(self.leads % 2 == 0, 0.0, -np.inf))
 
     @property
     def whole(self) -> bool:
         """Whether nothing is constrained."""
         return len(self.leads) == len(self.origin)
-
-    @property
-    def low(self) -> Array:
-        """Least values of the leading entries: a floor and exponents are not negative."""
-        return np.where(self.leads % 2 == 0, 0.0, -np.inf)
 
     def put(self, theta: Array) -> Array:
         """Return ``[…, width]`` moved into the set, its leading entries kept."""

@@ -39,7 +39,10 @@ def minimise(
         now, working = state.take(rows), batch.take(rows)
         tried = evaluate(working, _step(now, damping[rows], batch.space), delta)
         better = _better(tried, now)
-        state.put(rows, tried, better)
+        if len(rows) == len(theta) and better.all():
+            state = tried
+        else:
+            state.put(rows, tried, better)
         damping[rows] = _next_damping(damping[rows], better)
     return state
 

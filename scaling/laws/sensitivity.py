@@ -16,7 +16,6 @@ from scaling.laws.forms import SURFACE, PowerLaw
 from scaling.laws.objectives import Objective, objective
 
 MAX_LEFT_OUT = 5
-_STARTS = 4
 CHOICES: tuple[Objective, ...] = (
     objective("huber_log", 1e-4),
     objective("huber_log", 1e-3),
@@ -42,7 +41,7 @@ def sensitivity(sample: Sample, law: PowerLaw = SURFACE) -> tuple[SensitivityRow
     for k in range(MAX_LEFT_OUT + 1):
         kept = np.sort(worst_first[k:])
         try:
-            fit = fit_sample(law, _only(sample, kept), resamples=0, starts=_STARTS)
+            fit = fit_sample(law, _only(sample, kept), resamples=0)
         except NotEnoughData:
             if k == 0:
                 raise
