@@ -131,10 +131,7 @@ def widths(
     cells: Sequence[Cell], target: float, prior: Mapping[str, float], noise: float, share: float
 ) -> tuple[float, float] | None:
     """Return the widths of a and of ln L at the target by the delta method, or None where nothing is identified."""
-    information = np.zeros((5, 5))
-    for cell in cells:
-        slope = log_slope(prior, np.full(len(cell.horizons), cell.params), np.array(cell.horizons))
-        information += cell.seeds * slope.T @ _inverse_noise(len(slope), noise, share) @ slope
+    information = _information(cells, prior, noise, share)
     scale = np.sqrt(np.diag(information))
     if not (scale > 0).all():
         return None
@@ -164,10 +161,19 @@ def log_slope(law: Mapping[str, float], params: Array, tokens: Array) -> Array:
     return np.asarray(np.column_stack(columns) / loss[:, None], dtype=float)
 
 
-def _inverse_noise(n: int, noise: float, share: float) -> Array:
-    """Invert ``noise^2 ((1 - share) I + share 11')`` of the horizons of one run (Sherman & Morrison 1950)."""
-    own = 1 - share
-    return np.asarray((np.eye(n) - share / (own + n * share)) / (own * noise**2), dtype=float)
+def _information(cells: Sequence[Cell], law: Mapping[str, float], noise: float, share: float) -> Array:
+    """Return ``J' S^-1 J``; the noise of n horizons of one run is ``noise^2 ((1 - share) I + share 11')``.
+
+    Its inverse is ``(I - share / (1 - share + n share) 11') / (noise^2 (1 - share))`` (Sherman & Morrison 1950).
+    """
+    counts = np.array([len(cell.horizons) for cell in cells])
+    seeds = np.array([cell.seeds for cell in cells], dtype=float)
+    params = np.repeat([cell.params for cell in cells], counts)
+    slope = log_slope(law, params, np.concatenate([cell.horizons for cell in cells]))
+    sums = np.add.reduceat(slope, np.cumsum(counts) - counts, axis=0)
+    shared = sums.T @ (sums * (seeds * share / (1 - share + counts * share))[:, None])
+    alone = slope.T @ (slope * np.repeat(seeds, counts)[:, None])
+    return np.asarray((alone - shared) / ((1 - share) * noise**2), dtype=float)
 
 
 def simulate(
