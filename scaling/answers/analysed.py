@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scaling.errors import NotEnoughData, UsageError
-from scaling.laws import Analysis, Cuts, Fit, analyse
+from scaling.laws import Analysis, Cuts, Fit, RollOut, analyse
 from scaling.laws.forms import Array
 from scaling.laws.frontier import EXACT, FlopsPerToken
 from scaling.laws.selection import select
@@ -76,6 +76,7 @@ class Law:
         fit: of L(N,D).
         flops: training FLOPs per token against size.
         params, tokens, compute: of the fitted points; compute in the convention of ``flops``.
+        rollouts: smaller computes fitted and the rest predicted: what extrapolation has cost so far.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Law:
     params: Array
     tokens: Array
     compute: Array
+    rollouts: tuple[RollOut, ...] = ()
 
     @property
     def largest(self) -> float:
@@ -132,4 +134,5 @@ def law_of(store: Store, analysis: Analysis, params: str = "total") -> Law:
         flops = FlopsPerToken.through(n, c / d)
     except NotEnoughData:  # sizes whose FLOPs per token follow no rising curve: the rule is all there is
         flops, c = FlopsPerToken.six_n(), np.asarray(6.0 * n * d)
-    return Law(name=name, fit=analysis.fits[SURFACE], flops=flops, params=n, tokens=d, compute=c)
+    fit = analysis.fits[SURFACE]
+    return Law(name=name, fit=fit, flops=flops, params=n, tokens=d, compute=c, rollouts=analysis.rollouts)

@@ -11,6 +11,8 @@ from scaling.laws.analysis import Interval
 from scaling.laws.bootstrap import interval
 from scaling.laws.forms import Array
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
+from scaling.laws.prediction import predict_loss
+from scaling.laws.rollout import stretch_needed
 from scaling.units import format_flops, format_si
 
 _FAR = 10.0  # times the fitted range of N or D from which a prediction says so
@@ -24,7 +26,9 @@ class Prediction:
         optimal: whether N and D are the best split of the budget, or were given.
         flops: training compute.
         params, tokens, tokens_per_param: N, D and D/N; without intervals where they were given.
-        loss: mean loss by the law, nats per token, with the interval of the law's mean.
+        loss: loss by the law, nats per token, with the interval of the law itself.
+        loss_of_run: the same value with the interval that one further run falls into.
+        stretch: factor on that interval's half-widths: what roll-outs of the same data needed this far out.
         residual_rms: how far single runs lie from the law in the fitted points, relative.
         extrapolation_factor: compute over the largest fitted compute.
         params_factor, tokens_factor: N and D over the largest fitted ones.
@@ -39,6 +43,8 @@ class Prediction:
     tokens: Interval
     tokens_per_param: Interval
     loss: Interval
+    loss_of_run: Interval
+    stretch: float
     residual_rms: float
     extrapolation_factor: float
     params_factor: float
@@ -90,6 +96,7 @@ def predict_run(law: Law, params: float, tokens: float, *, extrapolate: bool = F
 def _prediction(law: Law, flops: float, n: Array, d: Array, loss: Array, *, optimal: bool) -> Prediction:
     """Return a prediction from its draws; row 0 is the point fit."""
     params, tokens = _spread(n), _spread(d)
+    stretch = stretch_needed(law.rollouts, flops / law.largest)
     factors = (params.value / float(law.params.max()), tokens.value / float(law.tokens.max()))
     return Prediction(
         optimal=optimal,
@@ -98,6 +105,8 @@ def _prediction(law: Law, flops: float, n: Array, d: Array, loss: Array, *, opti
         tokens=tokens,
         tokens_per_param=_spread(d / n),
         loss=_spread(loss),
+        loss_of_run=predict_loss(law.fit, [params.value], [tokens.value], stretch=stretch)[0],
+        stretch=stretch,
         residual_rms=law.fit.residual_rms,
         extrapolation_factor=flops / law.largest,
         params_factor=factors[0],

@@ -108,19 +108,20 @@ def lines(law: "Law", found: "Prediction") -> list[str]:
 
     values = ", ".join(f"{name} {_number(interval)}" for name, interval in law.fit.params.items())
     best = "best " if found.optimal else ""
+    stretched = f" (half-widths x {found.stretch:.2g}, as roll-outs needed)" if found.stretch > 1 else ""
     return [
         f"{format_flops(found.flops)} by L(N,D) = {law.fit.form} of {law.name}",
         f"  {best}parameters N     {_si(found.params)}",
         f"  {best}tokens D         {_si(found.tokens)}",
         f"  tokens per parameter {_number(found.tokens_per_param)}",
-        f"  loss                 {_number(found.loss, 4)} nats per token; single runs lie about "
-        f"{100 * found.residual_rms:.2g} % from the law",
+        f"  loss                 {_number(found.loss, 4)} nats per token, by the law",
+        f"  loss of one run      {_number(found.loss_of_run, 4)}{stretched}",
         f"  extrapolation        {found.extrapolation_factor:.3g}x the largest fitted compute "
         f"({format_flops(found.largest_flops)}), {found.params_factor:.3g}x the largest N, "
         f"{found.tokens_factor:.3g}x the largest D",
         f"law: {values}",
         f"N: {law.fit.conventions['params']}; C: {found.flops_convention}; loss: {law.fit.conventions['loss_unit']}",
-        f"intervals: {law.fit.interval_method}; of the law's mean, not of a single run",
+        f"intervals: {law.fit.interval_method}",
     ]
 
 

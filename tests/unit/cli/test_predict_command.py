@@ -59,6 +59,7 @@ def test_a_run_gets_the_loss_of_the_true_law(scaling, ladder):
     result = predict(scaling, "--params", "500k", "--tokens", "5M", "--json")
     found = json.loads(result.out)["prediction"]
     assert found["loss"]["value"] == pytest.approx(true_loss(5e5, 5e6), rel=0.01)
+    assert found["loss_of_run"]["low"] < found["loss"]["low"] < found["loss"]["high"] < found["loss_of_run"]["high"]
     assert found["params"] == {"value": 5e5, "low": None, "high": None}
     assert found["optimal"] is False
     assert found["extrapolation_factor"] == pytest.approx(6 * 5e5 * 5e6 / ladder, rel=0.01)
