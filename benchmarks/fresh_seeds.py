@@ -1,10 +1,10 @@
 """Does the quickstart's law predict a size it has not seen, on seeds it has never met?
 
-Runs the quickstart's sizes and horizons once for each fresh seed, in a store of its own, and prints the error of
-predicting the largest size from the others (whole trunk left out), beside the error of "same loss as the next smaller
+Runs the quickstart with its seeds replaced by fresh ones (0 by S, 1 by S + 1), in a store of its own, and prints the
+error of predicting the largest size from the others (whole trunk left out), beside the error of "same loss as the next smaller
 size at the same tokens". Cuts and recipe are those of the sweep file: nothing is chosen after looking.
 
-    python benchmarks/fresh_seeds.py [--seeds 101 102 103] [--out runs]
+    python benchmarks/fresh_seeds.py [--seeds 101 201 301] [--out runs]
 """
 
 import argparse
@@ -19,12 +19,12 @@ SWEEP = Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
 
 
 def sweep_of(seed, folder):
-    """Write the quickstart with one fresh seed for every size; returns its path."""
+    """Write the quickstart with every seed moved up by ``seed``; returns its path."""
     yaml = YAML()
     spec = yaml.load(SWEEP)
     spec["name"] = f"fresh-{seed}"
-    del spec["trials"][1:]
-    spec["trials"][0]["ladder"]["seeds"] = [seed]
+    for block in spec["trials"]:
+        block["ladder"]["seeds"] = [seed + s for s in block["ladder"]["seeds"]]
     path = folder / f"fresh-{seed}.yaml"
     with path.open("w") as file:
         yaml.dump(spec, file)
@@ -37,7 +37,7 @@ def scaling(*arguments, **options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 201, 301])
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -34,6 +34,8 @@ class GPTConfig:
         norm: ``layernorm`` or ``rmsnorm``, before attention and MLP and at the end.
         activation: ``gelu``, ``relu2`` (squared ReLU) or ``swiglu`` (gated, three matrices).
         position: ``rotary``, ``learned``, ``sinusoidal`` or ``none``.
+        rotary_base: longest wavelength of rotary positions, in units of 2 pi tokens. 10,000 suits contexts of
+            thousands; in a window of a hundred most of its dimensions would not turn.
         qk_norm: normalise queries and keys per head, with one learned gain per head dimension for both.
         bias: biases in linear layers and LayerNorms.
         tied: the unembedding shares the embedding matrix.
@@ -49,6 +51,7 @@ class GPTConfig:
     norm: str = "rmsnorm"
     activation: str = "relu2"
     position: str = "rotary"
+    rotary_base: float = 10_000.0
     qk_norm: bool = True
     bias: bool = False
     tied: bool = False
@@ -72,6 +75,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "norm": "layernorm | rmsnorm",
         "activation": "gelu | relu2 | swiglu",
         "position": "rotary | learned | sinusoidal | none",
+        "rotary_base": "longest rotary wavelength; 10000 for long contexts, about the context for short ones",
         "qk_norm": "normalise queries and keys (true | false)",
         "bias": "biases in linear layers (true | false)",
         "tied": "share embedding and unembedding (true | false)",
@@ -80,6 +84,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 _CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS}
 _WHOLE = ("d_model", "n_layer", "n_head", "head_dim", "n_kv_head", "d_ff")
 _FLAGS = ("qk_norm", "bias", "tied")
+_NUMBERS = ("ff_mult", "aspect_ratio", "rotary_base")
 
 
 def _bad(key: str, message: str, hint: str | None = None) -> UsageError:
@@ -96,9 +101,7 @@ def _check(model: Mapping[str, object]) -> None:
             raise _bad(key, f"{value!r} is not true or false")
         if key in _WHOLE and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise _bad(key, f"{value!r} is not a whole number above zero")
-        if key in ("ff_mult", "aspect_ratio") and (
-            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
-        ):
+        if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
             raise _bad(key, f"{value!r} is not a number above zero")
 
 
@@ -149,6 +152,7 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
             d_ff=d_ff,
             vocab_size=vocab_size,
             context=context,
+            rotary_base=_number(model, "rotary_base", 10_000.0),
         ),
         **chosen,  # type: ignore[arg-type]  # _check has verified each value's type
     )

@@ -1,6 +1,6 @@
 """The decoder-only transformer, pre-norm, from GPT-2 style to modern, in one readable forward pass.
 
-Rotary positions: Su et al. 2021 (2104.09864), pairs of neighbouring dimensions as complex numbers, base 10,000.
+Rotary positions: Su et al. 2021 (2104.09864), pairs of neighbouring dimensions as complex numbers.
 Query-key normalisation: Dehghani et al. 2023 (2302.05442). Squared ReLU: So et al. 2021 (2109.08668). SwiGLU: Shazeer
 2020 (2002.05202). Grouped-query attention: Ainslie et al. 2023 (2305.13245).
 """
@@ -14,12 +14,10 @@ from torch import Tensor, nn
 
 from scaling.families.gpt import GPTConfig
 
-_ROTARY_BASE = 10_000.0
 
-
-def rotary_frequencies(context: int, head_dim: int) -> Tensor:
+def rotary_frequencies(context: int, head_dim: int, base: float) -> Tensor:
     """Return unit complex numbers of shape ``(context, 1, head_dim / 2)``: position times frequency."""
-    rates = _ROTARY_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    rates = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
     angles = torch.outer(torch.arange(context, dtype=torch.float32), rates)
     return torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
 
@@ -159,11 +157,11 @@ class GPT(nn.Module):
             self.position = nn.Parameter(torch.empty(c.context, c.d_model))
         rotary, fixed = c.position == "rotary", c.position == "sinusoidal"
         self.register_buffer(
-            "frequencies", rotary_frequencies(c.context, c.head_dim) if rotary else None, persistent=False
+            "frequencies",
+            rotary_frequencies(c.context, c.head_dim, c.rotary_base) if rotary else None,
+            persistent=False,
         )
-        self.register_buffer(
-            "positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False
-        )
+        self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layer))
         self.norm = _norm(c, c.d_model)
         self.unembedding = nn.Linear(c.d_model, c.vocab_size, bias=False)

@@ -60,8 +60,8 @@ def test_rotary_attention_depends_on_relative_position_only():
 
     torch.manual_seed(0)
     q, k = torch.randn(16), torch.randn(16)
-    turned_q = rotate(q.expand(1, 40, 1, 16).contiguous(), rotary_frequencies(40, 16))[0, :, 0]
-    turned_k = rotate(k.expand(1, 40, 1, 16).contiguous(), rotary_frequencies(40, 16))[0, :, 0]
+    turned_q = rotate(q.expand(1, 40, 1, 16).contiguous(), rotary_frequencies(40, 16, 10_000.0))[0, :, 0]
+    turned_k = rotate(k.expand(1, 40, 1, 16).contiguous(), rotary_frequencies(40, 16, 10_000.0))[0, :, 0]
     near = turned_q[5] @ turned_k[2]
     far = turned_q[35] @ turned_k[32]
     torch.testing.assert_close(near, far, rtol=1e-4, atol=1e-5)
