@@ -27,15 +27,28 @@ def command(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of the sweep file, for editors.")
     ] = False,
+    design: Annotated[
+        bool, typer.Option("--design", help="Propose the ladder that learns most for --budget; needs no SPEC.")
+    ] = False,
+    budget: Annotated[str, typer.Option(metavar="FLOPS", help="With --design: training FLOPs to spend.")] = "",
+    target: Annotated[str, typer.Option(metavar="FLOPS", help="With --design: compute to predict the loss at.")] = "",
+    noise: Annotated[
+        float, typer.Option(help="With --design: spread of the loss between seeds, as a share of it.")
+    ] = 0.003,
 ) -> None:
     """List every trial of a sweep with its size, tokens, compute and memory; writes nothing in a store.
 
     Example:  scaling plan quickstart --set data.path=my.txt
+
+    Example:  scaling plan --design --budget 1e17 --target 1e19
     """
     from scaling.cli.output import print_json
 
     if schema:
         print_json(sweep_schema())
+        return
+    if design:
+        _print_design(budget, target, noise, as_json)
         return
     if not sweep:
         from scaling.errors import UsageError
@@ -52,6 +65,21 @@ def command(
         print_json(document(resolved, forecasts, warnings))
     else:
         _print(resolved, forecasts, warnings)
+
+
+def _print_design(budget: str, target: str, noise: float, as_json: bool) -> None:
+    import sys
+
+    from scaling.cli import proposal
+    from scaling.cli.output import print_json, say
+
+    found = proposal.find(budget, target, noise)
+    if as_json:
+        print_json(proposal.document(found, noise))
+        return
+    sys.stdout.write("\n".join([*proposal.lines(found, noise), found.yaml]))
+    for warning in found.precision.warnings:
+        say(f"warning: {warning}")
 
 
 def sweep_schema() -> dict[str, Any]:
