@@ -84,7 +84,7 @@ class LearningRates(_Part):
     """
 
     hidden: Count = 0.02
-    embedding: Count = 0.032
+    embedding: Count = 0.016
 
 
 class TrainSpec(_Part):
