@@ -278,6 +278,14 @@ class StoreFolder:
         try:
             return read_json(self.sweep_path)
         except FileNotFoundError as error:
+            if (self.root / "imported.json").exists():
+                raise UsageError(
+                    "store.imported",
+                    f"{self.root} holds imported points: there is no sweep behind them",
+                    where=str(self.root),
+                    why="what was imported has no trials to run, resume or sample",
+                    hint=f"scaling fit {self.root}, or report, predict, compare, export",
+                ) from error
             raise UsageError(
                 "store.not_a_store",
                 f"{self.root} is not a store: it has no sweep.json",

@@ -1,8 +1,10 @@
 """Studies with known laws, compared: who is ahead, what differs, and what may not be compared."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
+from support.stored import make_spec
 from support.synthetic_sweep import TRUTH, sweep_points, true_loss
 
 from scaling.answers import Side, analyse_store, compare, law_of, setup_of
@@ -102,3 +104,23 @@ def test_a_study_does_not_differ_from_itself():
 def test_every_two_of_three_are_compared():
     found = compare([side("a", "plain"), side("b", "plain", 1), side("b", "plain", 1)])
     assert [(p.left, p.right) for p in found.pairs] == [("a", "b"), ("a", "b"), ("b", "b")]
+
+
+def test_the_recipe_of_a_sweep_is_part_of_its_set_up():
+    records = [SimpleNamespace(spec=make_spec(seed=seed), orphaned=seed == 2) for seed in range(3)]
+    slow = make_spec().model_copy(update={"train": make_spec().train.model_copy(update={"batch_tokens": 64})})
+    other = [SimpleNamespace(spec=slow, orphaned=False)]
+    points, analysis = sweep_points(), side("a", "plain").analysis
+    studies = [
+        Side(
+            name=name,
+            setup=setup_of(SimpleNamespace(points=lambda: points, records=tuple(rows)), analysis),
+            analysis=analysis,
+            law=None,
+        )
+        for name, rows in (("a", records), ("b", other))
+    ]
+    found = compare(studies)
+    assert dict(found.differing) == {"batch_tokens": ("100", "64")}
+    assert {"optimizer", "lr hidden", "context", "tokenizer", "trainer version"} <= set(found.same)
+    assert "no L(N,D)" in found.pairs[0].verdict

@@ -133,3 +133,13 @@ def test_what_is_not_there_is_an_expected_error(scaling, source, said):
     result = scaling("fit", source)
     assert result.code == 2
     assert said in result.err
+
+
+def test_an_imported_store_is_exported_like_any_other_and_has_no_sweep_to_run(scaling, table):
+    scaling("import", str(table), "--out", "runs/ladder")
+    assert scaling("export", "runs/ladder", "--out", "tables").code == 0
+    exported, kept = pd.read_csv("tables/points.csv"), pd.read_csv("runs/ladder/points.csv")
+    assert exported["loss_nats"].tolist() == kept["loss_nats"].tolist()
+    status = scaling("status", "runs/ladder")
+    assert status.code == 2
+    assert "no sweep behind them" in status.err
