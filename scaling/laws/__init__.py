@@ -23,10 +23,13 @@ from scaling.laws.analysis import (
     SeedNoise,
     SensitivityRow,
 )
+from scaling.laws.bounded import BoundedLaw, fit_bounded
+from scaling.laws.broken import Break, BrokenLaw, fit_broken
 from scaling.laws.design import Cell, Precision, expected_precision, plan_warnings, simulate
 from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
 from scaling.laws.isoflop import IsoFlop, Profile, isoflop
+from scaling.laws.joint import JointLaw, fit_joint, joint_loss
 from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
 from scaling.laws.propose import Ladder, Proposal, propose
 from scaling.laws.repeated import RepeatedFit, fit_repeated, repeated_loss, worth_of_epochs
@@ -36,6 +39,9 @@ __all__ = [
     "Allocation",
     "Analysis",
     "Approach",
+    "BoundedLaw",
+    "Break",
+    "BrokenLaw",
     "Cell",
     "Cuts",
     "Dropped",
@@ -45,6 +51,7 @@ __all__ = [
     "HeldOut",
     "Interval",
     "IsoFlop",
+    "JointLaw",
     "Ladder",
     "OptimumRow",
     "Precision",
@@ -61,9 +68,13 @@ __all__ = [
     "compute_optimal",
     "envelope",
     "expected_precision",
+    "fit_bounded",
+    "fit_broken",
+    "fit_joint",
     "fit_loss_surface",
     "fit_repeated",
     "isoflop",
+    "joint_loss",
     "plan_warnings",
     "profile_bias",
     "propose",
