@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from scaling.answers import analyse_store
 from scaling.findings import RULES, findings
 from scaling.report.material import Material
@@ -24,6 +27,8 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
     trials["reason"] = [_at_home(reason, store) if isinstance(reason, str) else None for reason in trials["reason"]]
     analysis = analyse_store(store, resamples=resamples)
     labels = dict(zip(trials["trial"], trials["label"], strict=True))
+    if store.imported is not None:
+        points, trials = _drawable(points, trials)
     notes = [] if store.imported is None else store.imported.origin["notes"]
     warnings = [_at_home(text, store) for text in store.warnings]
     return Material(
@@ -39,6 +44,13 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         rules=RULES,
         warnings=(*warnings, *notes),
     )
+
+
+def _drawable(points: pd.DataFrame, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave out what no axis can show: someone's table may hold zeros and gaps, which are listed as left out."""
+    numbers = points[["params_total", "tokens", "flops_train", "loss_nats"]].astype(float)
+    kept = points[((numbers > 0) & (numbers < np.inf)).all(axis=1)].reset_index(drop=True)
+    return kept, trials[trials["trial"].isin(kept["trial"])].reset_index(drop=True)
 
 
 def _at_home(text: str, store: Store) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scaling.errors import UsageError
@@ -67,7 +68,9 @@ class Imported:
 
     def trials(self) -> pd.DataFrame:
         """Return one row per run; throughput, energy and the rest are missing as "imported"."""
-        last = self.points.sort_values("tokens", kind="stable").drop_duplicates("trial", keep="last").sort_index()
+        usable = self.points["params_total"] > 0  # a gap in one row of a run hides no other row
+        order = self.points.assign(usable=usable).sort_values(["usable", "tokens"], kind="stable", na_position="first")
+        last = order.drop_duplicates("trial", keep="last").sort_index()
         frame = last[[*_OF_TRIAL, "tokens", "loss_nats", "bpb"]].reindex(columns=[*TRIALS])
         reasons = [c for c in TRIALS if c.endswith("_reason")]
         frame[[*reasons, "reason"]] = REASON
@@ -77,7 +80,7 @@ class Imported:
 
     def _horizons(self) -> dict[str, str]:
         """Return the tokens of each run's points as text, separated by spaces, by run."""
-        known = self.points[self.points["tokens"].notna()].sort_values("tokens")
+        known = self.points[self.points["tokens"].between(0, np.inf, inclusive="neither")].sort_values("tokens")
         found: dict[str, list[str]] = {}
         for trial, tokens in zip(known["trial"], known["tokens"], strict=True):
             found.setdefault(trial, []).append(f"{tokens:.17g}")

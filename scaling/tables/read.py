@@ -26,6 +26,7 @@ _NUMBERS = {
 _SIZES = ("params", "params_non_embedding", "params_matmul")
 _ENDED = frozenset({"done", "finished", "success", "completed", "imported"})
 _UNFINISHED = frozenset({"crashed", "failed", "killed", "running", "pending", "interrupted", "scheduled", "preempted"})
+_MOST = 0.5  # of the runs with several rows
 _NO_RUN = "each row is its own run"
 
 
@@ -150,12 +151,7 @@ class _Reader:
     def _runs(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Name the run of each row, the unit that intervals resample."""
         if "trial" in frame and self.mapping["run"].how == "guessed":
-            sizes = frame.groupby("trial")[self._size()].nunique()
-            if (sizes > 1).any():
-                column = self.mapping.pop("run").column
-                text = f"{column} is shared by rows of different sizes, so it names no runs; {_NO_RUN}"
-                self.problems.append(Problem(code="not_a_run", what=text))
-                frame = frame.drop(columns="trial")
+            frame = self._only_runs(frame)
         if "trial" not in frame:
             frame["trial"] = "row" + frame.index.astype("str")
             self.mapping["run"] = Mapped(column="row number", how="computed")
@@ -167,6 +163,23 @@ class _Reader:
         frame["trial"] = frame["trial"].mask(unnamed, "row" + frame.index.astype("str").to_series(frame.index))
         frame["label"] = frame["label"].fillna(frame["trial"]) if "label" in frame else frame["trial"]
         return self._whole_seeds(frame)
+
+    def _only_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Take back the guess of a run where most of the "runs" have several sizes; tell of a few that do."""
+        sizes = frame[self._size()].where(lambda size: (size > 0) & (size < np.inf))
+        groups = sizes.groupby(frame["trial"])
+        mixed = groups.nunique() > 1
+        if not mixed.any():
+            return frame
+        column = self.mapping["run"].column
+        if mixed.sum() > _MOST * (groups.size() > 1).sum():
+            self.mapping.pop("run")
+            text = f"{column} is shared by rows of different sizes, so it names no runs; {_NO_RUN}"
+            self.problems.append(Problem(code="not_a_run", what=text))
+            return frame.drop(columns="trial")
+        rows = frame.index[frame["trial"].isin(mixed.index[mixed])]
+        self.problems.append(Problem.at("mixed_run", rows, f"the run named in {column} has rows of different sizes"))
+        return frame
 
     def _whole_seeds(self, frame: pd.DataFrame) -> pd.DataFrame:
         if "seed" in frame and frame["seed"].isna().any():

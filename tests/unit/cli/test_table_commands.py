@@ -101,6 +101,10 @@ def test_a_count_of_parameters_that_the_table_does_not_tell_is_refused(scaling, 
 
 @pytest.mark.parametrize("source", ["ladder.csv", pytest.param("runs/ladder", marks=pytest.mark.slow)])
 def test_a_report_of_a_table_says_what_is_missing_and_shows_no_nan(scaling, table, source):
+    frame = pd.read_csv(table)
+    frame.loc[3, "val_loss"], frame.loc[5, "val_loss"], frame.loc[7, "tokens"] = float("nan"), -1.0, float("nan")
+    frame.loc[9, "Model Size"], frame.loc[11, "Model Size"], frame.loc[14, "tokens"] = 0.0, float("nan"), float("inf")
+    frame.to_csv(table, index=False)
     scaling("import", str(table), "--out", "runs/ladder")
     result = scaling("report", source, "--out", "page.html", "--plotly", "directory")
     assert result.code == 0, result.err

@@ -233,6 +233,19 @@ def test_a_guessed_run_with_several_sizes_is_none(read):
     assert table.points["trial"].nunique() == 4
 
 
+def test_a_bad_size_in_one_row_does_not_part_its_run(read):
+    columns = frame(run=["a", "a", "b", "b"]).assign(params=[1e6, 0, 1e8, np.nan])
+    assert read(columns).points["trial"].tolist() == ["a", "a", "b", "b"]
+
+
+def test_a_run_with_two_sizes_among_sound_ones_is_told(read):
+    columns = pd.concat([frame(run=["a", "b", "c", "d"])] * 2).assign(tokens=[*D, *(2 * D)])
+    columns = columns.assign(params=[*N, 2e6, *N[1:]]).drop(columns="flops")
+    table = read(columns)
+    assert problem(table, "mixed_run").rows == (1, 5)
+    assert table.points["trial"].nunique() == 4
+
+
 def test_only_non_embedding_sizes_are_said_to_be_so(read):
     table = read(frame().rename(columns={"params": "non_embedding_params"}))
     assert table.points["params_total"].isna().all()
