@@ -1,6 +1,6 @@
 """Scaling laws: forms, robust fitting with a checked gradient, intervals by trial, and what follows from them.
 
-A library worth importing by itself: numpy and pandas, no torch.
+A library worth importing by itself: numpy, pandas and the special functions of scipy, no torch.
 
     >>> from scaling.laws import fit_loss_surface
     >>> fit = fit_loss_surface(params, tokens, losses, trials)  # doctest: +SKIP
@@ -31,6 +31,7 @@ from scaling.laws.fit import fit_loss_surface
 from scaling.laws.isoflop import IsoFlop, Profile, isoflop
 from scaling.laws.joint import JointLaw, fit_joint, joint_loss
 from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
+from scaling.laws.prediction import predict_loss
 from scaling.laws.propose import Ladder, Proposal, propose
 from scaling.laws.repeated import RepeatedFit, fit_repeated, repeated_loss, worth_of_epochs
 from scaling.laws.selection import Cuts
@@ -76,6 +77,7 @@ __all__ = [
     "isoflop",
     "joint_loss",
     "plan_warnings",
+    "predict_loss",
     "profile_bias",
     "propose",
     "repeated_loss",

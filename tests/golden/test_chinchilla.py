@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from scaling.laws import fit_loss_surface
+from scaling.laws.fit import Sample
+from scaling.laws.profile import profile_intervals
+from scaling.laws.sensitivity import sensitivity
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "chinchilla_fig4.csv"
 pytestmark = pytest.mark.skipif(not DATA.is_file(), reason="the digitised points are not here")
@@ -51,10 +54,34 @@ def test_objective_is_not_above_the_best_known():
 
 def test_bootstrap_standard_errors_are_those_of_the_replication():
     """Besiroglu et al. 2024 (2404.10102): 4,000 resamples, each run its own trial."""
-    fit = fit_loss_surface(*_points(5), resamples=1000)
+    fit = fit_loss_surface(*_points(5), resamples=4000)
     draws = np.array(fit.draws)
     spread = dict(zip(fit.params, draws.std(axis=0), strict=True))
-    assert [spread[n] for n in ("E", "alpha", "beta")] == pytest.approx([0.02566, 0.01540, 0.02060], rel=0.1)
-    assert [spread[n] for n in ("A", "B")] == pytest.approx([124.5, 1293.3], rel=0.2)
+    assert [spread[n] for n in ("E", "alpha", "beta")] == pytest.approx([0.02566, 0.01540, 0.02060], rel=0.04)
+    assert spread["A"] == pytest.approx(124.5, rel=0.1)
+    # B is so skewed that the deviation of 4,000 draws itself moves by 8 % with the seed; its percentiles do not.
+    assert spread["B"] == pytest.approx(1293.3, rel=0.2)
+    assert (fit.params["B"].low, fit.params["B"].high) == pytest.approx((1042, 5810), rel=0.1)
     alpha, beta = (draws[:, list(fit.params).index(n)] for n in ("alpha", "beta"))
-    assert (beta / (alpha + beta)).std() == pytest.approx(0.020, rel=0.1)
+    assert (beta / (alpha + beta)).std() == pytest.approx(0.020, rel=0.04)
+
+
+def test_the_outlier_rule_moves_the_exponent_as_published():
+    """a for 0 … 5 of the highest losses left out; the objective moves it by half as much."""
+    params, tokens, losses = _points(0)
+    sample = Sample(variables=np.column_stack([params, tokens]), losses=losses, trials=np.arange(len(losses)))
+    rows = sensitivity(sample)
+    moved = [r.a for r in rows if r.choice == "highest losses left out"]
+    assert moved == pytest.approx([0.565, 0.544, 0.538, 0.524, 0.516, 0.514], abs=6e-4)
+    assert all(r.converged for r in rows)
+
+
+def test_profile_is_narrower_than_the_bootstrap_where_noise_is_not_of_one_scale():
+    params, tokens, losses = _points(5)
+    sample = Sample(variables=np.column_stack([params, tokens]), losses=losses, trials=np.arange(len(losses)))
+    found = profile_intervals(sample)
+    fit = fit_loss_surface(params, tokens, losses, objective="ls_log", resamples=1000)
+    for name in ("E", "alpha", "beta"):
+        profiled, drawn = found[name], fit.params[name]
+        assert profiled.value == pytest.approx(drawn.value, rel=1e-6)
+        assert 0.3 < (profiled.high - profiled.low) / (drawn.high - drawn.low) < 0.9
