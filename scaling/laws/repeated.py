@@ -80,8 +80,9 @@ def effective(unique: Array, seen: Array, decay: float | Array) -> Array:
 def optimal_params(law: Mapping[str, float], unique: Array) -> Array:
     """Return the parameters for which ``unique`` tokens are the compute-optimal data (Hoffmann et al. 2022, eq. 4)."""
     alpha, beta = law["alpha"], law["beta"]
-    ratio = alpha * law["A"] / (beta * law["B"])
-    return np.asarray((ratio * unique**beta) ** (1 / alpha), dtype=float)
+    log_ratio = np.log(alpha * law["A"]) - np.log(beta * law["B"])
+    # At least one parameter: a resample may send the ratio beyond the range of floats.
+    return np.asarray(np.exp(np.clip((log_ratio + beta * np.log(unique)) / alpha, 0.0, 600.0)), dtype=float)
 
 
 def repeated_loss(

@@ -83,8 +83,8 @@ def test_trunks_interpolated_to_equal_compute_recover_the_exponent(method):
 
 
 def test_intervals_hold_the_truth_under_noise():
-    found = [isoflop(*columns(ladder(0.003, seed)), resamples=200, method="cubic").a for seed in range(10)]
-    assert sum(a.low <= EXPONENT <= a.high for a in found) >= 8
+    found = [isoflop(*columns(ladder(0.003, seed)), resamples=200, method="cubic").a for seed in range(6)]
+    assert sum(a.low <= EXPONENT <= a.high for a in found) >= 5
 
 
 def test_cells_near_one_budget_are_one_profile():

@@ -20,7 +20,7 @@ def test_the_published_law_is_recovered():
 
 
 def test_intervals_hold_the_truth_under_noise():
-    fit = fit_joint(*points(0.003), resamples=60)
+    fit = fit_joint(*points(0.003), resamples=42)
     for name in ("alpha_N", "alpha_D"):
         assert fit.params[name].low < KAPLAN[name] < fit.params[name].high
     assert fit.starts_agreed >= fit.starts / 2

@@ -30,7 +30,8 @@ def test_one_pass_is_the_law_of_fresh_data():
     useful = np.minimum(optimal_params(PUBLISHED, d), n)
     fresh = PUBLISHED["E"] + PUBLISHED["A"] / n ** PUBLISHED["alpha"] + PUBLISHED["B"] / d ** PUBLISHED["beta"]
     assert repeated_loss(PUBLISHED, n, d, d, 15.4, 1e9) == pytest.approx(fresh, rel=1e-8)
-    assert optimal_params(PUBLISHED, np.array([1.0]))[0] == pytest.approx(0.051, abs=5e-4)  # eq. 17
+    assert optimal_params(PUBLISHED, np.array([1e9]))[0] == pytest.approx(0.051e9, rel=0.01)  # eq. 17
+    assert optimal_params(PUBLISHED, np.array([1.0]))[0] == pytest.approx(1.0)  # at least one
     assert (useful <= n).all()
 
 
