@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,10 +38,10 @@ def run(*arguments):
 def test_prints_laws_what_they_rest_on_and_findings(store):
     result = run()
     assert result.exit_code == 0
+    assert re.search(r" ([1-9]\d*)/\1 ", result.stdout)  # starts that agreed of those tried
     for text in (
         "alpha",
         "95 % interval",
-        "8/8",
         "held out",
         "min_tokens",
         "[supported] L(N,D) =",
