@@ -16,7 +16,9 @@ from scaling.store.imported import Imported
 SURFACE = "L(N,D)"
 
 
-def analyse_store(store: Store, *, params: str = "total", resamples: int = 1000, seed: int = 0) -> Analysis:
+def analyse_store(
+    store: Store, *, params: str = "total", resamples: int = 1000, seed: int = 0, full: bool | None = None
+) -> Analysis:
     """Analyse a store under the cuts of its sweep, in the conventions of its points.
 
     Args:
@@ -24,6 +26,7 @@ def analyse_store(store: Store, *, params: str = "total", resamples: int = 1000,
         params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
         resamples: bootstrap resamples by trial.
         seed: of the resampling.
+        full: also put the law to the test; by default for tables of ordinary size (``laws.analyse``).
 
     Raises:
         UsageError: its losses do not compare, or an imported table does not tell that count of parameters.
@@ -32,10 +35,10 @@ def analyse_store(store: Store, *, params: str = "total", resamples: int = 1000,
     points = store.points().merge(recipe, on="trial", how="left")
     cuts = Cuts.of_sweep(store.sweep)
     if store.imported is None:
-        return analyse(points, cuts, resamples=resamples, seed=seed, params=params)
+        return analyse(points, cuts, resamples=resamples, seed=seed, params=params, full=full)
     _refuse_untold_params(store.imported, params)
     points = points.dropna(axis=1, how="all")  # what the table does not tell is absent, as an optional column is
-    found = analyse(points, cuts, resamples=resamples, seed=seed, params=params)
+    found = analyse(points, cuts, resamples=resamples, seed=seed, params=params, full=full)
     words = _in_words(store.imported, params)
     return replace(found, fits={name: _relabelled(fit, words) for name, fit in found.fits.items()})
 

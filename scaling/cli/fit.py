@@ -34,6 +34,10 @@ def command(
     steps: StepsOption = Steps.LAST,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples by trial; 0 for no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
+    full: Annotated[
+        bool | None,
+        typer.Option("--full/--quick", help="Sensitivity, profile and roll-outs; by default up to 2,000 points."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Fit scaling laws to a store or a table: parameters with intervals, held-out error, findings with grades.
@@ -48,7 +52,7 @@ def command(
     from scaling.findings import findings
 
     store = open_source(source, column, steps)
-    analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed)
+    analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed, full=full)
     if not analysis.fits:
         raise NotEnoughData(
             "fit.nothing",

@@ -21,6 +21,8 @@ from scaling.laws.selection import PARAMS_IN_WORDS, Cuts, Selection, select
 from scaling.laws.sensitivity import sensitivity
 from scaling.laws.surface import fit_surface, residuals, surface_sample
 
+_FULL_UP_TO = 2000  # points; a table of checkpoints would make the examination the slowest part by far
+
 T = TypeVar("T")
 P = ParamSpec("P")
 _CURVES: dict[str, Callable[[pd.DataFrame], Curve]] = {"L(N)": size_curve, "L(D)": data_curve, "L(C)": compute_curve}
@@ -41,7 +43,13 @@ class _Missing:
 
 
 def analyse(
-    points: pd.DataFrame, cuts: Cuts | None = None, *, resamples: int = 1000, seed: int = 0, params: str = "total"
+    points: pd.DataFrame,
+    cuts: Cuts | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    params: str = "total",
+    full: bool | None = None,
 ) -> Analysis:
     """Fit every law that the points allow, with what follows from them.
 
@@ -53,6 +61,7 @@ def analyse(
         resamples: bootstrap resamples by trial.
         seed: of the resampling.
         params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
+        full: also put L(N,D) to the test (sensitivity, floor, profile, roll-outs); by default up to 2,000 points.
 
     Returns:
         The analysis; with too few points its ``missing`` says what is absent and why.
@@ -73,6 +82,10 @@ def analyse(
     else:
         optima = missing.attempt("frontier", _frontier, surface, used)
         gains = missing.attempt("returns", _returns, surface, used)
+    wanted = len(used) <= _FULL_UP_TO if full is None else full
+    if not wanted:
+        reason = f"not done for {len(used):,} points unless asked for (--full)"
+        missing.reasons |= dict.fromkeys(_Examination.__annotations__, reason)
     noise = seed_noise(used)
     if not noise:
         missing.reasons["seed_noise"] = "no size was trained with two seeds"
@@ -85,7 +98,7 @@ def analyse(
         seed_noise=noise,
         missing=missing.reasons,
         notes=_notes(run.selection),
-        **_examination(surface, run, missing),
+        **(_examination(surface, run, missing) if wanted else {}),
     )
 
 
