@@ -83,7 +83,7 @@ class LearningRates(_Part):
         embedding: embedding, unembedding and gains (always Adam).
     """
 
-    hidden: Count = 0.02
+    hidden: Count = 0.01
     embedding: Count = 0.016
 
 
