@@ -1,8 +1,8 @@
 """Does the quickstart's law predict a size it has not seen, on seeds it has never met?
 
 Runs the quickstart with its seeds replaced by fresh ones (0 by S, 1 by S + 1), in a store of its own, and prints the
-error of predicting the largest size from the others (whole trunk left out), beside the error of "same loss as the next smaller
-size at the same tokens". Cuts and recipe are those of the sweep file: nothing is chosen after looking.
+error of predicting the largest size from the others (whole trunk left out), beside the error of "same loss as the next
+smaller size at the same tokens". Cuts and recipe are those of the sweep file: nothing is chosen after looking.
 
     python benchmarks/fresh_seeds.py [--seeds 101 201 301] [--out runs]
 """

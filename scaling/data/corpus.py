@@ -104,9 +104,7 @@ def _split(texts: Iterable[bytes]) -> tuple[bytes, bytes]:
     return _SEPARATOR.join(parts[0]), _SEPARATOR.join(parts[1])
 
 
-def _assemble(
-    spec: DataSpec, source: str, location: Mapping[str, object], train: bytes, held_out: bytes
-) -> Corpus:
+def _assemble(spec: DataSpec, source: str, location: Mapping[str, object], train: bytes, held_out: bytes) -> Corpus:
     context = spec.context
     train_array = np.frombuffer(train, dtype=np.uint8)
     validation = _validation_windows(np.frombuffer(held_out, dtype=np.uint8), context, spec.validation_tokens)

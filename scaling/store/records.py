@@ -117,7 +117,7 @@ class EndRecord:
         memory_predicted_bytes: prediction by component.
         energy_gpu_j, energy_cpu_j, energy_ram_j: joules of the whole trial, by component.
         power_idle_w: GPU power before the trial.
-        seconds: wall time by phase: ``total``, ``start``, ``train``, ``data_wait``, ``evaluate``, ``samples``, ``save``.
+        seconds: by phase: ``total``, ``start``, ``train``, ``data_wait``, ``evaluate``, ``samples``, ``save``.
         environment: hardware, versions, threads, git state, host.
         samples: generated text.
         weights: file name in the trial's folder and its sha256, or ``None``.

@@ -44,9 +44,7 @@ def start(trial):
     attempt = trial.new_attempt()
     command = [sys.executable, "-m", "scaling.trial", str(trial.root), trial.id, str(attempt.number)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     return attempt, process
 
 
