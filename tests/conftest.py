@@ -1,6 +1,10 @@
-"""Options of the whole suite."""
+"""Options of the whole suite, and one thread for torch and numpy: small models run slower on more."""
+
+import os
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch or numpy
 
 
 def pytest_addoption(parser):

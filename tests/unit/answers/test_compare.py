@@ -11,6 +11,8 @@ from scaling.answers import Side, analyse_store, compare, law_of, setup_of
 from scaling.store import Store
 from scaling.store.imported import Imported
 
+pytestmark = pytest.mark.slow
+
 LAWS = {"plain": TRUTH, "better": {**TRUTH, "A": 20.0, "B": 600.0}, "steeper": {**TRUTH, "alpha": 0.6, "A": 250.0}}
 CONVENTIONS = {"params_total": "as made up", "flops": "as made up", "loss_unit": "nats", "points": "all"}
 

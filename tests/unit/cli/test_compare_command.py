@@ -8,6 +8,8 @@ from support.synthetic_sweep import sweep_points
 
 from scaling.cli.compare import distinct_names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(scaling):

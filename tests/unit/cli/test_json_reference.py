@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.synthetic_sweep import sweep_points
 
+pytestmark = pytest.mark.slow
+
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "json.md"
 # Keys that are data, not names: law, parameter, part, key of the set-up, field. Numbers of a finding are its own.
 OPEN = {"fits", "params", "profile", "missing", "setup", "differing", "mapping"}

@@ -3,6 +3,8 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_design_prints_a_block_to_paste(scaling):
     done = scaling("plan", "--design", "--budget", "1e17", "--target", "1e19")

@@ -10,6 +10,8 @@ from support.synthetic_sweep import sweep_points, true_loss
 
 from scaling.laws.frontier import MAX_EXTRAPOLATION
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ladder(scaling):

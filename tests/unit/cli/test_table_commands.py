@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from support.synthetic_sweep import sweep_points
 
+pytestmark = pytest.mark.slow
+
 FIGURE_4 = Path(__file__).parents[4] / "shared" / "data" / "chinchilla_fig4.csv"
 needs_figure_4 = pytest.mark.skipif(not FIGURE_4.is_file(), reason="the digitised points are not here")
 

@@ -4,6 +4,8 @@ import pytest
 from scaling.errors import NotEnoughData, UsageError
 from scaling.laws.broken import fit_broken
 
+pytestmark = pytest.mark.slow
+
 X = np.geomspace(1e5, 1e10, 30)
 
 

@@ -15,6 +15,8 @@ from scaling.laws.rollout import roll_out, stretch_needed
 from scaling.laws.sensitivity import CHOICES, sensitivity
 from scaling.laws.surface import surface_sample
 
+pytestmark = pytest.mark.slow
+
 
 def _used(**options):
     points = sweep_points(**options)
