@@ -4,7 +4,7 @@ Runs the quickstart with its seeds replaced by fresh ones (0 by S, 1 by S + 1), 
 error of predicting the largest size from the others (whole trunk left out), beside the error of "same loss as the next
 smaller size at the same tokens". Cuts and recipe are those of the sweep file: nothing is chosen after looking.
 
-    python benchmarks/fresh_seeds.py [--seeds 101 201 301] [--out runs]
+    python benchmarks/fresh_seeds.py [--seeds 701 801 901] [--out runs]
 """
 
 import argparse
@@ -37,7 +37,7 @@ def scaling(*arguments, **options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[101, 201, 301])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[701, 801, 901])
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
