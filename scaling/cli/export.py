@@ -32,11 +32,12 @@ def command(
     Example:  scaling export runs/quickstart --format csv --out tables
     """
     from scaling.cli.output import say, stdout
+    from scaling.cli.source import whole
     from scaling.store import load
 
     if file_format is Format.PARQUET:
         _need_pyarrow()
-    store = load(directory)
+    store = whole(load(directory))
     console = stdout()
     for path in write(store, file_format, out or directory / "export"):
         console.print(str(path), markup=False, soft_wrap=True)

@@ -42,8 +42,10 @@ StepsOption = Annotated[
 def open_source(source: Path | None, column: list[str] | None, steps: Steps) -> "Store":
     """Open a store or read a table, and tell on stderr how it was read and what is wrong with it.
 
+    A number from a store with a damaged record would be one that nobody asked for: such a store is refused.
+
     Raises:
-        UsageError: there is nothing there that can be read, or ``--column`` is given for a store.
+        UsageError: there is nothing there that can be read, a record is damaged, or ``--column`` is given for a store.
         NotEnoughData: a table without rows.
     """
     from scaling.cli.output import say
@@ -64,6 +66,13 @@ def open_source(source: Path | None, column: list[str] | None, steps: Steps) -> 
         store = table.as_store()
     for warning in store.warnings:
         say(f"warning: {warning}")
+    return whole(store)
+
+
+def whole(store: "Store") -> "Store":
+    """Return the store itself. Raises the first ``ScalingError`` of a record that could not be read."""
+    if store.damage:
+        raise store.damage[0]
     return store
 
 

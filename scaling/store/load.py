@@ -54,13 +54,18 @@ class TrialRecord:
 
 
 class Warnings(list[str]):
-    """Problems met while reading, in order."""
+    """Problems met while reading, in order; ``damage`` has those that hide a record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damage: list[ScalingError] = []
 
     def attempt(self, read: Callable[[], T]) -> T | None:
         """Return ``read()``, or ``None`` and a warning when what it reads is damaged."""
         try:
             return read()
         except ScalingError as error:
+            self.damage.append(error)
             self.append(f"{error.what} ({error.where})" if error.where else error.what)
             return None
 
@@ -77,6 +82,7 @@ class Store:
             the JSON form of a ``Reading``, ``seconds``, ``tool``, ``mode``, ``detail``, ``runs``), or ``None``.
         warnings: what could not be read, each with its file.
         imported: points that another program made; then there are no records.
+        damage: the errors behind those warnings that hide a record.
     """
 
     root: Path
@@ -85,6 +91,7 @@ class Store:
     host: Mapping[str, Any] | None
     warnings: tuple[str, ...] = field(default=())
     imported: "Imported | None" = None
+    damage: tuple[ScalingError, ...] = field(default=())
 
     @classmethod
     def of_imported(cls, root: Path, imported: "Imported", warnings: tuple[str, ...]) -> "Store":
@@ -148,6 +155,7 @@ def load(path: Path | str) -> Store:
         records=tuple(record for record in records if record is not None),
         host=_read_host(folder, warnings),
         warnings=tuple(dict.fromkeys(warnings)),
+        damage=tuple(warnings.damage),
     )
 
 

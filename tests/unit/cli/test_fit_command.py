@@ -23,6 +23,7 @@ def store(monkeypatch):
             trials=lambda: trials_of(points),
             sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
             warnings=("a torn line",),
+            damage=(),
             imported=None,
             root=Path(path),
         )

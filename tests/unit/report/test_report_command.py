@@ -54,12 +54,21 @@ def test_reports_share_the_library_of_their_folder(store, tmp_path):
     assert out.stat().st_size < 2e5
 
 
-def test_a_damaged_record_is_named_and_hides_nothing_else(store):
+def test_a_damaged_record_is_refused_until_it_is_moved_away(store):
+    point = store.trial("t0").path / "points" / "1000.json"
+    point.write_text("{", encoding="utf-8")
+    refused = run(store.root, "--plotly", "directory")
+    assert isinstance(refused.exception, UsageError)
+    assert str(point) in refused.exception.where
+    assert f"mv '{point}'" in refused.exception.hint
+    assert not store.report_path.exists()
+    point.rename(f"{point}.damaged")
+    assert run(store.root, "--plotly", "directory").exit_code == 0
+
+
+def test_the_page_names_a_damaged_record_without_the_place_of_the_store(store):
     (store.trial("t0").path / "points" / "1000.json").write_text("{", encoding="utf-8")
-    result = run(store.root, "--plotly", "directory")
-    assert result.exit_code == 0
-    assert "1000.json" in result.stderr
-    page = store.report_path.read_text(encoding="utf-8")
+    page = render(load(store.root), store.report_path, plotly="directory").read_text(encoding="utf-8")
     assert "Before quoting a number" in page
     assert "(trials/t0/points/1000.json" in page
     assert str(store.root) not in page
