@@ -34,6 +34,7 @@ class Point:
         train_s: seconds of training steps up to this horizon, evaluations left out.
         energy_gpu_j: joules of the trial's GPUs in training up to this horizon.
         validation_fingerprint: sha256 of the validation windows.
+        probes: what was measured of the same weights beside the loss: plain JSON by the probe's name.
     """
 
     trial: str
@@ -51,6 +52,7 @@ class Point:
     train_s: float
     energy_gpu_j: Reading
     validation_fingerprint: str
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 
 

@@ -31,7 +31,7 @@ def test_the_command_line_starts_without_heavy_modules():
 
 def test_the_trial_loads_without_the_analysis_side():
     heavy = {"pandas", "scipy", "plotly", "scaling.laws", "scaling.report"}
-    assert heavy.isdisjoint(loaded_after("import scaling.trial"))
+    assert heavy.isdisjoint(loaded_after("import scaling.trial.attempt"))
 
 
 def test_every_command_has_help_with_an_example():

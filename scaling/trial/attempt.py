@@ -1,0 +1,219 @@
+"""One attempt at one trial: assemble, train through the horizons, publish what comes out."""
+
+import math
+import os
+import shutil
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import nn
+
+from scaling.data import Corpus, WindowStream, load
+from scaling.hardware import environment, git_state
+from scaling.meters.gpu import GpuMeter, open_gpu_meter
+from scaling.meters.rapl import CpuMeter, open_cpu_meter
+from scaling.models import build
+from scaling.provenance import Reading
+from scaling.store.files import append_line, dump_json, write_atomic
+from scaling.store.layout import AttemptFolder, TrialFolder
+from scaling.store.records import CurveLine, Failure, Sample, to_json
+from scaling.training.checkpoint import restore_newest, save_checkpoint
+from scaling.training.evaluate import Objective, evaluate, next_token_losses
+from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
+from scaling.trial import device as hardware
+from scaling.trial.member import Member, Metered
+from scaling.trial.probes import measure_all, open_probes
+
+EXIT_CONTINUE = 75  # "start me again": stopped on request, with a checkpoint
+CHECKPOINT_EVERY_S = 30.0
+_IDLE_S = 2.0
+
+
+class StopRequested(Exception):
+    """SIGTERM arrived; the checkpoint is written."""
+
+
+class Trial:
+    """One attempt at one trial; observes its training loop and publishes what comes out.
+
+    Args:
+        folder: the trial in its store.
+        attempt: this attempt's folder, written by this process alone.
+        started: ``time.perf_counter()`` at the start of the process.
+    """
+
+    def __init__(self, folder: TrialFolder, attempt: AttemptFolder, started: float) -> None:
+        self.folder, self.attempt, self.started = folder, attempt, started
+        self.member = Member(folder)
+        self.spec = self.member.spec
+        self.probes = open_probes(self.spec)
+        self.device = hardware.pick_device()
+        self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
+        self.validation = torch.from_numpy(self.corpus.validation).int()
+        self.stream = WindowStream(self.corpus.train, self.spec.data.context, self.member.batch_windows, self.spec.seed)
+        self.gpu: GpuMeter = open_gpu_meter(hardware.gpu_uuid(self.device), hardware.synchroniser(self.device))
+        self.cpu: CpuMeter = open_cpu_meter()
+        self.gpu_j: Reading | None = None  # joules of training so far
+        self.seconds = {"evaluate": 0.0, "samples": 0.0, "save": 0.0}
+        self.resumed_from = 0
+        self._stop = False
+        self._checkpointed = time.perf_counter()
+
+    def run(self) -> None:
+        """Train, publish, and leave an end record; a divergence is an end like any other."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        idle = self.gpu.idle_power_w(_IDLE_S)
+        torch.manual_seed(self.spec.seed)
+        state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
+        self._resume(state)
+        trainer = Trainer(state, self._objective(), self.stream, self.spec.train, self.device, observer=self)
+        self.seconds["start"] = time.perf_counter() - self.started
+        self.cpu.begin("trial")
+        self.gpu.begin("trial")
+        self.gpu.begin("train")
+        diverged: Diverged | None = None
+        try:
+            trainer.run(self.member.horizon_steps)
+        except Diverged as error:
+            diverged = error
+        self._finish(trainer, diverged, idle)
+
+    # -- observer of the training loop ------------------------------------------------------------
+
+    def on_curve(self, line: CurveLine) -> None:
+        """Append a line to the attempt's curve."""
+        append_line(self.attempt.curve_path, to_json(line))
+
+    def on_horizon(self, step: int, model: nn.Module, train_s: float) -> None:
+        """Evaluate and publish a point; keep the weights of the last one."""
+        gpu_j = self._close_train_window()
+        began = time.perf_counter()
+        measured = evaluate(model, next_token_losses, self.validation, self.device)
+        if not math.isfinite(measured.loss_nats):
+            raise Diverged(step, measured.loss_nats)
+        probes = measure_all(self.probes, model, self.device)
+        self.seconds["evaluate"] += time.perf_counter() - began
+        self.member.publish_point(step, measured, self.stream, train_s=train_s, energy_gpu_j=gpu_j, probes=probes)
+        self._annealed = model
+        self.gpu.begin("train")
+
+    def on_pause(self, state: TrainState) -> None:
+        """Write a checkpoint when one is due; obey a request to stop."""
+        now = time.perf_counter()
+        if self._stop or now - self._checkpointed > CHECKPOINT_EVERY_S:
+            save_checkpoint(self.attempt.checkpoint_dir, state)
+            self._checkpointed = time.perf_counter()
+            self.seconds["save"] += self._checkpointed - now
+        if self._stop:
+            raise StopRequested
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    def _objective(self) -> Objective:
+        return torch.compile(next_token_losses) if self.spec.train.compile else next_token_losses
+
+    def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+    def _resume(self, state: TrainState) -> None:
+        earlier = [self.folder.attempt(n) for n in self.folder.attempts() if n < self.attempt.number]
+        path, damaged = restore_newest([a.checkpoint_dir for a in earlier], state)
+        for line in damaged:
+            print(line, flush=True)  # noqa: T201  # goes to the attempt's log.txt
+        if path is not None:
+            self.resumed_from = state.step
+            print(f"resuming at step {state.step} from {path.parent.parent.name}", flush=True)  # noqa: T201
+
+    def _close_train_window(self) -> Reading:
+        energy = self.gpu.end("train").energy_j
+        self.gpu_j = energy if self.gpu_j is None else self.gpu_j + energy
+        return self.gpu_j
+
+    def _finish(self, trainer: Trainer, diverged: Diverged | None, idle: Reading) -> None:
+        samples, weights = tuple[Sample, ...](), None
+        if diverged is None:
+            began = time.perf_counter()
+            samples = self.member.write_samples(self._annealed)
+            self.seconds["samples"] = time.perf_counter() - began
+            began = time.perf_counter()
+            weights = self.member.write_weights(self._annealed)
+            self.seconds["save"] += time.perf_counter() - began
+        metered = self._metered(trainer, idle)
+        if diverged is None:
+            self.member.publish_end("done", None, self.spec.horizons[-1], metered, samples=samples, weights=weights)
+        else:
+            tokens = trainer.state.step * self.spec.train.batch_tokens
+            self.member.publish_end("diverged", str(diverged), tokens, metered)
+        shutil.rmtree(self.attempt.checkpoint_dir, ignore_errors=True)  # the end is published: nothing to resume
+
+    def _metered(self, trainer: Trainer, idle: Reading) -> Metered:
+        """Close every window and return what was metered."""
+        energy_gpu = self.gpu.end("trial").energy_j
+        energy_cpu = self.cpu.end("trial").energy_j
+        if os.environ.get("SCALING_SLOTS", "1") != "1":
+            energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
+        steady = trainer.steady.close(self.spec.train.batch_tokens)
+        return Metered(
+            steady=steady,
+            utilisation=hardware.utilisation(
+                self.device, self.spec.train.precision, self.member.flops, steady.tokens_per_s
+            ),
+            memory_peak_bytes=hardware.memory_peak_bytes(self.device),
+            energy_gpu_j=energy_gpu,
+            energy_cpu_j=energy_cpu,
+            energy_ram_j=Reading.missing("memory has no counter here; the sweep's host meter models it"),
+            power_idle_w=idle,
+            seconds=self._phases(trainer.state),
+            environment=self._environment(),
+            resumed_from_step=self.resumed_from,
+        )
+
+    def _phases(self, state: TrainState) -> dict[str, float]:
+        return {
+            **self.seconds,
+            "train": state.train_s,
+            "data_wait": state.data_wait_s,
+            "total": time.perf_counter() - self.started,
+        }
+
+    def _environment(self) -> dict[str, object]:
+        return {
+            **environment(),
+            "device": hardware.device_name(self.device),
+            "torch_threads": torch.get_num_threads(),
+            "git": git_state(Path.cwd()),
+        }
+
+
+def _fail(attempt: AttemptFolder, error: Exception) -> None:
+    """Write why the attempt failed, for the runner and for people."""
+    out_of_memory = isinstance(error, torch.cuda.OutOfMemoryError)
+    text = str(error).strip().splitlines()
+    failure = Failure(
+        cause="cuda_oom" if out_of_memory else "error",
+        message=f"{type(error).__name__}: {text[0] if text else 'no message'}",
+        exit_code=1,
+        detail=traceback.format_exc(limit=20),
+    )
+    write_atomic(attempt.failure_path, dump_json(to_json(failure)))
+
+
+def main(argv: list[str]) -> int:
+    """Run one attempt. Returns the exit code."""
+    started = time.perf_counter()
+    store, trial, number = argv
+    folder = TrialFolder(store, trial)
+    attempt = folder.attempt(int(number))
+    try:
+        Trial(folder, attempt, started).run()
+    except StopRequested:
+        return EXIT_CONTINUE
+    except Exception as error:  # noqa: BLE001  # the boundary of the process: recorded, shown, never lost
+        traceback.print_exc()
+        _fail(attempt, error)
+        return 1
+    return 0

@@ -1,0 +1,160 @@
+"""One trial as its process publishes it: its counts, its points, its end.
+
+A process that trains one trial has one member; one that trains several models together has one for each.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from scaling.data import WindowStream
+from scaling.families import Config, Family, FlopsPerToken, Params, get_family
+from scaling.provenance import Reading
+from scaling.spec.schema import TrialSpec
+from scaling.store.layout import TrialFolder
+from scaling.store.records import EndRecord, Point, Sample, SteadyWindow, Utilisation
+from scaling.training.checkpoint import save_weights
+from scaling.training.evaluate import Evaluation
+from scaling.training.sampling import generate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What the process metered of a member's whole run.
+
+    Attributes:
+        steady: throughput window.
+        utilisation: MFU.
+        memory_peak_bytes: ``host_rss`` and ``device``.
+        energy_gpu_j, energy_cpu_j, energy_ram_j: joules by component.
+        power_idle_w: GPU power before the trial.
+        seconds: by phase.
+        environment: hardware, versions, threads, git state, host.
+        resumed_from_step: step of the checkpoint it began from.
+    """
+
+    steady: SteadyWindow
+    utilisation: Utilisation
+    memory_peak_bytes: Mapping[str, float | None]
+    energy_gpu_j: Reading
+    energy_cpu_j: Reading
+    energy_ram_j: Reading
+    power_idle_w: Reading
+    seconds: Mapping[str, float]
+    environment: Mapping[str, Any]
+    resumed_from_step: int
+
+
+class Member:
+    """A trial with its counts, and how its records are made.
+
+    Args:
+        folder: the trial in its store.
+    """
+
+    def __init__(self, folder: TrialFolder) -> None:
+        self.folder = folder
+        self.spec: TrialSpec = folder.read_spec()
+        self.family: Family = get_family(self.spec.family)
+        self.config: Config = self.family.build_config(
+            self.spec.model, self.spec.data.vocab_size, self.spec.data.context
+        )
+        self.params: Params = self.family.params(self.config)
+        self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
+
+    @property
+    def batch_windows(self) -> int:
+        """Windows in one optimizer step."""
+        return self.spec.train.batch_tokens // self.spec.data.context
+
+    @property
+    def horizon_steps(self) -> list[int]:
+        """The horizons in optimizer steps."""
+        return [tokens // self.spec.train.batch_tokens for tokens in self.spec.horizons]
+
+    def publish_point(
+        self,
+        step: int,
+        measured: Evaluation,
+        stream: WindowStream,
+        *,
+        train_s: float,
+        energy_gpu_j: Reading,
+        probes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Publish the annealed evaluation at ``step``."""
+        tokens = step * self.spec.train.batch_tokens
+        unique = stream.tokens_unique(tokens)
+        data = self.spec.data
+        point = Point(
+            trial=self.folder.id,
+            tokens=tokens,
+            step=step,
+            tokens_unique=unique,
+            epochs=tokens / unique,
+            flops_train=self.flops.train * tokens,
+            flops_train_full_attention=self.flops.train_full_attention * tokens,
+            flops_6nd=self.flops.rough_6n * tokens,
+            loss_nats=measured.loss_nats,
+            loss_se_nats=measured.loss_se_nats,
+            bpb=measured.loss_nats / math.log(2) * data.validation_tokens / data.validation_bytes,
+            anneal=self.spec.train.anneal,
+            train_s=train_s,
+            energy_gpu_j=energy_gpu_j,
+            validation_fingerprint=data.validation_fingerprint,
+            probes=probes,
+        )
+        self.folder.publish_point(point)
+
+    def publish_end(
+        self,
+        state: str,
+        reason: str | None,
+        tokens: int,
+        metered: Metered,
+        *,
+        samples: tuple[Sample, ...] = (),
+        weights: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish how the trial ended; a divergence is an end like any other."""
+        names = ("train", "train_full_attention", "rough_6n", "forward")
+        end = EndRecord(
+            trial=self.folder.id,
+            state=state,
+            reason=reason,
+            tokens=tokens,
+            params_total=self.params.total,
+            params_non_embedding=self.params.non_embedding,
+            params_matmul=self.params.matmul,
+            param_groups=dict(self.params.groups),
+            flops_per_token={name: getattr(self.flops, name) for name in names},
+            memory_predicted_bytes=self._memory_predicted_bytes(),
+            samples=samples,
+            weights=weights,
+            **{name: getattr(metered, name) for name in Metered.__dataclass_fields__},
+        )
+        self.folder.publish_end(end)
+
+    def write_samples(self, model: nn.Module) -> tuple[Sample, ...]:
+        """Generate the texts that the spec asks for."""
+        s = self.spec.samples
+        texts = [
+            generate(model, p.encode(), s.tokens, s.temperature, s.seed + i, self.spec.data.context)
+            for i, p in enumerate(s.prompts)
+        ]
+        return tuple(
+            Sample(prompt=p, text=t.decode("utf-8", errors="replace")) for p, t in zip(s.prompts, texts, strict=True)
+        )
+
+    def write_weights(self, model: nn.Module) -> dict[str, str]:
+        """Write the final weights; return their place in the trial's folder and their sha256."""
+        path = self.folder.weights_path(self.spec.horizons[-1])
+        digest = save_weights(path, model)
+        return {"file": str(path.relative_to(self.folder.path)), "sha256": digest}
+
+    def _memory_predicted_bytes(self) -> dict[str, float]:
+        value_bytes = 2 if self.spec.train.precision == "bfloat16" else 4
+        return self.family.memory_bytes(self.config, self.spec.train.batch_tokens, value_bytes)

@@ -1,0 +1,35 @@
+"""What is measured of the annealed model at every horizon, beside the loss.
+
+A probe goes into the point of its horizon under its name, as plain JSON. ``open_probes`` is where a spec's wishes
+become probes; its seconds are booked as evaluation, its joules to no point.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from scaling.spec.schema import TrialSpec
+
+
+class Probe(Protocol):
+    """One measurement of a model that must leave it as it was: same weights, mode and random state."""
+
+    @property
+    def name(self) -> str:
+        """Its key among the point's probes."""
+
+    def measure(self, model: nn.Module, device: torch.device) -> Mapping[str, Any]:
+        """Return plain JSON values; NaN and infinity are refused when the point is written."""
+        ...
+
+
+def open_probes(spec: TrialSpec) -> tuple[Probe, ...]:
+    """Return the probes that a trial asks for."""
+    return ()
+
+
+def measure_all(probes: tuple[Probe, ...], model: nn.Module, device: torch.device) -> dict[str, Mapping[str, Any]]:
+    """Run every probe on a model."""
+    return {probe.name: probe.measure(model, device) for probe in probes}
