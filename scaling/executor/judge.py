@@ -56,7 +56,8 @@ def _failure(job: Job, attempt: AttemptFolder, status: Status, cancelled: Cancel
         return Failure(cause="interrupted", message="the trial was asked to end and saved its state", exit_code=code)
     if code is None or code < 0:
         cause = "host_oom" if status.out_of_memory and code == -signal.SIGKILL else "killed"
-        return Failure(cause=cause, message=_death(attempt, code, cause), exit_code=code, detail=log_tail(attempt))
+        message = _death(attempt, code, cause) + (f" ({status.message})" if status.message else "")
+        return Failure(cause=cause, message=message, exit_code=code, detail=log_tail(attempt))
     if code == 0:
         have = job.folder.record_files("points")
         lacking = ", ".join(str(h) for h in job.horizons if h not in have) or "none"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class LocalExecutor:
         module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
     """
 
+    name = "local"
     places = True
     outlives_runner = False
 
@@ -54,8 +55,11 @@ class LocalExecutor:
         """Return the slots."""
         return self._slots
 
-    def submit(self, task: Task) -> str:
-        """Start an attempt. Raises ``MachineError`` when no process or log file can be made."""
+    def submit(self, tasks: Sequence[Task]) -> list[str]:
+        """Start attempts. Raises ``MachineError`` when no process or log file can be made."""
+        return [self._submit(task) for task in tasks]
+
+    def _submit(self, task: Task) -> str:
         slot = task.slot or self._slots[0]
         python = [sys.executable, "-P", "-m"]
         command = [*python, self._module, str(task.store.resolve()), task.trial, str(task.attempt.number)]

@@ -1,10 +1,10 @@
-"""What every executor is: five methods and two declared facts; plain data in and out.
+"""What every executor is: six methods and three declared facts; plain data in and out.
 
 An executor starts attempts and says what became of their processes. It decides nothing about trials: results
 are files of the store, and the runner alone reads them. So a wrong or late word of an engine loses nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from scaling.store.layout import AttemptFolder
 class Phase(StrEnum):
     """What an executor knows of an attempt's process."""
 
+    WAITING = "waiting"
     RUNNING = "running"
     ENDED = "ended"
     UNKNOWN = "unknown"
@@ -26,14 +27,18 @@ class Status:
     """What became of an attempt's process.
 
     Attributes:
-        phase: running, ended, or not known to this executor.
+        phase: waiting for a place, running, ended, or not known to this executor.
         exit_code: of an ended one; negative for a signal; ``None`` when the engine lost it.
         out_of_memory: the kernel killed a process of the same control group for memory meanwhile.
+        place: where it runs, as far as the engine tells; else empty.
+        message: why it waits, or ended without a code, in the engine's words.
     """
 
     phase: Phase
     exit_code: int | None = None
     out_of_memory: bool = False
+    place: str = ""
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,9 @@ class Task:
 class Executor(Protocol):
     """Who runs the attempts. An engine is one file that has these."""
 
+    name: str
+    """The engine's name in a sweep file."""
+
     places: bool
     """We choose the slot of each attempt; otherwise the engine does."""
 
@@ -74,8 +82,8 @@ class Executor(Protocol):
         """Return the slots there are, or ``None`` when they are the engine's own affair."""
         ...
 
-    def submit(self, task: Task) -> str:
-        """Start an attempt; return its handle, a string worth storing. Raises ``MachineError``."""
+    def submit(self, tasks: Sequence[Task]) -> list[str]:
+        """Start attempts; return a handle for each, a string worth storing. Raises ``MachineError``."""
         ...
 
     def poll(self, handles: Iterable[str]) -> dict[str, Status]:
@@ -88,4 +96,8 @@ class Executor(Protocol):
 
     def logs(self, handle: str) -> Path:
         """Return the file with what the attempt printed."""
+        ...
+
+    def close(self) -> None:
+        """Let go: end what cannot outlive the runner, and leave the rest to the engine. May be called twice."""
         ...

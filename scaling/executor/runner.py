@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from scaling.executor.handles import Attached, Handle, write_handle
 from scaling.executor.judge import Cancelled, judge
 from scaling.executor.progress import Glance, Job, Observer, glance
-from scaling.executor.protocol import Executor, Phase, Slot, Task
+from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import TrialState
 
@@ -40,21 +41,30 @@ class Limits:
 
 @dataclass(slots=True)
 class _Running:
-    """An attempt that was started and has not been judged."""
+    """An attempt that was started and has not been judged.
+
+    ``began`` stays ``None`` while the engine keeps it waiting: limits count from its start.
+    """
 
     job: Job
     attempt: AttemptFolder
     slot: Slot | None
     handle: str
-    began: float
+    place: str
+    began: float | None
     cancelled: Cancelled | None = None
 
-    @property
-    def place(self) -> str:
-        return self.slot.name if self.slot else "engine"
-
     def look(self) -> Glance:
-        return glance(self.job, self.attempt, self.place)
+        return glance(self.job, self.latest(), self.place)
+
+    def latest(self) -> AttemptFolder:
+        """The attempt that counts: an engine that starts a job again on another node makes a new one."""
+        return self.attempt if self.slot else self.job.folder.latest_attempt() or self.attempt
+
+    def see(self, status: Status) -> None:
+        self.place = status.place or self.place
+        if status.phase is Phase.RUNNING and self.began is None:
+            self.began = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +74,13 @@ class Outcome:
     Attributes:
         states: of the trials that this run started and ended, by trial id.
         interrupted: the user stopped it.
+        detached: attempts that the engine goes on with, without this runner.
         stopped: which limit stopped it, or ``None``.
     """
 
     states: dict[str, TrialState] = field(default_factory=dict)
     interrupted: bool = False
+    detached: int = 0
     stopped: str | None = None
 
 
@@ -80,15 +92,23 @@ class Runner:
         jobs: what is to be run, in order.
         observer: who is told.
         limits: when to stop.
+        attached: attempts that the executor holds from an earlier run.
     """
 
-    def __init__(self, executor: Executor, jobs: Sequence[Job], observer: Observer, limits: Limits) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        jobs: Sequence[Job],
+        observer: Observer,
+        limits: Limits,
+        attached: Sequence[Attached] = (),
+    ) -> None:
         self._executor = executor
         self._queue = deque(jobs)
         self._observer = observer
         self._limits = limits
         self._free = deque(executor.capacity() or ())
-        self._running: list[_Running] = []
+        self._running = [_Running(a.job, a.attempt, None, a.handle, executor.name, None) for a in attached]
         self._states: dict[str, TrialState] = {}
         self._signals = 0
         self._signals_seen = 0
@@ -103,36 +123,52 @@ class Runner:
         began = time.monotonic()
         with self._listening():
             while self._queue or self._running:
+                if self._signals and self._executor.outlives_runner:
+                    break
                 self._heed_signals()
                 self._keep_limits(began)
                 self._fill()
                 self._collect()
-                self._observer.tick(self._running)
+                self._observer.tick([r for r in self._running if r.began is not None])
                 if self._running:
                     time.sleep(POLL_S)
-        return Outcome(states=self._states, interrupted=self._signals > 0, stopped=self._stopped)
+        return Outcome(
+            states=self._states,
+            interrupted=self._signals > 0,
+            detached=len(self._running),
+            stopped=self._stopped,
+        )
 
     def _fill(self) -> None:
-        while self._queue and (self._free or not self._executor.places):
-            job = self._queue.popleft()
-            slot = self._free.popleft() if self._executor.places else None
-            attempt = job.folder.new_attempt()
-            task = Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)
-            handle = self._executor.submit(task)
-            started = _Running(job, attempt, slot, handle, time.monotonic())
-            self._running.append(started)
-            self._observer.started(job, attempt.number, started.place)
+        """Give the executor what it can take: a trial for each free slot, or all at once where it has a queue."""
+        places = self._executor.places
+        number = min(len(self._queue), len(self._free)) if places else len(self._queue)
+        if number == 0:
+            return
+        jobs = [self._queue.popleft() for _ in range(number)]
+        slots = [self._free.popleft() if places else None for _ in jobs]
+        tasks = [
+            Task(store=job.folder.root, trial=job.folder.id, attempt=job.folder.new_attempt(), slot=slot)
+            for job, slot in zip(jobs, slots, strict=True)
+        ]
+        for job, task, handle in zip(jobs, tasks, self._executor.submit(tasks), strict=True):
+            place = task.slot.name if task.slot else self._executor.name
+            write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
+            began = time.monotonic() if places else None
+            self._running.append(_Running(job, task.attempt, task.slot, handle, place, began))
+            self._observer.started(job, task.attempt.number, place)
 
     def _collect(self) -> None:
         statuses = self._executor.poll([r.handle for r in self._running])
         for running in list(self._running):
             status = statuses[running.handle]
-            if status.phase is Phase.RUNNING:
+            running.see(status)
+            if status.phase in (Phase.RUNNING, Phase.WAITING):
                 continue
             self._running.remove(running)
             if running.slot is not None:
                 self._free.append(running.slot)
-            self._close(running.job, judge(running.job, running.attempt, status, running.cancelled))
+            self._close(running.job, judge(running.job, running.latest(), status, running.cancelled))
 
     def _close(self, job: Job, state: TrialState) -> None:
         stopping = self._signals > 0 or self._stopped is not None
@@ -151,7 +187,7 @@ class Runner:
         if limits.trial_s is None:
             return
         for running in self._running:
-            if running.cancelled is None and now - running.began > limits.trial_s:
+            if running.cancelled is None and running.began is not None and now - running.began > limits.trial_s:
                 reason = f"the trial's time limit of {limits.trial_s:g} s was reached"
                 self._cancel(running, Cancelled("time_limit", reason), limits.grace_s)
 

@@ -11,7 +11,7 @@
         points/TOKENS.json           one per horizon, published once
         end/TOKENS.json              how the trial ended; the one with most tokens counts
         weights/TOKENS.safetensors
-        a1/, a2/ …                   one folder per attempt: claim.json, exit.json, failure.json,
+        a1/, a2/ …                   one folder per attempt: handle.json, claim.json, exit.json, failure.json,
                                      curve.jsonl, log.txt, power.csv, checkpoints/
 
 Names that lead out of the store (``..``, links) are refused.
@@ -65,6 +65,11 @@ class AttemptFolder:
     def claim_path(self) -> Path:
         """Who runs the attempt: host, boot, process."""
         return self.path / "claim.json"
+
+    @property
+    def handle_path(self) -> Path:
+        """Which executor was given the attempt, under what handle, and the slot."""
+        return self.path / "handle.json"
 
     @property
     def exit_path(self) -> Path:
@@ -148,6 +153,11 @@ class TrialFolder:
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of an attempt, which need not exist yet."""
         return AttemptFolder(_inside(self.root, self.path / f"a{number}"), number)
+
+    def latest_attempt(self) -> AttemptFolder | None:
+        """Return the attempt made last, or ``None`` before the first."""
+        numbers = self.attempts()
+        return self.attempt(numbers[-1]) if numbers else None
 
     def new_attempt(self) -> AttemptFolder:
         """Create the next attempt's folder; two callers never get the same one. Raises ``MachineError``."""

@@ -33,7 +33,7 @@ class Watcher:
 class Scripted:
     """An executor whose attempts end at the next look, as ``script`` says for each trial."""
 
-    places, outlives_runner = True, False
+    name, places, outlives_runner = "scripted", True, False
 
     def __init__(self, script, slots=1):
         self.script, self.slots, self.tasks = script, slots, {}
@@ -42,12 +42,12 @@ class Scripted:
     def capacity(self):
         return tuple(Slot(name=f"slot {n}") for n in range(self.slots))
 
-    def submit(self, task):
-        publish(task.attempt.claim_path, {**to_json(this_process()), "started": "1"})
-        handle = str(task.attempt.path)
-        self.tasks[handle] = task
+    def submit(self, tasks):
+        for task in tasks:
+            publish(task.attempt.claim_path, {**to_json(this_process()), "started": "1"})
+            self.tasks[str(task.attempt.path)] = task
         self.most = max(self.most, len(self.tasks))
-        return handle
+        return [str(task.attempt.path) for task in tasks]
 
     def poll(self, handles):
         return {handle: self.script(self.tasks.pop(handle)) for handle in list(handles)}
