@@ -4,6 +4,6 @@ No torch here: arrays are numpy, so that ``plan`` can fingerprint a corpus in a 
 """
 
 from scaling.data.corpus import Corpus, load, prepare
-from scaling.data.stream import WindowStream
+from scaling.data.stream import Tokens, TokenStream, WindowStream
 
-__all__ = ["Corpus", "WindowStream", "load", "prepare"]
+__all__ = ["Corpus", "TokenStream", "Tokens", "WindowStream", "load", "prepare"]

@@ -1,25 +1,41 @@
 """Training windows in a seeded order, addressable by step: resuming needs no state."""
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
+Tokens = NDArray[np.unsignedinteger]
+"""Token numbers in the narrowest type that holds the vocabulary: uint8, uint16 or uint32."""
+
+
+class TokenStream(Protocol):
+    """What the training loop eats: windows by step. Wrap one to mix other windows into a corpus."""
+
+    def batch(self, step: int) -> Tokens:
+        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``; same step, same windows."""
+
+    def loss_mask(self, step: int) -> NDArray[np.bool_] | None:
+        """Return which targets of that step count, shape ``(batch_windows, context)``; ``None``: all of them."""
+
+    def tokens_unique(self, tokens: int) -> int:
+        """Return how many distinct tokens the first ``tokens`` of the stream hold."""
 
 
 class WindowStream:
-    """Non-overlapping windows of the corpus, permuted anew each epoch.
+    """Non-overlapping windows of the corpus, permuted anew each epoch: a ``TokenStream`` in which every token counts.
 
     Every prefix of the order is a uniform sample of the corpus. The order depends on the seed alone, so that
     models of all sizes with one seed see the same tokens at the same step.
 
     Args:
-        train: training bytes, shape ``(n,)``.
+        train: training tokens, shape ``(n,)``.
         context: tokens predicted per window.
         batch_windows: windows in a step.
         seed: of the permutation.
     """
 
-    def __init__(self, train: Bytes, context: int, batch_windows: int, seed: int) -> None:
+    def __init__(self, train: Tokens, context: int, batch_windows: int, seed: int) -> None:
         self.windows = (len(train) - 1) // context
         self.context = context
         self.batch_windows = batch_windows
@@ -29,11 +45,15 @@ class WindowStream:
         self._epoch = -1
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
-    def batch(self, step: int) -> Bytes:
+    def batch(self, step: int) -> Tokens:
         """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
         first = step * self.batch_windows
         picks = [self._window(i) for i in range(first, first + self.batch_windows)]
         return self._train[np.asarray(picks)[:, None] * self.context + self._offsets]
+
+    def loss_mask(self, step: int) -> None:
+        """Return ``None``: every token counts."""
+        return
 
     def tokens_unique(self, tokens: int) -> int:
         """Return how many distinct tokens the first ``tokens`` of the stream hold."""

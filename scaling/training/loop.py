@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from scaling.data import WindowStream
+from scaling.data import TokenStream
 from scaling.spec.schema import TrainSpec
 from scaling.store.records import CurveLine, SteadyWindow
 from scaling.training.average import GrowingAverage
@@ -96,7 +96,7 @@ class Trainer:
     Args:
         state: fresh, or restored from a checkpoint.
         objective: per-token losses of the family.
-        stream: training windows by step.
+        stream: training windows by step, and which of their targets count.
         train: the recipe.
         device: where the model lies.
         observer: told of curve lines and horizons.
@@ -104,7 +104,7 @@ class Trainer:
 
     state: TrainState
     objective: Objective
-    stream: WindowStream
+    stream: TokenStream
     train: TrainSpec
     device: torch.device
     observer: Observer
@@ -177,10 +177,13 @@ class Trainer:
         """One optimizer step; returns the loss and the gradient norm, still on the device."""
         before = time.perf_counter()
         windows = torch.from_numpy(self.stream.batch(state.step)).int().to(self.device)
+        mask = self.stream.loss_mask(state.step)
+        counted = None if mask is None else torch.from_numpy(mask).to(self.device)
         state.data_wait_s += time.perf_counter() - before
         bfloat16 = self.train.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            loss = self.objective(state.model, windows).mean()
+            losses = self.objective(state.model, windows)
+            loss = losses.mean() if counted is None else losses[counted].mean()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), self.train.clip)
         set_lr_scale(state.optimizers, lr_scale)

@@ -49,6 +49,26 @@ def trainer_of(recorder, **keys):
     return Trainer(fresh_state(model, train), next_token_losses, stream, train, CPU, recorder)
 
 
+class LastTargetMasked:
+    """Another stream with its last target replaced; masked, unless ``counted``."""
+
+    def __init__(self, inner, value, counted=False):
+        self.inner, self.value, self.counted = inner, value, counted
+
+    def batch(self, step):
+        windows = self.inner.batch(step)
+        windows[:, -1] = self.value
+        return windows
+
+    def loss_mask(self, step):
+        mask = np.ones((4, 32), dtype=bool)
+        mask[:, -1] = self.counted
+        return mask
+
+    def tokens_unique(self, tokens):
+        return self.inner.tokens_unique(tokens)
+
+
 def run(horizons, **keys):
     recorder = Recorder()
     trainer_of(recorder, **keys).run(horizons)
@@ -154,3 +174,23 @@ def test_throughput_leaves_out_the_first_steps_and_needs_enough_of_them():
     short.run([20])
     assert short.steady.close(128).tokens_per_s is None
     assert short.steady.close(128).reason
+
+
+def test_masked_targets_do_not_count():
+    def curve(value, counted=False):
+        recorder = Recorder()
+        trainer = trainer_of(recorder)
+        trainer.stream = LastTargetMasked(trainer.stream, value, counted)
+        trainer.run([10])
+        return recorder.curve
+
+    assert curve(1) == curve(2)
+    assert curve(1, counted=True) != curve(2, counted=True)
+
+
+def test_tokens_of_a_wide_vocabulary_reach_the_model():
+    recorder = Recorder()
+    trainer = trainer_of(recorder)
+    trainer.stream = WindowStream(TEXT.astype(np.uint16), 32, 4, seed=3)
+    trainer.run([10])
+    assert recorder.curve == run([10]).curve
