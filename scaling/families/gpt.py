@@ -15,8 +15,10 @@ from types import MappingProxyType
 from scaling.errors import UsageError
 
 NORMS = ("layernorm", "rmsnorm")
-ACTIVATIONS = ("gelu", "relu2", "swiglu")
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu2", "swiglu")
 POSITIONS = ("rotary", "learned", "sinusoidal", "none")
+RESIDUALS = ("sequential", "parallel")
+LATER = {"omit_default": True}  # a field that came after the first trials: unnamed in their ids while at its default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +34,17 @@ class GPTConfig:
         vocab_size: tokens in the vocabulary.
         context: tokens in a training window.
         norm: ``layernorm`` or ``rmsnorm``, before attention and MLP and at the end.
-        activation: ``gelu``, ``relu2`` (squared ReLU) or ``swiglu`` (gated, three matrices).
+        activation: ``gelu``, ``gelu_tanh`` (its approximation in GPT-2), ``relu2`` (squared ReLU) or ``swiglu``
+            (gated, three matrices).
         position: ``rotary``, ``learned``, ``sinusoidal`` or ``none``.
         rotary_base: longest wavelength of rotary positions, in units of 2 pi tokens. 10,000 suits contexts of
             thousands; in a window of a hundred most of its dimensions would not turn.
         qk_norm: normalise queries and keys per head, with one learned gain per head dimension for both.
         bias: biases in linear layers and LayerNorms.
         tied: the unembedding shares the embedding matrix.
+        residual: ``sequential`` (the MLP sees what attention has added) or ``parallel`` (both see the block's input,
+            as in GPT-NeoX and Pythia).
+        rotary_share: share of a head's dimensions that turn with position; the others carry none (Pythia: 0.25).
     """
 
     d_model: int
@@ -55,11 +61,18 @@ class GPTConfig:
     qk_norm: bool = True
     bias: bool = False
     tied: bool = False
+    residual: str = dataclasses.field(default="sequential", metadata=LATER)
+    rotary_share: float = dataclasses.field(default=1.0, metadata=LATER)
 
     @property
     def head_dim(self) -> int:
         """Width of one head."""
         return self.d_model // self.n_head
+
+    @property
+    def rotary_dim(self) -> int:
+        """Dimensions of a head that turn with position."""
+        return round(self.head_dim * self.rotary_share)
 
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -73,18 +86,20 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ff_mult": "d_ff = ff_mult x d_model",
         "aspect_ratio": "d_model = aspect_ratio x n_layer when a size is given as a parameter count",
         "norm": "layernorm | rmsnorm",
-        "activation": "gelu | relu2 | swiglu",
+        "activation": "gelu | gelu_tanh | relu2 | swiglu",
         "position": "rotary | learned | sinusoidal | none",
         "rotary_base": "longest rotary wavelength; 10000 for long contexts, about the context for short ones",
         "qk_norm": "normalise queries and keys (true | false)",
         "bias": "biases in linear layers (true | false)",
         "tied": "share embedding and unembedding (true | false)",
+        "residual": "sequential | parallel (attention and MLP side by side, as in Pythia)",
+        "rotary_share": "share of each head's dimensions that turn with position (Pythia: 0.25)",
     }
 )
-_CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS}
+_CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS, "residual": RESIDUALS}
 _WHOLE = ("d_model", "n_layer", "n_head", "head_dim", "n_kv_head", "d_ff")
 _FLAGS = ("qk_norm", "bias", "tied")
-_NUMBERS = ("ff_mult", "aspect_ratio", "rotary_base")
+_NUMBERS = ("ff_mult", "aspect_ratio", "rotary_base", "rotary_share")
 
 
 def _bad(key: str, message: str, hint: str | None = None) -> UsageError:
@@ -128,6 +143,13 @@ def _heads(model: Mapping[str, object], d_model: int) -> int:
     return n_head
 
 
+def _check_rotary(c: GPTConfig) -> GPTConfig:
+    turning = c.head_dim * c.rotary_share
+    if c.position == "rotary" and (turning % 2 or not 2 <= turning <= c.head_dim):
+        raise _bad("rotary_share", f"{c.rotary_share:g} of a head of {c.head_dim} is not an even number of dimensions")
+    return c
+
+
 def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> GPTConfig:
     """Resolve the ``model`` keys of a sweep file into one config. Raises ``UsageError`` naming the key."""
     _check(model)
@@ -143,7 +165,7 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
     swiglu = model.get("activation") == "swiglu"
     d_ff = _whole(model, "d_ff") or round(_number(model, "ff_mult", 8 / 3 if swiglu else 4.0) * d_model)
     chosen = {key: model[key] for key in (*_CHOICES, *_FLAGS) if key in model}
-    return dataclasses.replace(
+    config = dataclasses.replace(
         GPTConfig(
             d_model=d_model,
             n_layer=n_layer,
@@ -153,9 +175,11 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
             vocab_size=vocab_size,
             context=context,
             rotary_base=_number(model, "rotary_base", 10_000.0),
+            rotary_share=_number(model, "rotary_share", 1.0),
         ),
         **chosen,  # type: ignore[arg-type]  # _check has verified each value's type
     )
+    return _check_rotary(config)
 
 
 def config_for_params(model: Mapping[str, object], vocab_size: int, context: int, target: float) -> GPTConfig:

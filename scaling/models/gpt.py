@@ -90,7 +90,7 @@ class Attention(nn.Module):
             unit = F.layer_norm if c.norm == "layernorm" else F.rms_norm
             qk = unit(qk, (c.head_dim,), self.gain.type_as(qk))
         if frequencies is not None:
-            qk = rotate(qk, frequencies)
+            qk = self._turn(qk, frequencies)
         q, k = qk.split([c.n_head, c.n_kv_head], dim=2)
         mixed = F.scaled_dot_product_attention(
             q.transpose(1, 2),
@@ -101,6 +101,13 @@ class Attention(nn.Module):
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
+
+    def _turn(self, qk: Float[Tensor, "B T H K"], frequencies: Tensor) -> Float[Tensor, "B T H K"]:
+        """Rotate the leading dimensions of each head; the rest carry no position."""
+        if self.c.rotary_dim == self.c.head_dim:
+            return rotate(qk, frequencies)
+        turning, still = qk.split([self.c.rotary_dim, self.c.head_dim - self.c.rotary_dim], dim=-1)
+        return torch.cat([rotate(turning.contiguous(), frequencies), still], dim=-1)
 
 
 class MLP(nn.Module):
@@ -115,8 +122,8 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""
         hidden = self.up(x)
-        if self.activation == "gelu":
-            hidden = F.gelu(hidden)
+        if self.activation in ("gelu", "gelu_tanh"):
+            hidden = F.gelu(hidden, approximate="tanh" if self.activation == "gelu_tanh" else "none")
         elif self.activation == "relu2":
             hidden = squared_relu(hidden)
         else:
@@ -127,19 +134,20 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm residual block."""
+    """Pre-norm residual block; attention and MLP one after the other, or side by side (Wang & Komatsuzaki 2021)."""
 
     def __init__(self, c: GPTConfig) -> None:
         super().__init__()
+        self.parallel = c.residual == "parallel"
         self.norm_attention = _norm(c, c.d_model)
         self.attention = Attention(c)
         self.norm_mlp = _norm(c, c.d_model)
         self.mlp = MLP(c)
 
     def forward(self, x: Float[Tensor, "B T D"], frequencies: Tensor | None) -> Float[Tensor, "B T D"]:
-        """Add attention, then the MLP."""
-        x = x + self.attention(self.norm_attention(x), frequencies)
-        y: Tensor = x + self.mlp(self.norm_mlp(x))
+        """Add attention and the MLP."""
+        mixed = x + self.attention(self.norm_attention(x), frequencies)
+        y: Tensor = mixed + self.mlp(self.norm_mlp(x if self.parallel else mixed))
         return y
 
 
@@ -158,7 +166,7 @@ class GPT(nn.Module):
         rotary, fixed = c.position == "rotary", c.position == "sinusoidal"
         self.register_buffer(
             "frequencies",
-            rotary_frequencies(c.context, c.head_dim, c.rotary_base) if rotary else None,
+            rotary_frequencies(c.context, c.rotary_dim, c.rotary_base) if rotary else None,
             persistent=False,
         )
         self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)

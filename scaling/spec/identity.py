@@ -17,8 +17,15 @@ _ID_DIGITS = 16
 
 
 def model_keys(config: Config) -> dict[str, Scalar]:
-    """Return a resolved config as ``model`` keys: feeding them to the family again gives the same config."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in ("vocab_size", "context")}
+    """Return a resolved config as ``model`` keys: feeding them to the family again gives the same config.
+
+    A field that a family gained later (metadata ``omit_default``) is left out at its default, so that trials from
+    before it keep their ids.
+    """
+    fields = {f.name: f for f in dataclasses.fields(config) if f.name not in ("vocab_size", "context")}
+    values = {name: getattr(config, name) for name in fields}
+    later = {name for name, f in fields.items() if f.metadata.get("omit_default") and values[name] == f.default}
+    return {name: value for name, value in values.items() if name not in later}
 
 
 def trial_hash(spec: TrialSpec) -> str:

@@ -15,7 +15,9 @@ VARIANTS = [
     {"activation": "gelu", "norm": "layernorm", "position": "learned", "bias": True, "tied": True, "qk_norm": False},
     {"position": "sinusoidal"},
     {"position": "none", "bias": True, "norm": "layernorm"},
+    {"residual": "parallel", "rotary_share": 0.25, "activation": "gelu_tanh", "bias": True, "norm": "layernorm"},
 ]
+SHAPES = [(64, 2, 4, 32), (96, 3, 6, 48), (32, 1, 2, 128)]  # width, blocks, heads, context
 
 
 def config_of(variant, context=32):
@@ -31,11 +33,13 @@ def test_closed_form_equals_the_built_module(variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_closed_form_flops_equal_the_flop_counter(variant):
-    config = config_of(variant)
+@pytest.mark.parametrize(("d_model", "n_layer", "n_head", "context"), SHAPES)
+def test_closed_form_flops_equal_the_flop_counter(variant, d_model, n_layer, n_head, context):
+    shape = {"d_model": d_model, "n_layer": n_layer, "n_head": n_head}
+    config = GPT.build_config({**variant, **shape}, 256, context)
     with torch.device("meta"):
         model = build(GPT, config)
-        tokens = torch.zeros(3, 32, dtype=torch.long)
+        tokens = torch.zeros(3, context, dtype=torch.long)
     with FlopCounterMode(display=False) as counter:
         model(tokens).sum().backward()
     assert counter.get_total_flops() / tokens.numel() == GPT.flops_per_token(config).train_full_attention
@@ -81,3 +85,24 @@ def test_each_parameter_has_one_optimizer():
     assert sorted(held) == sorted(id(p) for p in model.parameters())
     for matrix, rows in model.hidden_matrices():
         assert sum(rows) == matrix.shape[0]
+
+
+def test_what_does_not_turn_carries_no_position():
+    torch.manual_seed(0)
+    config = config_of({"rotary_share": 0.5, "n_layer": 1})
+    attention = build(GPT, config).blocks[0].attention
+    frequencies = torch.polar(torch.ones(32, 1, 4), torch.arange(32.0)[:, None, None].expand(32, 1, 4))
+    qk = torch.randn(2, 32, 8, 16)
+    turned = attention._turn(qk, frequencies)
+    assert torch.equal(turned[..., 8:], qk[..., 8:])
+    assert not torch.equal(turned[:, 1:, :, :8], qk[:, 1:, :, :8])
+
+
+def test_side_by_side_the_mlp_does_not_see_what_attention_adds():
+    torch.manual_seed(0)
+    block = build(GPT, config_of({"residual": "parallel", "position": "none"})).blocks[0]
+    for p in block.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    x = torch.randn(1, 32, 64)
+    expected = x + block.attention(block.norm_attention(x), None) + block.mlp(block.norm_mlp(x))
+    torch.testing.assert_close(block(x, None), expected)
