@@ -26,6 +26,12 @@ def noise_scale(fit: Fit) -> float:
     return fit.residual_rms * float(np.sqrt(max(fit.n_trials, spare) / spare))
 
 
+def noise_quantiles(fit: Fit) -> Array:
+    """Return evenly spaced quantiles of the noise of single runs in log loss, Student's t for the trials there are."""
+    places = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
+    return np.asarray(noise_scale(fit) * stdtrit(max(fit.n_trials - len(fit.params), 1), places))
+
+
 def predict_loss(
     fit: Fit, params: ArrayLike, tokens: ArrayLike, *, level: float = 0.95, stretch: float = 1.0
 ) -> tuple[Interval, ...]:
@@ -65,9 +71,7 @@ def predict_loss(
 
 def _ends(fit: Fit, centre: Array, draws: Array, level: float) -> tuple[Array, Array]:
     """Return the ends in log loss: quantiles of every draw plus every quantile of the noise."""
-    places = (np.arange(_NOISE_POINTS) + 0.5) / _NOISE_POINTS
-    noise = noise_scale(fit) * stdtrit(max(fit.n_trials - len(fit.params), 1), places)
-    spread = (draws[:, None, :] + noise[None, :, None]).reshape(-1, draws.shape[1])
+    spread = (draws[:, None, :] + noise_quantiles(fit)[None, :, None]).reshape(-1, draws.shape[1])
     low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2], axis=0)
     # The point fit can lie outside the percentiles of its own draws where one end is a bound.
     return np.minimum(low, centre), np.maximum(high, centre)

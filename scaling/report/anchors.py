@@ -4,6 +4,7 @@ Findings name one of these as their figure; a test keeps every one of them prese
 """
 
 FIGURES: tuple[str, ...] = (
+    "fig-budget",
     "fig-coverage",
     "fig-noise",
     "fig-heldout",
@@ -20,6 +21,7 @@ FIGURES: tuple[str, ...] = (
 
 SECTIONS: tuple[tuple[str, str], ...] = (
     ("sec-answers", "Answers"),
+    ("sec-budget", "What a budget buys"),
     ("sec-coverage", "Coverage"),
     ("sec-trust", "Can I trust it?"),
     ("sec-curves", "Training curves"),

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling.answers import analyse_store
+from scaling.answers import Law, analyse_store, law_of
+from scaling.errors import NotEnoughData
 from scaling.findings import RULES, findings
+from scaling.laws import Analysis, Cuts, IsoFlop, compute_optimal, isoflop
+from scaling.laws.selection import select
 from scaling.report.material import Material
 from scaling.store import Store
 
@@ -43,7 +46,28 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         findings=findings(analysis, points, trials, store.sweep),
         rules=RULES,
         warnings=(*warnings, *notes),
+        law=_law(store, analysis),
+        isoflop=_isoflop(store, resamples),
+        approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
     )
+
+
+def _law(store: Store, analysis: Analysis) -> Law | None:
+    try:
+        return law_of(store, analysis)
+    except NotEnoughData:  # the analysis says why under "missing"
+        return None
+
+
+def _isoflop(store: Store, resamples: int) -> IsoFlop | None:
+    used = select(store.points(), Cuts.of_sweep(store.sweep), "total").used
+    if used.empty:
+        return None
+    n, d, loss, flops = (used[c].to_numpy(dtype=float) for c in ("params", "tokens", "loss_nats", "flops_train"))
+    try:
+        return isoflop(n, d, loss, used["trial"].astype(str).to_numpy(), flops=flops, resamples=resamples)
+    except NotEnoughData:  # FLOPs per token follow no rising curve in size
+        return isoflop(n, d, loss, used["trial"].astype(str).to_numpy(), resamples=resamples)
 
 
 def _drawable(points: pd.DataFrame, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

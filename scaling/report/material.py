@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from scaling.answers import Law
 from scaling.findings import Finding
+from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis
 
 
@@ -26,6 +28,9 @@ class Material:
         findings: answers with grades.
         rules: grade rules, one mapping per row.
         warnings: what could not be read from the store.
+        law: L(N,D) with the ground it stands on, ``None`` where it was not fitted.
+        isoflop: profiles at equal compute by exact FLOPs, ``None`` without points.
+        approaches: the three approaches to the best split, by exact FLOPs and by 6ND.
     """
 
     sweep: Mapping[str, Any]
@@ -39,6 +44,9 @@ class Material:
     findings: Sequence[Finding] = ()
     rules: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
+    law: Law | None = None
+    isoflop: IsoFlop | None = None
+    approaches: Sequence[Approach] = field(default=())
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from scaling import __version__
 from scaling.findings import Finding
 from scaling.report import tables
 from scaling.report.anchors import SECTIONS
-from scaling.report.figures import coverage, curves, energy, frontier, laws, returns, surface, system, trust
+from scaling.report.figures import budget, coverage, curves, energy, frontier, laws, returns, surface, system, trust
 from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
@@ -24,6 +24,7 @@ from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 
 _HERE = Path(__file__).parent / "templates"
+_SCRIPTS = ("report.js", "tables.js", "budget.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Section:
 def sections(material: Material, look: Look) -> list[Section]:
     """Return every section in order; those without data hold panels that say what is missing."""
     panels: dict[str, tuple[Panel, ...]] = {
+        "sec-budget": (budget.panel(material),),
         "sec-coverage": (coverage.panel(material),),
         "sec-trust": (
             trust.noise_panel(material, look),
@@ -88,7 +90,7 @@ def policy(scripts: Sequence[str], *, beside: bool) -> str:
 
 def _figures(found: Sequence[Section]) -> dict[str, Any]:
     plots = [plot for section in found for panel in section.panels for plot in panel.plots]
-    return {plot.id: _plain(plot.figure.to_plotly_json()) for plot in plots}
+    return {key: _plain(figure.to_plotly_json()) for plot in plots for key, figure in plot.drawings().items()}
 
 
 def _plain(figure: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _render(material: Material, library: str | None, source: str | None) -> str:
     found = sections(material, look)
     anchors = [panel.anchor for section in found for panel in section.panels]
     numbers = {anchor: i + 1 for i, anchor in enumerate(anchors)}
-    own = (_HERE / "report.js").read_text(encoding="utf-8")
+    own = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     inline = [own] if library is None else [own, library]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -156,5 +158,6 @@ def _render(material: Material, library: str | None, source: str | None) -> str:
         dark=Markup(look.css(dark=True)),  # numbers only
         figures=embed(_figures(found)),
         payloads=embed(_payloads(found)),
+        budget=embed(budget.payload(material)),
         theme=embed({"template": TEMPLATE, "config": CONFIG}),
     )

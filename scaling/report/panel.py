@@ -12,6 +12,7 @@ from scaling.report.look import Style
 from scaling.units import format_bytes, format_duration, format_energy, format_flops, format_si
 
 MAX_TABLE_ROWS = 200  # rows printed as HTML; the CSV has all
+MAX_FILTERED_ROWS = 2000  # rows of a table in which one looks things up
 
 
 def _number(value: float) -> str:
@@ -60,6 +61,8 @@ class Table:
 
     Attributes:
         summary: rows for the HTML where the full rows are too many to read; ``None`` prints ``rows``.
+        empty: what is said in place of a table without rows.
+        filterable: rows are looked up by text, so more of them are printed.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     summary: "Table | None" = None
     empty: str = "Nothing to list."
+    filterable: bool = False
 
     @classmethod
     def of(
@@ -79,20 +83,27 @@ class Table:
         *,
         summary: "Table | None" = None,
         empty: str = "Nothing to list.",
+        filterable: bool = False,
     ) -> "Table":
         """Return a table of a frame or of mappings; NaN and absent keys become ``None``."""
         records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
         cells = tuple(tuple(plain_value(r.get(c.key)) for c in columns) for r in records)
-        return cls(name, caption, tuple(columns), cells, summary, empty)
+        return cls(name, caption, tuple(columns), cells, summary, empty, filterable)
 
     @property
     def printed(self) -> "Table":
         """The table that goes into the HTML."""
         return self.summary or self
 
+    @property
+    def sortable(self) -> bool:
+        """Whether the page may put the printed rows in another order: they are the rows of the CSV."""
+        return self.summary is None and len(self.rows) > 2
+
     def shown(self) -> list[list[str | None]]:
         """Return formatted cells of the rows that are printed."""
-        return [[c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows[:MAX_TABLE_ROWS]]
+        most = MAX_FILTERED_ROWS if self.filterable else MAX_TABLE_ROWS
+        return [[c.show(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows[:most]]
 
     def payload(self) -> dict[str, Any]:
         """Return what the page embeds for the CSV."""
@@ -113,13 +124,36 @@ def plain_value(value: object) -> str | int | float | bool | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several ways to draw a plot: its key, what the switch calls it, and the plotly figure."""
+
+    key: str
+    label: str
+    figure: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
-    """One drawing area: a heading that names the y axis, and a plotly figure."""
+    """One drawing area: a heading that names the y axis, and a plotly figure.
+
+    Attributes:
+        choices: the same marks against other axes, the first of them being ``figure``; the page shows a switch.
+    """
 
     id: str
     heading: str
     figure: Any
     height: int = 420
+    choices: tuple[Choice, ...] = ()
+
+    @classmethod
+    def switched(cls, id: str, heading: str, choices: Sequence[Choice], height: int = 420) -> "Plot":
+        """Return a plot with a switch of its x axis; with one choice there is nothing to switch."""
+        return cls(id, heading, choices[0].figure, height, tuple(choices) if len(choices) > 1 else ())
+
+    def drawings(self) -> dict[str, Any]:
+        """Return every figure by the key under which the page finds it."""
+        return {self.id: self.figure, **{f"{self.id}~{c.key}": c.figure for c in self.choices[1:]}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,17 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from scaling.answers import Law
 from scaling.findings import RULES, findings
-from scaling.laws import Cuts, analyse
+from scaling.laws import Cuts, analyse, compute_optimal, isoflop
+from scaling.laws.frontier import FlopsPerToken
+from scaling.laws.selection import select
 from scaling.report.material import Material
 
 TRUTH = {"E": 0.82, "A": 12.0, "B": 460.0, "alpha": 0.33, "beta": 0.45}
 SIZES = (3_600, 6_500, 10_300, 20_100, 33_400, 68_000, 115_000, 246_000)
 HORIZONS = tuple(int(282_624 * 2 ** (k / 2)) for k in range(7))
+CUTS = Cuts(min_tokens=5e5)
 FAILED, DIVERGED = (5, 1), (2, 1)  # (rank of the size, seed)
 HOSTILE = "</script><script>alert(1)</script> \"quote\" 'x' & 🦊 \u2028 \u202eevil %{x} <b>bold</b> {{ 7*7 }}"
 PHASES = {"start": 0.06, "train": 0.8, "data_wait": 0.01, "evaluate": 0.1, "samples": 0.01, "save": 0.01}
@@ -152,7 +156,23 @@ def _samples(trials):
 @cache
 def _analysis(measured):
     rng = np.random.default_rng(7)
-    return analyse(points_frame(trials_frame(measured), rng, measured), Cuts(min_tokens=5e5), resamples=100)
+    return analyse(points_frame(trials_frame(measured), rng, measured), CUTS, resamples=100)
+
+
+def law_of_points(points, analysis):
+    """The law as ``answers.law_of`` gives it for a store."""
+    used = select(points, CUTS, "total").used
+    n, d, c = (used[column].to_numpy(dtype=float) for column in ("params", "tokens", "flops_train"))
+    fit = analysis.fits["L(N,D)"]
+    flops = FlopsPerToken.through(n, c / d)
+    return Law(name="synthetic", fit=fit, flops=flops, params=n, tokens=d, compute=c, rollouts=analysis.rollouts)
+
+
+def profiles(points):
+    """The IsoFLOP profiles of the fitted points."""
+    used = select(points, CUTS, "total").used
+    n, d, loss, c = (used[k].to_numpy(dtype=float) for k in ("params", "tokens", "loss_nats", "flops_train"))
+    return isoflop(n, d, loss, used["trial"].to_numpy(), flops=c, resamples=100)
 
 
 def material(measured=False):
@@ -163,6 +183,9 @@ def material(measured=False):
     analysis = _analysis(measured)
     environment = {"python": "3.11.7", "torch": "2.13.0+cpu", "host": {"cpu": "x86-64", "cores": 2}}
     return Material(
+        law=law_of_points(points, analysis),
+        isoflop=profiles(points),
+        approaches=compute_optimal(points, analysis, cuts=CUTS, resamples=100),
         sweep={"name": "synthetic", "title": "A made-up sweep of eight sizes"},
         points=points,
         trials=trials,
@@ -209,5 +232,8 @@ def empty_material():
         samples=[],
         environments=[],
         analysis=nothing,
+        law=None,
+        isoflop=None,
+        approaches=(),
         findings=findings(nothing, points, trials, {}),
     )

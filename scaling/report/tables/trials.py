@@ -38,7 +38,7 @@ def trials(material: Material) -> Table:
         Column("device", "Device"),
     )
     frame = material.trials.sort_values(["params_total", "label", "trial"])
-    return Table.of("trials", "Trials", columns, frame, empty="The sweep has no trials.")
+    return Table.of("trials", "Trials", columns, frame, empty="The sweep has no trials.", filterable=True)
 
 
 def failures(material: Material) -> Table:

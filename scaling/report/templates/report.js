@@ -3,7 +3,9 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures"), payloads = read("payloads"), theme = read("theme");
-  const hidden = new Map();  // figure id -> set of legend groups switched off
+  const hidden = new Map();  // drawing id -> set of legend groups switched off
+  const chosen = new Map();  // drawing id -> key of the figure that its switch points to
+  const overlays = new Map();  // drawing id -> traces that another script lays over it
 
   // var(--name) anywhere in a figure becomes the value the page has for it now.
   const resolve = (value, css) => {
@@ -34,7 +36,8 @@
   const spec = (box) => {
     const css = getComputedStyle(document.documentElement);
     const off = hidden.get(box.id) || new Set();
-    const { data, layout } = resolve(figures[box.id], css);
+    const figure = figures[chosen.get(box.id) || box.id];
+    const { data, layout } = resolve({ ...figure, data: [...figure.data, ...(overlays.get(box.id) || [])] }, css);
     const template = resolve(theme.template, css);
     const coarse = matchMedia("(pointer: coarse)").matches;
     return {
@@ -97,6 +100,19 @@
     }
   };
 
+  const wireSwitches = () => {
+    for (const set of document.querySelectorAll("[data-switch]")) {
+      set.hidden = false;
+      const box = document.getElementById(set.dataset.switch);
+      set.addEventListener("change", (e) => { chosen.set(box.id, e.target.value); draw(box); });
+    }
+    document.addEventListener("overlay", ({ detail: { id, traces } }) => {
+      overlays.set(id, traces);
+      const box = document.getElementById(id);
+      if (box.dataset.drawn) draw(box);
+    });
+  };
+
   const wire = () => {
     for (const b of document.querySelectorAll("[data-csv]")) {
       b.hidden = false;
@@ -143,6 +159,7 @@
   };
 
   wire();
+  wireSwitches();
   contents();
   printing();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
