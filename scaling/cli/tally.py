@@ -1,46 +1,16 @@
 """How far a sweep is, and how long it will still take.
 
-Progress is counted in FLOPs: the last rung can cost more than all others together. Time is not proportional to FLOPs,
-though: a small model spends most of a step on overhead that every token pays. So the time left comes from two rates
-read off this run's own trials, seconds per token and seconds per FLOP.
+Progress is counted in FLOPs: the last rung can cost more than all others together. The time left comes from the rates
+of this run's own trials (``executor.rates``).
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from scaling.executor.progress import Glance, Job
+from scaling.executor.rates import Spent, rates
 from scaling.store.state import TrialState
 from scaling.units import format_duration, format_flops
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a trial took for so many tokens and FLOPs."""
-
-    tokens: float
-    flops: float
-    seconds: float
-
-
-def rates(spent: Iterable[Spent]) -> tuple[float, float] | None:
-    """Return seconds per token and per FLOP, neither below zero, by least squares of the relative error.
-
-    ``None`` when nothing was spent yet. With trials of one shape the two cannot be told apart; FLOPs then take all.
-    """
-    rows = [(s.tokens / s.seconds, s.flops / s.seconds) for s in spent if s.seconds > 0 and s.flops > 0]
-    if not rows:
-        return None
-    tt, tf, ff = (sum(r[i] * r[j] for r in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
-    t, f = (sum(r[i] for r in rows) for i in (0, 1))
-    determinant = tt * ff - tf * tf
-    if determinant > 1e-6 * tt * ff:
-        per_token, per_flop = (t * ff - f * tf) / determinant, (f * tt - t * tf) / determinant
-        if per_token >= 0 and per_flop >= 0:
-            return per_token, per_flop
-        if per_flop < 0:
-            return t / tt, 0.0
-    return 0.0, f / ff
 
 
 class Tally:

@@ -8,7 +8,7 @@ from scaling.executor.progress import Job
 from scaling.executor.protocol import Executor, Phase
 from scaling.store.files import bad_record, dump_json, read_json, write_atomic
 from scaling.store.layout import AttemptFolder
-from scaling.store.state import read_exit_code, read_failure
+from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, read_exit_code, read_failure
 
 OUTLIVING = frozenset({"slurm"})  # engines whose attempts go on without a runner
 
@@ -78,7 +78,7 @@ def _open_handle(job: Job) -> tuple[Job, AttemptFolder, Handle] | None:
         return None
     handle = read_handle(attempt)
     code = read_exit_code(attempt)
-    if handle is None or read_failure(attempt) is not None or code not in (None, 75):
+    if handle is None or read_failure(attempt) is not None or code not in (None, EXIT_CONTINUE, EXIT_UNWRITABLE):
         return None
     return job, attempt, handle
 

@@ -8,9 +8,8 @@ from scaling.executor.protocol import Status
 from scaling.store.files import BadRecord, dump_json, publish, read_last_line, write_atomic
 from scaling.store.layout import AttemptFolder
 from scaling.store.records import Failure, to_json
-from scaling.store.state import State, TrialState, read_failure, read_state
+from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, State, TrialState, read_failure, read_state
 
-EXIT_CONTINUE = 75  # a trial that was asked to end, and has saved what it needs to go on
 _TAIL_BYTES = 4000
 
 
@@ -54,6 +53,8 @@ def _failure(job: Job, attempt: AttemptFolder, status: Status, cancelled: Cancel
         return Failure(cause=cancelled.cause, message=cancelled.message, exit_code=code)
     if code == EXIT_CONTINUE:
         return Failure(cause="interrupted", message="the trial was asked to end and saved its state", exit_code=code)
+    if code == EXIT_UNWRITABLE:
+        return Failure(cause="interrupted", message="the store could not be written", exit_code=code)
     if code is None or code < 0:
         cause = "host_oom" if status.out_of_memory and code == -signal.SIGKILL else "killed"
         message = _death(attempt, code, cause) + (f" ({status.message})" if status.message else "")

@@ -15,6 +15,7 @@ import scaling
 from scaling.errors import MachineError
 from scaling.executor.processes import adopt_orphans, kill_marked
 from scaling.executor.protocol import Phase, Slot, Status, Task
+from scaling.executor.watchdog import HANG_S
 from scaling.store.files import read_json, unwritable
 from scaling.store.layout import AttemptFolder
 
@@ -39,14 +40,16 @@ class LocalExecutor:
     Args:
         slots: places to run.
         module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
+        hang_s: silence after which a trial counts as hung.
     """
 
     name = "local"
     places = True
     outlives_runner = False
 
-    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial") -> None:
+    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial", hang_s: float = HANG_S) -> None:
         self._slots = slots
+        self._hang_s = hang_s
         self._module = module
         self._children: dict[str, _Child] = {}
         adopt_orphans()
@@ -68,6 +71,7 @@ class LocalExecutor:
             "command": command,
             "cpus": slot.cpus,
             "parent": os.getpid(),
+            "hang_s": self._hang_s,
         }
         process = self._start([*python, "scaling.executor.shim", json.dumps(order)], task.attempt, slot)
         handle = str(task.attempt.path)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,46 @@ def _kill_all_children() -> None:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         os.waitpid(-1, 0)  # ends the loop by ChildProcessError when none is left
+
+
+def kill_descendants() -> None:
+    """Kill every descendant of this process and reap none: for a handler of a process that waits for them."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def out_of_memory_kills() -> int:
+    """Processes that the kernel killed for memory in this process's control group so far; 0 where unknown.
+
+    Only a rise is used, so an unknown count reads as "none seen".
+    """
+    return next((count for path in _memory_events() if (count := _oom_count(path)) is not None), 0)
+
+
+def _memory_events() -> list[Path]:
+    """Return where the control group of this process may tell: version 2, then version 1."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    groups = {controllers: path.lstrip("/") for _, controllers, path in (line.split(":", 2) for line in lines)}
+    found = []
+    if "" in groups:
+        found.append(Path("/sys/fs/cgroup", groups[""], "memory.events"))
+    if "memory" in groups:
+        found.append(Path("/sys/fs/cgroup/memory", groups["memory"], "memory.oom_control"))
+    return found
+
+
+def _oom_count(path: Path) -> int | None:
+    try:
+        counts = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
+    except OSError:
+        return None
+    return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
 def kill_marked(variable: str, value: str, session: int, patience_s: float = 3.0) -> None:

@@ -1,7 +1,8 @@
 """Runs the trials of a sweep: fills free slots in the plan's order, judges what ends, retries once, stops cleanly.
 
 Everything it knows at its end is in the files of the store, so it may be killed at any moment; the next run goes
-on from there.
+on from there. It stops by itself at a time limit, at a budget, when trials fail alike, and when the store can no longer
+be written; every stop lets the running trials checkpoint.
 """
 
 import signal
@@ -12,31 +13,44 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from scaling.errors import MachineError
+from scaling.executor.booking import Booking
+from scaling.executor.breaker import Breaker
+from scaling.executor.budget import Purse, Use, use_of, use_of_record
 from scaling.executor.handles import Attached, Handle, write_handle
 from scaling.executor.judge import Cancelled, judge
 from scaling.executor.progress import Glance, Job, Observer, glance
 from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
+from scaling.executor.rates import Spent, rates
+from scaling.store.files import BadRecord, disk_free_bytes, read_json
 from scaling.store.layout import AttemptFolder
-from scaling.store.state import TrialState
+from scaling.store.state import EXIT_UNWRITABLE, State, TrialState, read_failure
 
 POLL_S = 0.05
 GRACE_S = 60.0  # for a checkpoint after the first Ctrl-C
+MIN_FREE_BYTES = 32 * 2**20  # nothing is started on a disk fuller than this: the results must fit
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where the runner stops by itself, in seconds; ``None`` is no limit.
+    """Where the runner stops by itself; ``None`` is no limit.
 
     Attributes:
-        trial_s: one attempt of a trial.
-        sweep_s: this run of the sweep.
-        grace_s: between asking an attempt to end and killing it.
+        trial_s: seconds of one attempt of a trial.
+        sweep_s: seconds of this run of the sweep.
+        grace_s: seconds between asking an attempt to end and killing it.
+        trials: attempts that this run may start.
+        same_failures: equal failures in a row that stop the sweep.
+        min_free_bytes: room on the store's disk below which nothing is started.
     """
 
     trial_s: float | None = None
     sweep_s: float | None = None
     grace_s: float = GRACE_S
+    trials: int | None = None
+    same_failures: int = 3
+    min_free_bytes: int = MIN_FREE_BYTES
 
 
 @dataclass(slots=True)
@@ -52,7 +66,23 @@ class _Running:
     handle: str
     place: str
     began: float | None
+    booking: Booking
     cancelled: Cancelled | None = None
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.began is None else time.monotonic() - self.began
+
+    def use(self) -> Use:
+        """What it has used so far, as far as this machine can see."""
+        return use_of(self.booking.gpus, self.seconds, self.booking.energy_so_far())
+
+    def final_use(self) -> Use:
+        """What it used, in the words of its supervisor where it left any."""
+        try:
+            return use_of_record(read_json(self.latest().exit_path))
+        except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError):
+            return self.use()
 
     def look(self) -> Glance:
         return glance(self.job, self.latest(), self.place)
@@ -75,13 +105,17 @@ class Outcome:
         states: of the trials that this run started and ended, by trial id.
         interrupted: the user stopped it.
         detached: attempts that the engine goes on with, without this runner.
-        stopped: which limit stopped it, or ``None``.
+        stopped: what stopped it, or ``None``.
+        left: labels of the trials that a limit left out.
+        used: GPU seconds and joules of all runs of the sweep, where a budget was kept.
     """
 
     states: dict[str, TrialState] = field(default_factory=dict)
     interrupted: bool = False
     detached: int = 0
     stopped: str | None = None
+    left: tuple[str, ...] = ()
+    used: Use | None = None
 
 
 class Runner:
@@ -93,6 +127,7 @@ class Runner:
         observer: who is told.
         limits: when to stop.
         attached: attempts that the executor holds from an earlier run.
+        purse: the sweep's budget, or ``None``.
     """
 
     def __init__(
@@ -102,13 +137,20 @@ class Runner:
         observer: Observer,
         limits: Limits,
         attached: Sequence[Attached] = (),
+        purse: Purse | None = None,
     ) -> None:
         self._executor = executor
         self._queue = deque(jobs)
         self._observer = observer
         self._limits = limits
+        self._purse = purse
         self._free = deque(executor.capacity() or ())
-        self._running = [_Running(a.job, a.attempt, None, a.handle, executor.name, None) for a in attached]
+        self._breaker = Breaker(tuple(slot.name for slot in self._free), limits.same_failures)
+        self._running = [_Running(a.job, a.attempt, None, a.handle, executor.name, None, Booking({})) for a in attached]
+        self._left: list[Job] = []
+        self._started = 0
+        self._spent: list[Spent] = []
+        self._fault: MachineError | None = None
         self._states: dict[str, TrialState] = {}
         self._signals = 0
         self._signals_seen = 0
@@ -118,7 +160,7 @@ class Runner:
         """Run until nothing is left to do or somebody stops it.
 
         Raises:
-            MachineError: the store cannot be written or no process started; close the executor then.
+            MachineError: the store cannot be written or no process started; what ran was let to end before.
         """
         began = time.monotonic()
         with self._listening():
@@ -132,31 +174,79 @@ class Runner:
                 self._observer.tick([r for r in self._running if r.began is not None])
                 if self._running:
                     time.sleep(POLL_S)
+        if self._fault is not None:
+            raise self._fault
         return Outcome(
             states=self._states,
             interrupted=self._signals > 0,
             detached=len(self._running),
             stopped=self._stopped,
+            left=tuple(job.label for job in self._left),
+            used=None if self._purse is None else self._purse.used,
         )
 
     def _fill(self) -> None:
         """Give the executor what it can take: a trial for each free slot, or all at once where it has a queue."""
         places = self._executor.places
-        number = min(len(self._queue), len(self._free)) if places else len(self._queue)
-        if number == 0:
-            return
-        jobs = [self._queue.popleft() for _ in range(number)]
-        slots = [self._free.popleft() if places else None for _ in jobs]
-        tasks = [
-            Task(store=job.folder.root, trial=job.folder.id, attempt=job.folder.new_attempt(), slot=slot)
-            for job, slot in zip(jobs, slots, strict=True)
-        ]
-        for job, task, handle in zip(jobs, tasks, self._executor.submit(tasks), strict=True):
-            place = task.slot.name if task.slot else self._executor.name
-            write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
-            began = time.monotonic() if places else None
-            self._running.append(_Running(job, task.attempt, task.slot, handle, place, began))
-            self._observer.started(job, task.attempt.number, place)
+        tasks: list[tuple[Job, Task]] = []
+        try:
+            while self._queue and (self._free or not places) and self._may_start():
+                job, slot = self._queue.popleft(), self._free.popleft() if places else None
+                self._started += 1
+                attempt = job.folder.new_attempt()
+                tasks.append((job, Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)))
+            handles = self._executor.submit([task for _, task in tasks]) if tasks else []
+            for (job, task), handle in zip(tasks, handles, strict=True):
+                self._note_start(job, task, handle)
+        except MachineError as error:
+            self._pause(error)
+
+    def _note_start(self, job: Job, task: Task, handle: str) -> None:
+        place = task.slot.name if task.slot else self._executor.name
+        began = time.monotonic() if self._executor.places else None
+        booking = Booking(task.slot.environment if task.slot else {})
+        self._running.append(_Running(job, task.attempt, task.slot, handle, place, began, booking))
+        write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
+        self._observer.started(job, task.attempt.number, place)
+
+    def _may_start(self) -> bool:
+        """Look for room and budget before a start; what cannot be afforded is set aside."""
+        root = self._queue[0].folder.root
+        free = disk_free_bytes(root)
+        if free is not None and free < self._limits.min_free_bytes:
+            self._pause(_full(str(root), free))
+            return False
+        if self._limits.trials is not None and self._started >= self._limits.trials:
+            self._leave_the_rest(f"the limit of {self._limits.trials} started trials was reached")
+            return False
+        while self._queue and not self._affords(self._queue[0]):
+            self._left.append(self._queue.popleft())
+        if not self._queue and self._stopped is None:
+            self._stopped = "the budget does not reach for what is left"
+        return bool(self._queue)
+
+    def _leave_the_rest(self, why: str) -> None:
+        """Start nothing more; let what runs go on."""
+        self._left += self._queue
+        self._queue.clear()
+        self._stopped = why
+
+    def _affords(self, job: Job) -> bool:
+        if self._purse is None:
+            return True
+        gpus = Booking(self._free[0].environment).gpus if self._free else 0
+        to_come = (self._purse.expected(r.booking.gpus * self._to_come_s(r)) for r in self._running)
+        committed = [*(r.use() for r in self._running), *to_come]
+        return self._purse.affords(gpus, self._expected_s(job) or 0.0, committed)
+
+    def _to_come_s(self, running: _Running) -> float:
+        expected = self._expected_s(running.job)
+        return 0.0 if expected is None else max(0.0, expected - running.seconds)
+
+    def _expected_s(self, job: Job) -> float | None:
+        """Seconds that a trial takes at this run's rates; ``None`` before one has ended."""
+        found = rates(self._spent)
+        return None if found is None else found[0] * max(job.horizons) + found[1] * job.flops
 
     def _collect(self) -> None:
         statuses = self._executor.poll([r.handle for r in self._running])
@@ -168,22 +258,70 @@ class Runner:
             self._running.remove(running)
             if running.slot is not None:
                 self._free.append(running.slot)
-            self._close(running.job, judge(running.job, running.latest(), status, running.cancelled))
+            try:
+                self._ended(running, status)
+            except MachineError as error:
+                self._pause(error)
+
+    def _ended(self, running: _Running, status: Status) -> None:
+        state = judge(running.job, running.latest(), status, running.cancelled)
+        if self._purse is not None:
+            self._purse.book(running.final_use())
+        running.booking.close()
+        if state.state is State.DONE:
+            self._spent.append(Spent(max(running.job.horizons), running.job.flops, running.seconds))
+        if status.exit_code == EXIT_UNWRITABLE and state.state is State.INTERRUPTED:
+            self._pause(_full(str(running.attempt.path), None))
+        if not self._tried_elsewhere(running, state):
+            self._close(running.job, state)
+
+    def _tried_elsewhere(self, running: _Running, state: TrialState) -> bool:
+        """Heed failures that repeat. Returns whether the trial was put back, to be tried in another slot."""
+        if running.cancelled is not None:
+            return False
+        verdict = self._breaker.ended(running.job, running.place, state, _cause(running.latest()), running.seconds)
+        if verdict.stop is not None and not self._stopping:
+            self._stop_for(verdict.stop)
+        if verdict.quarantine is None:
+            return False
+        self._free = deque(slot for slot in self._free if slot.name != verdict.quarantine)
+        self._observer.note(f"{verdict.quarantine} is left alone: everything fails there; trying elsewhere")
+        ids = {job.folder.id for job in verdict.elsewhere}
+        self._queue = deque([*verdict.elsewhere, *(job for job in self._queue if job.folder.id not in ids)])
+        self._states = {name: state for name, state in self._states.items() if name not in ids}
+        return running.job.folder.id in ids
 
     def _close(self, job: Job, state: TrialState) -> None:
-        stopping = self._signals > 0 or self._stopped is not None
-        if state.retry and not stopping:
+        if state.retry and not self._stopping:
             self._observer.note(f"{job.label}: {state.reason}; trying once more")
             self._queue.appendleft(job)
             return
         self._states[job.folder.id] = state
         self._observer.ended(job, state)
 
+    @property
+    def _stopping(self) -> bool:
+        return self._signals > 0 or self._stopped is not None or self._fault is not None
+
+    def _stop_for(self, why: str) -> None:
+        self._left += self._queue
+        self._stopped = why
+        self._stop(Cancelled("interrupted", why), self._limits.grace_s)
+
+    def _pause(self, fault: MachineError) -> None:
+        """Stop because the machine refuses: trials checkpoint if they can, and the error is raised at the end."""
+        if self._fault is None:
+            self._fault = fault
+            self._stop(Cancelled("interrupted", fault.what), self._limits.grace_s)
+
     def _keep_limits(self, began: float) -> None:
         now, limits = time.monotonic(), self._limits
-        if limits.sweep_s is not None and now - began > limits.sweep_s and self._stopped is None:
-            self._stopped = f"the sweep's time limit of {limits.sweep_s:g} s was reached"
-            self._stop(Cancelled("interrupted", self._stopped), limits.grace_s)
+        if limits.sweep_s is not None and now - began > limits.sweep_s and not self._stopping:
+            self._stop_for(f"the sweep's time limit of {limits.sweep_s:g} s was reached")
+        if self._purse is not None and not self._stopping:
+            used_up = self._purse.exceeded(r.use() for r in self._running)
+            if used_up is not None:
+                self._stop_for(used_up)
         if limits.trial_s is None:
             return
         for running in self._running:
@@ -220,3 +358,22 @@ class Runner:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _cause(attempt: AttemptFolder) -> str | None:
+    try:
+        failure = read_failure(attempt)
+    except BadRecord:
+        return None
+    return None if failure is None else failure.cause
+
+
+def _full(where: str, free_bytes: int | None) -> MachineError:
+    room = "" if free_bytes is None else f" ({free_bytes / 2**20:.0f} MiB free)"
+    return MachineError(
+        "run.store_unwritable",
+        f"the store can no longer be written{room}: the sweep pauses",
+        where=where,
+        why="every published result is whole; the trials that ran go on from their last checkpoint",
+        hint=f"make room (df -h '{where}'), then repeat the same command",
+    )

@@ -5,7 +5,8 @@ the trial, adopts whatever the trial leaves behind, kills that when the trial en
 
 If the runner dies, the kernel sends SIGHUP here and everything below is killed. If this process is killed,
 the kernel kills the trial, and the runner collects the rest. SIGTERM is passed on: the trial checkpoints and
-ends.
+ends. A trial that hangs is asked for its stacks (SIGUSR1), then to end, then killed; this works under any engine,
+since the supervisor sits beside the trial.
 
 Started as ``python -m scaling.executor.shim JSON``; it imports nothing heavy.
 """
@@ -21,18 +22,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from scaling.executor.booking import Booking
 from scaling.executor.processes import (
     LINUX,
     adopt_orphans,
     death_bound_start,
     kill_children,
+    kill_descendants,
+    out_of_memory_kills,
     signal_on_parent_death,
 )
+from scaling.executor.watchdog import HANG_S, Watchdog, catches
 from scaling.store import claims
 from scaling.store.files import publish
+from scaling.store.records import Failure, to_json
 
 EXIT_TAKEN = 76  # the attempt has an owner already
 _LOOK_S = 0.2  # how often to look for the parent where the kernel gives no death signal
+_DUMP_S = 1.0  # for a hung trial to write its stacks
+_GRACE_S = 10.0  # for a hung trial to end by itself
 
 
 class Supervisor:
@@ -42,12 +50,16 @@ class Supervisor:
         attempt: folder of the attempt.
         command: argument list of the trial's process.
         parent: process id of the runner.
+        hang_s: silence after which the trial counts as hung.
     """
 
-    def __init__(self, attempt: Path, command: list[str], parent: int) -> None:
+    def __init__(self, attempt: Path, command: list[str], parent: int, hang_s: float = HANG_S) -> None:
         self._attempt = attempt
         self._command = command
         self._parent = parent
+        self._every_s = min(5.0, hang_s / 10)
+        self._watchdog = Watchdog(attempt, hang_s, self._every_s)
+        self._hung: str | None = None
         self._trial: subprocess.Popen[bytes] | None = None
         self._terminate = False
 
@@ -59,12 +71,15 @@ class Supervisor:
         signal_on_parent_death(signal.SIGHUP, self._parent)
         if not publish(self._attempt / "claim.json", claims.to_json(claims.this_process())):
             return EXIT_TAKEN
-        before, began = out_of_memory_kills(), time.monotonic()
+        before, began, booking = out_of_memory_kills(), time.monotonic(), Booking()
         start = death_bound_start(os.getpid())
         self._trial = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, preexec_fn=start)  # noqa: PLW1509
         if self._terminate:  # asked to end while the trial was being started
             self._trial.terminate()
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, self._every_s, self._every_s)
         code = os.waitstatus_to_exitcode(self._wait(self._trial.pid))
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self._trial.returncode = code
         kill_children()
         record = {
@@ -72,6 +87,7 @@ class Supervisor:
             "seconds": time.monotonic() - began,
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "out_of_memory": out_of_memory_kills() > before,
+            **booking.close(),
         }
         publish(self._attempt / "exit.json", record)
         return code
@@ -95,31 +111,36 @@ class Supervisor:
             if self._trial is not None and self._trial.returncode is None:
                 os.kill(self._trial.pid, signal.SIGTERM)
 
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        """Look whether the trial goes on; end one that hangs, in three steps of this timer."""
+        if self._trial is None or self._trial.returncode is not None:
+            return
+        if self._hung is None:
+            self._hung = self._watchdog.look()
+            if self._hung is not None:
+                publish(
+                    self._attempt / "failure.json", to_json(Failure(cause="hang", message=self._hung, exit_code=None))
+                )
+                if catches(self._trial.pid, signal.SIGUSR1):
+                    os.kill(self._trial.pid, signal.SIGUSR1)
+                signal.setitimer(signal.ITIMER_REAL, _DUMP_S, min(_GRACE_S, 2 * self._every_s + _DUMP_S))
+        elif not self._terminate:
+            self._terminate = True
+            os.kill(self._trial.pid, signal.SIGTERM)
+        else:
+            kill_descendants()
+
     def _end_now(self) -> None:
         kill_children()
         os._exit(128 + signal.SIGHUP)
 
 
-def out_of_memory_kills() -> int:
-    """Processes that the kernel killed for memory in this process's control group so far; 0 where unknown.
-
-    Only a rise is used, so an unknown count reads as "none seen".
-    """
-    try:
-        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").partition("::")[2].strip()
-        events = Path("/sys/fs/cgroup", own.lstrip("/"), "memory.events").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    counts = dict(line.split() for line in events.splitlines())
-    return int(counts.get("oom_kill", 0))
-
-
 def main(argument: str) -> int:
-    """Supervise the attempt that ``argument`` describes (JSON: attempt, command, cpus, parent)."""
+    """Supervise the attempt that ``argument`` describes (JSON: attempt, command, cpus, parent, hang_s)."""
     order: dict[str, Any] = json.loads(argument)
     if order["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order["cpus"])
-    code = Supervisor(Path(order["attempt"]), order["command"], order["parent"]).run()
+    code = Supervisor(Path(order["attempt"]), order["command"], order["parent"], order.get("hang_s", HANG_S)).run()
     return code if code >= 0 else 128 - code
 
 

@@ -9,6 +9,7 @@ nothing: a store may come from a stranger, so links, devices and oversized files
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,14 @@ def unwritable(path: Path, error: OSError) -> MachineError:
         why="nothing was changed: a file of the store is written whole or not at all",
         hint=f"check space (df -h '{path.parent}') and permissions (ls -ld '{path.parent}'), or use --out",
     )
+
+
+def disk_free_bytes(folder: Path) -> int | None:
+    """Return the room on the disk that holds a folder, or ``None`` where that cannot be told."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 def dump_json(document: Mapping[str, Any], *, indent: int | None = 1) -> bytes:

@@ -12,7 +12,12 @@ from scaling.store.files import BadRecord, bad_record, read_json
 from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import EndRecord, Failure, failure_from_json
 
-RETRIED = frozenset({"killed", "host_oom"})  # causes that a second attempt can change
+RETRIED = frozenset({"killed", "host_oom", "hang"})  # causes that a second attempt can change
+
+
+EXIT_CONTINUE = 75  # a trial that was asked to end, and has saved what it needs to go on
+EXIT_UNWRITABLE = 74  # a trial that could not write its results: no fault of its own, it goes on when there is room
+_RESUMED = frozenset({EXIT_CONTINUE, EXIT_UNWRITABLE})
 
 
 class State(StrEnum):
@@ -108,6 +113,8 @@ def _unfinished(end: EndRecord | None, attempts: Sequence[Attempt]) -> tuple[Sta
     if last.failure is not None:
         stopped = last.failure.cause == "interrupted"
         return State.INTERRUPTED if stopped else State.FAILED, last.failure.message
+    if last.exit_code in _RESUMED:
+        return State.INTERRUPTED, "it ended before its results and goes on with the next run"
     if not ended or (last.exit_code or 0) < 0:
         return State.INTERRUPTED, f"{last.claim} ended without a word (killed, or the machine went down)"
     if end is not None and last.exit_code == 0:

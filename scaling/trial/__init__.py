@@ -2,7 +2,7 @@
 
 Assembles model, data and meters, trains through the horizons, publishes a point at each and an end record, and exits:
 0 done or diverged (both are results) · 1 failed, with ``failure.json`` saying why · 75 stopped by SIGTERM after
-writing a checkpoint: start another attempt and it continues from there.
+writing a checkpoint: start another attempt and it continues from there · 74 the store could not be written.
 
 ``attempt`` runs one attempt · ``member`` is a trial as the process publishes it (a process that trains several has
 several) · ``probes`` are measurements at a horizon beside the loss · ``device`` is what the trial runs on.

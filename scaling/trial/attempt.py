@@ -1,5 +1,10 @@
-"""One attempt at one trial: assemble, train through the horizons, publish what comes out."""
+"""One attempt at one trial: assemble, train through the horizons, publish what comes out.
 
+Exit codes: 0 a result · 1 failed, with ``failure.json`` · 74 the store could not be written · 75 stopped on request,
+with a checkpoint: start me again. ``SCALING_CHECKPOINT_S`` sets the seconds between checkpoints.
+"""
+
+import faulthandler
 import math
 import os
 import shutil
@@ -13,6 +18,7 @@ import torch
 from torch import nn
 
 from scaling.data import Corpus, WindowStream, load
+from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
@@ -21,6 +27,7 @@ from scaling.provenance import Reading
 from scaling.store.files import append_line, dump_json, write_atomic
 from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import CurveLine, Failure, Sample, to_json
+from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE
 from scaling.training.checkpoint import restore_newest, save_checkpoint
 from scaling.training.evaluate import Objective, evaluate, next_token_losses
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
@@ -28,8 +35,7 @@ from scaling.trial import device as hardware
 from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, open_probes
 
-EXIT_CONTINUE = 75  # "start me again": stopped on request, with a checkpoint
-CHECKPOINT_EVERY_S = 30.0
+CHECKPOINT_EVERY_S = float(os.environ.get("SCALING_CHECKPOINT_S", "30"))
 _IDLE_S = 2.0
 
 
@@ -189,8 +195,10 @@ class Trial:
         }
 
 
-def _fail(attempt: AttemptFolder, error: Exception) -> None:
-    """Write why the attempt failed, for the runner and for people."""
+def _fail(attempt: AttemptFolder, error: Exception) -> int:
+    """Write why the attempt failed, for the runner and for people. Returns the exit code."""
+    if isinstance(error, MachineError) and error.code == "store.unwritable":
+        return EXIT_UNWRITABLE  # the disk's fault, not the trial's: it goes on when there is room
     out_of_memory = isinstance(error, torch.cuda.OutOfMemoryError)
     text = str(error).strip().splitlines()
     failure = Failure(
@@ -200,11 +208,13 @@ def _fail(attempt: AttemptFolder, error: Exception) -> None:
         detail=traceback.format_exc(limit=20),
     )
     write_atomic(attempt.failure_path, dump_json(to_json(failure)))
+    return 1
 
 
 def main(argv: list[str]) -> int:
     """Run one attempt. Returns the exit code."""
     started = time.perf_counter()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the supervisor of a hung trial asks for its stacks
     store, trial, number = argv
     folder = TrialFolder(store, trial)
     attempt = folder.attempt(int(number))
@@ -214,6 +224,5 @@ def main(argv: list[str]) -> int:
         return EXIT_CONTINUE
     except Exception as error:  # noqa: BLE001  # the boundary of the process: recorded, shown, never lost
         traceback.print_exc()
-        _fail(attempt, error)
-        return 1
+        return _fail(attempt, error)
     return 0

@@ -1,10 +1,11 @@
 """A trial's process without the training: does what its label says, with the real files.
 
 Labels: ``ok``, ``raise``, ``kill-always``, ``kill-once``, ``segv``, ``exit3``, ``silent`` (exit 0, no results),
-``diverge``, ``hang`` (until told to stop),
-``deaf`` (for ever), ``spawn`` (leaves a grandchild in a session of its own), ``slow``.
+``diverge``, ``hang`` (until told to stop), ``deaf`` (for ever), ``stuck`` (for ever, and shows its stacks when asked),
+``frozen`` (stops itself with SIGSTOP), ``spawn`` (leaves a grandchild in a session of its own), ``slow``.
 """
 
+import faulthandler
 import json
 import os
 import shutil
@@ -34,6 +35,8 @@ def misbehave(label, attempt):
     if label == "segv":
         signal.signal(signal.SIGSEGV, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGSEGV)
+    if label == "frozen":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if label == "exit3":
         print("leaving with three")
         sys.exit(3)
@@ -74,7 +77,7 @@ def train(folder, attempt, spec):
         if step * batch in horizons:
             folder.publish_point(make_point(folder.id, step * batch, loss))
         time.sleep(pause)
-        while label == "deaf" or (label == "hang" and not stop):
+        while label in ("deaf", "stuck") or (label == "hang" and not stop):
             time.sleep(0.02)
         if stop or step % 10 == 0:
             write_atomic(attempt.checkpoint_dir / "state.json", json.dumps({"step": step}))
@@ -87,6 +90,7 @@ def train(folder, attempt, spec):
 
 def main():
     store, trial, number = sys.argv[1:]
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     folder = TrialFolder(Path(store), trial)
     attempt = folder.attempt(int(number))
     try:

@@ -46,8 +46,8 @@ class Sweep:
             folder.write_spec(make_spec(label, seed=index, horizons=horizons))
             self.jobs.append(Job(folder=folder, label=label, horizons=horizons, flops=1e6))
 
-    def run(self, slots=2, recorder=None, **limits):
-        with closing(LocalExecutor(core_slots(slots), module="fake_trial")) as executor:
+    def run(self, slots=2, recorder=None, hang_s=300.0, **limits):
+        with closing(LocalExecutor(core_slots(slots), module="fake_trial", hang_s=hang_s)) as executor:
             return Runner(executor, self.jobs, recorder or Recorder(), Limits(**limits)).run()
 
     def start_process(self):

@@ -7,8 +7,9 @@ from support.stored import make_line
 
 from scaling.cli import tally as tally_module
 from scaling.cli.progress import Lines, LiveTable
-from scaling.cli.tally import Spent, Tally, rates
+from scaling.cli.tally import Tally
 from scaling.executor.progress import Glance, Job, glance
+from scaling.executor.rates import Spent, rates
 from scaling.store.files import append_line
 from scaling.store.layout import StoreFolder
 from scaling.store.state import State, TrialState

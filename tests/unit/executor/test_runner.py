@@ -3,6 +3,7 @@
 import pytest
 from support.stored import make_end, make_point, make_spec
 
+from scaling.errors import MachineError
 from scaling.executor import runner as module
 from scaling.executor.progress import Job
 from scaling.executor.protocol import Phase, Slot, Status
@@ -10,7 +11,7 @@ from scaling.executor.runner import Limits, Runner
 from scaling.store.claims import this_process, to_json
 from scaling.store.files import publish
 from scaling.store.layout import StoreFolder
-from scaling.store.state import State
+from scaling.store.state import State, read_state
 
 
 class Watcher:
@@ -106,7 +107,7 @@ def test_results_decide_whatever_the_executor_says(jobs, lie):
 
 
 def test_success_without_results_is_not_believed(jobs):
-    states, _, _ = run(jobs, lambda task: Status(Phase.ENDED, 0))
+    states, _, _ = run(jobs[:2], lambda task: Status(Phase.ENDED, 0))
     assert {s.state for s in states} == {State.FAILED}
     assert "points lacking: 1000, 2000" in states[0].reason
 
@@ -121,3 +122,58 @@ def test_a_kill_is_retried_once_and_memory_is_named(jobs):
 def test_continue_me_is_no_failure(jobs):
     states, _, _ = run(jobs[:1], lambda task: Status(Phase.ENDED, 75))
     assert (states[0].state, states[0].attempts) == (State.INTERRUPTED, 1)
+
+
+def test_three_trials_that_fail_alike_stop_the_sweep(jobs):
+    executor, watcher = Scripted(lambda task: Status(Phase.ENDED, 3)), Watcher()
+    outcome = Runner(executor, jobs, watcher, Limits()).run()
+    assert "3 trials in a row failed alike" in outcome.stopped
+    assert outcome.left == ("t3",)
+    assert watcher.started_labels == ["t0", "t1", "t2"]
+
+
+def test_a_slot_where_everything_fails_is_left_alone_and_its_trials_run_elsewhere(jobs):
+    def script(task):
+        if task.slot.name == "slot 0":
+            return Status(Phase.ENDED, 3)
+        if task.trial == "t1" and len(executor.looks) < 4:  # keeps the good slot busy meanwhile
+            executor.looks.append(1)
+            executor.tasks[str(task.attempt.path)] = task
+            return Status(Phase.RUNNING)
+        finish(task)
+        return Status(Phase.ENDED, 0)
+
+    executor, watcher = Scripted(script, slots=2), Watcher()
+    executor.looks = []
+    outcome = Runner(executor, jobs, watcher, Limits()).run()
+    assert watcher.notes == ["slot 0 is left alone: everything fails there; trying elsewhere"]
+    assert watcher.started_labels == ["t0", "t1", "t2", "t3", "t0", "t2", "t3"]
+    assert {s.state for s in outcome.states.values()} == {State.DONE}
+    assert (outcome.stopped, len(outcome.states)) == (None, 4)
+
+
+def test_a_store_that_cannot_be_written_pauses_the_sweep_and_nothing_counts_as_failed(jobs):
+    executor, watcher = Scripted(lambda task: Status(Phase.ENDED, 74)), Watcher()
+    with pytest.raises(MachineError, match="can no longer be written"):
+        Runner(executor, jobs, watcher, Limits()).run()
+    assert watcher.started_labels == ["t0"]
+    assert read_state(jobs[0].folder, jobs[0].horizons).state is State.INTERRUPTED
+
+
+def test_nothing_starts_on_a_full_disk(jobs):
+    executor, watcher = Scripted(lambda task: Status(Phase.ENDED, 0)), Watcher()
+    with pytest.raises(MachineError, match="MiB free"):
+        Runner(executor, jobs, watcher, Limits(min_free_bytes=10**18)).run()
+    assert watcher.started_labels == []
+    assert jobs[0].folder.attempts() == []
+
+
+def test_a_run_starts_as_many_trials_as_it_may(jobs):
+    def script(task):
+        finish(task)
+        return Status(Phase.ENDED, 0)
+
+    executor, watcher = Scripted(script), Watcher()
+    outcome = Runner(executor, jobs, watcher, Limits(trials=2)).run()
+    assert watcher.started_labels == ["t0", "t1"]
+    assert outcome.left == ("t2", "t3")
