@@ -1,0 +1,199 @@
+"""One word for one curve: flat, smooth, unpredicted rise, falls, falls then rises, or not resolved."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scaling.laws.emergence.curve import Curve, make_curve
+from scaling.laws.emergence.facts import Facts, facts
+from scaling.laws.emergence.shapes import Shape, shapes
+from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise
+
+MIN_GAP = 0.03  # of the range from floor to ceiling: no change below it has a name
+Z_RISE = 3.0
+P_RISE = 0.02
+_P_OPEN = 0.1  # between the two a short curve stays open
+_FEW = 6  # sizes: up to here an open question is left open
+_MIN_SIZES = 4
+_Z_TREND = 3.0  # standard errors of a trend
+_U_MARGIN = 2.0  # of the criterion over every monotone shape
+_BLIND_JUMP = 0.25  # a sample that misses a rise of a quarter of the range says nothing about flatness
+_GRADUAL_SIZES, _GRADUAL_DECADES = 4, 1.5  # on the slope of a rise that is late, and no surprise
+
+
+class Call(StrEnum):
+    """What a curve does on the range seen."""
+
+    FLAT = "flat"
+    SMOOTH = "smooth"
+    UNPREDICTED_RISE = "unpredicted rise"
+    FALLS = "falls"
+    FALLS_THEN_RISES = "falls then rises"
+    NOT_RESOLVED = "not resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeCall:
+    """The call with its evidence.
+
+    Attributes:
+        call: the word.
+        why: one sentence with the numbers that decided.
+        shapes: all shapes, best first.
+        surprise: of extrapolating from the small sizes; ``None`` below four sizes.
+        facts: the sample.
+        resting: how many of the smallest sizes score no more than guessing.
+        late: a third of the sizes or more rest, and then the score rises: the look of a threshold.
+        floor: known, or estimated.
+    """
+
+    call: Call
+    why: str
+    shapes: tuple[Shape, ...]
+    surprise: Surprise | None
+    facts: Facts
+    resting: int
+    late: bool
+    floor: float
+
+
+def shape_call(
+    x: ArrayLike,
+    score: ArrayLike,
+    *,
+    floor: float | None = None,
+    ceiling: float = 1.0,
+    n_items: ArrayLike | None = None,
+    seeds: ArrayLike | None = None,
+    log_x: bool = True,
+    simulations: int = SIMULATIONS,
+) -> ShapeCall:
+    """Judge one curve by itself.
+
+    Args:
+        x: scale of each row (parameters, tokens, FLOPs, joules); rows may repeat a scale.
+        score: score of each row, higher is better.
+        floor: score of guessing, when known.
+        ceiling: best possible score; 100 for percentages.
+        n_items: items behind each row's score, one number or one per row.
+        seeds: label of each row's seed.
+        log_x: judge against log x; off for the loss as x, which counts as scale as it falls.
+        simulations: smooth worlds drawn to calibrate the surprise.
+
+    Raises:
+        UsageError: values that no score can have.
+
+    Example:
+        >>> shape_call([1e6, 1e7, 1e8, 1e9, 1e10], [0.25] * 5, floor=0.25).call.value
+        'flat'
+    """
+    curve = make_curve(x, score, floor=floor, ceiling=ceiling, n_items=n_items, seeds=seeds, log_x=log_x)
+    return call_of(curve, simulations)
+
+
+def call_of(curve: Curve, simulations: int = SIMULATIONS) -> ShapeCall:
+    """Judge a curve made by ``make_curve``."""
+    if curve.n < _MIN_SIZES:
+        why = f"{curve.n} sizes; a shape needs {_MIN_SIZES}"
+        return _answer(Call.NOT_RESOLVED, why, curve, (), None)
+    best = shapes(curve)[0]  # its scatter counts as noise
+    curve = curve.with_scatter(best.chi2, curve.n - best.parameters)
+    ranked = shapes(curve)
+    least = MIN_GAP * (curve.ceiling - min(curve.floor, 0.0))
+    found = surprise(curve, simulations=simulations)
+    call, why = _decide(curve, ranked, found, least)
+    return _answer(call, why, curve, ranked, found)
+
+
+def _answer(call: Call, why: str, curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None) -> ShapeCall:
+    return ShapeCall(
+        call=call, why=why, shapes=ranked, surprise=found, facts=facts(curve), resting=at_floor(curve),
+        late=is_late(curve), floor=curve.floor,
+    )  # fmt: skip
+
+
+def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, least: float) -> tuple[Call, str]:
+    turning = _turns(curve, ranked, least)
+    if turning is not None:
+        return turning
+    change, z = _trend(curve)
+    best = ranked[0]
+    span = float(best.fitted.max() - best.fitted.min())
+    if best.name == "constant" or span < least or (abs(z) < _Z_TREND and abs(change) < 2 * least):
+        return _level(curve, best, found, least)
+    if change < 0:
+        return Call.FALLS, f"falls by {-change:.3g} over the range, {-z:.1f} standard errors"
+    return _rise(curve, found, least, change)
+
+
+def _trend(curve: Curve) -> tuple[float, float]:
+    """Return the change over the range by a weighted line, and its standard errors."""
+    w = 1 / curve.variance
+    centre = float((w * curve.t).sum() / w.sum())
+    spread = float((w * (curve.t - centre) ** 2).sum())
+    slope = float((w * (curve.t - centre) * curve.y).sum()) / spread
+    return slope, slope * float(np.sqrt(spread))
+
+
+def _turns(curve: Curve, ranked: tuple[Shape, ...], least: float) -> tuple[Call, str] | None:
+    scores = {s.name: s for s in ranked}
+    u = scores["u"]
+    monotone = min(s.aicc for name, s in scores.items() if name not in ("u", "broken"))
+    if not np.isfinite(u.aicc) or u.aicc > monotone - _U_MARGIN:
+        return None
+    bottom = int(u.fitted.argmin())
+    drop, rise = float(u.fitted[0] - u.fitted[bottom]), float(u.fitted[-1] - u.fitted[bottom])
+    if min(drop, rise) < max(least, 2 * curve.sd):
+        return None
+    return Call.FALLS_THEN_RISES, f"falls by {drop:.3g} to x = {curve.x[bottom]:.3g}, then rises by {rise:.3g}"
+
+
+def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> tuple[Call, str]:
+    span = float(np.ptp(best.fitted))
+    jump = facts(curve).minimum_jump
+    if jump > _BLIND_JUMP * (curve.ceiling - curve.floor):
+        return Call.NOT_RESOLVED, f"no trend, but the sample would miss a rise of {jump:.2g}"
+    if found is not None and curve.n <= _FEW and found.z > Z_RISE and found.gap > least:
+        return Call.NOT_RESOLVED, f"the largest sizes stand out by {found.gap:.2g}, with {curve.n} sizes in all"
+    return Call.FLAT, f"no trend: {best.name} fits best and spans {span:.2g}; a jump of {jump:.2g} would show"
+
+
+def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
+    assert found is not None
+    told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {found.cut:.3g}"
+    if is_gradual(curve):
+        return (
+            Call.SMOOTH,
+            f"rises by {change:.3g}, with enough sizes on its slope to foretell the larger",
+        )
+    if found.z >= Z_RISE and found.gap >= least:
+        if found.p <= P_RISE:
+            return Call.UNPREDICTED_RISE, told
+        if curve.n <= _FEW and found.p <= _P_OPEN:
+            return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
+    return Call.SMOOTH, f"rises by {change:.3g} as the smaller sizes promise ({told})"
+
+
+def is_gradual(curve: Curve) -> bool:
+    """Say whether four sizes or more, over 1.5 decades or more, lie on the slope: from 10 to 90 % of the rise."""
+    level = np.maximum.accumulate(curve.y)
+    share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
+    ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.9)]
+    inside = int(((share > 0.1) & (share < 0.9) & (np.diff(share, prepend=-1) > 0)).sum())
+    return inside >= _GRADUAL_SIZES and (ends[1] - ends[0]) * curve.decades >= _GRADUAL_DECADES
+
+
+def at_floor(curve: Curve) -> int:
+    """Return how many of the smallest sizes score no more than guessing, one after the other."""
+    allowed = np.maximum(2.5 * np.sqrt(curve.variance), MIN_GAP * (curve.ceiling - curve.floor))
+    above = np.flatnonzero(np.abs(curve.y - curve.floor) > allowed)
+    return int(above[0]) if len(above) else curve.n
+
+
+def is_late(curve: Curve) -> bool:
+    """Say whether a third of the sizes lies at the floor and the largest clearly above it."""
+    top = float(curve.y[-1] - curve.floor)
+    rises = top > max(3 * float(np.sqrt(curve.variance[-1])), 3 * MIN_GAP * (curve.ceiling - curve.floor))
+    return rises and at_floor(curve) >= max(2, curve.n / 3)

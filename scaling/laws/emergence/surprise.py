@@ -1,0 +1,125 @@
+"""Extrapolation surprise: could the large scales have been foreseen from the small ones?
+
+Below each of several cuts a line and a logistic (floor and ceiling fixed) are fitted; z is how far the scores above
+lie over what they predict, in standard errors that include the fit's own. A smooth model that foresees the rise is
+enough, so the smaller z of the models counts; a rise that one cut reveals is enough, so the largest over cuts counts.
+That maximum is no normal deviate: its p-value comes from the same computation on curves drawn from the smooth model
+that fits the *whole* range, with the noise of the points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from scaling.laws.emergence.curve import Curve
+from scaling.laws.emergence.smooth import Line, Logistic, Prediction
+from scaling.laws.forms import Array
+
+SIMULATIONS = 400
+_LEAST_SHARE = 0.42  # of the sizes lie below a cut
+_LEAST_BELOW = 3
+
+
+class Smooth(Protocol):
+    """A smooth model over fixed places."""
+
+    def predict(self, y: Array, low: int, upper: Array) -> Prediction:
+        """Return the mean above the cut as the first ``low`` points promise it."""
+        ...
+
+    def fitted(self, y: Array) -> tuple[Array, float]:
+        """Return the fit of a whole curve and its chi-square."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surprise:
+    """Whether the scores above a cut were foreseen.
+
+    Attributes:
+        z: least over models, largest over cuts.
+        p: share of smooth worlds with a z as large, cuts corrected for; at least 1 / (simulations + 1).
+        gap: mean score above the cut less the nearest prediction.
+        cut: the largest x below the cut that gave z.
+        held_out: the x above it.
+        cuts: cuts tried.
+        smooth_chi2: of the smooth model of the whole range, per point.
+        simulations: curves drawn for p.
+    """
+
+    z: float
+    p: float
+    gap: float
+    cut: float
+    held_out: tuple[float, ...]
+    cuts: int
+    smooth_chi2: float
+    simulations: int
+
+
+def cuts_of(n: int) -> list[int]:
+    """Return how many of n sizes lie below each cut: 42 % and three at least, all but one at most."""
+    return [k for k in range(_LEAST_BELOW, n) if k >= _LEAST_SHARE * n]
+
+
+def score_models(curve: Curve) -> list[Smooth]:
+    """Return the smooth models of a score between floor and ceiling."""
+    weights = 1 / curve.variance
+    return [Line(curve.t, weights), Logistic(curve.t, weights, curve.floors, curve.ceiling, curve.decades)]
+
+
+def surprise(curve: Curve, *, simulations: int = SIMULATIONS, seed: int = 0) -> Surprise | None:
+    """Return the surprise of a score; ``None`` with fewer than four sizes."""
+    return surprise_of(curve.x, curve.y, curve.variance, score_models(curve), simulations=simulations, seed=seed)
+
+
+def surprise_of(
+    x: Array, y: Array, variance: Array, models: Sequence[Smooth], *, simulations: int = SIMULATIONS, seed: int = 0
+) -> Surprise | None:
+    """Return the surprise of any curve under its smooth models.
+
+    Args:
+        x: scale, ascending ``[n]``.
+        y: what should rise smoothly ``[n]``.
+        variance: of each point ``[n]``.
+        models: ways to rise smoothly.
+        simulations: smooth worlds drawn for the p-value.
+        seed: of the drawing.
+    """
+    cuts = cuts_of(len(y))
+    if not cuts:
+        return None
+    z, gap = _statistic(y[None], variance, models, cuts)
+    best = int(z[0].argmax())
+    null, chi2 = min((m.fitted(y) for m in models), key=lambda fit: fit[1])
+    rng = np.random.default_rng(seed)
+    worlds = null + rng.normal(size=(simulations, len(y))) * np.sqrt(variance)
+    drawn = _statistic(worlds, variance, models, cuts)[0].max(axis=1)
+    return Surprise(
+        z=float(z[0, best]),
+        p=float((1 + (drawn >= z[0, best]).sum()) / (1 + simulations)),
+        gap=float(gap[0, best]),
+        cut=float(x[cuts[best] - 1]),
+        held_out=tuple(float(v) for v in x[cuts[best] :]),
+        cuts=len(cuts),
+        smooth_chi2=chi2 / len(y),
+        simulations=simulations,
+    )
+
+
+def _statistic(y: Array, variance: Array, models: Sequence[Smooth], cuts: Sequence[int]) -> tuple[Array, Array]:
+    """Return z and gap of B curves at every cut ``[B, cuts]``: of the model that foresaw most."""
+    z, gap = np.empty((len(y), len(cuts))), np.empty((len(y), len(cuts)))
+    for j, low in enumerate(cuts):
+        upper = np.r_[np.zeros(low), 1 / variance[low:]]
+        upper /= upper.sum()
+        seen, noise = y @ upper, float(upper**2 @ variance)
+        predicted = [m.predict(y, low, upper) for m in models]
+        gaps = np.array([seen - p.mean for p in predicted])
+        scores = gaps / np.sqrt(noise + np.array([p.variance for p in predicted]))
+        least = scores.argmin(axis=0)[None]
+        z[:, j] = np.take_along_axis(scores, least, 0)[0]
+        gap[:, j] = np.take_along_axis(gaps, least, 0)[0]
+    return z, gap

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from support.emergence_worlds import draw_world
+
+from scaling.errors import UsageError
+from scaling.laws.emergence import Call, Word, back_test, forecast_score, holm, shape_call, verdict, wilson
+from scaling.laws.emergence.curve import make_curve
+from scaling.laws.emergence.facts import facts
+
+X8 = 1e6 * 10 ** np.linspace(0, 3, 8)
+CURVES = {
+    Call.FLAT: [0.25, 0.26, 0.24, 0.25, 0.25, 0.26, 0.25, 0.24],
+    Call.SMOOTH: [0.34, 0.43, 0.51, 0.54, 0.62, 0.67, 0.70, 0.78],
+    Call.UNPREDICTED_RISE: [0.25, 0.25, 0.26, 0.25, 0.26, 0.25, 0.60, 0.90],
+    Call.FALLS: [0.475, 0.44, 0.41, 0.39, 0.38, 0.36, 0.34, 0.33],
+    Call.FALLS_THEN_RISES: [0.475, 0.44, 0.41, 0.36, 0.34, 0.38, 0.46, 0.55],
+}
+
+
+@pytest.mark.parametrize("expected", CURVES)
+def test_plain_curves_get_their_word(expected):
+    assert shape_call(X8, CURVES[expected], floor=0.25, simulations=100).call is expected
+
+
+@pytest.mark.parametrize("expected", [Call.FLAT, Call.SMOOTH, Call.UNPREDICTED_RISE])
+def test_an_unknown_floor_and_percentages_change_no_word(expected):
+    percent = 100 * np.array(CURVES[expected])
+    assert shape_call(X8, percent, ceiling=100, simulations=100).call is expected
+
+
+def test_a_late_but_gradual_rise_is_smooth():
+    x = np.array([2, 16, 53, 125, 244, 422, 1000, 2000, 4000, 8000, 27000, 128000]) * 1e6
+    y = [0.25, 0.25, 0.26, 0.24, 0.25, 0.26, 0.28, 0.31, 0.34, 0.38, 0.44, 0.52]
+    called = shape_call(x, y, floor=0.25, simulations=100)
+    assert called.call is Call.SMOOTH
+    assert called.late
+
+
+def test_three_sizes_resolve_nothing_and_rows_merge_by_size():
+    assert shape_call([1, 2, 3], [0.1, 0.2, 0.9]).call is Call.NOT_RESOLVED
+    called = shape_call(np.repeat(X8, 2), np.repeat(CURVES[Call.FLAT], 2), seeds=["a", "b"] * 8, simulations=50)
+    assert called.facts.sizes == 8
+    assert called.facts.seeds == (2, 2)
+
+
+def test_few_items_make_a_jump_unsure():
+    y = [0.25, 0.25, 0.27, 0.24, 0.36]
+    assert shape_call(X8[:5], y, floor=0.25, n_items=20, simulations=100).call is not Call.UNPREDICTED_RISE
+    assert shape_call(X8[:5], y, floor=0.25, n_items=20, simulations=50).facts.minimum_jump > 0.25
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options"),
+    [
+        ([1, 2], [0.1], {}),
+        ([1, 2], [0.1, np.nan], {}),
+        ([0, 2], [0.1, 0.2], {}),
+        ([1, 2], [10, 20], {}),
+        ([1, 2], [0.1, 0.2], {"floor": 1.0}),
+        ([1, 2], [0.1, 0.2], {"n_items": 0}),
+    ],
+)
+def test_impossible_tables_are_refused(x, y, options):
+    with pytest.raises(UsageError):
+        shape_call(x, y, **options)
+
+
+def test_published_measures_of_suddenness():
+    curve = make_curve([8e9, 62e9, 540e9], [0.25, 0.26, 0.55], floor=0.25)
+    told = 0.26 + 0.01 * np.log(540 / 62) / np.log(62 / 8)
+    assert facts(curve).palm == pytest.approx(0.55 - told)
+    steps = np.array([0.01, 0.29])
+    assert facts(curve).linearity == pytest.approx(0.30 / np.sqrt((steps**2).mean()))
+    assert facts(curve).breakthroughness == pytest.approx(0.30 / np.sqrt(np.median(steps**2)))
+
+
+def test_wilson_and_holm():
+    low, high = wilson(0, 100)
+    assert low == pytest.approx(0, abs=1e-12)
+    assert high == pytest.approx(0.0370, abs=1e-4)
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("flat", Word.FLAT),
+        ("smooth", Word.SMOOTH),
+        ("artefact", Word.THRESHOLD_OF_THE_METRIC),
+        ("break strong", Word.UNPREDICTED_RISE),
+    ],
+)
+def test_verdicts_on_worlds(kind, word):
+    world = draw_world(np.random.default_rng(3), kind, 10, outside=False)
+    found = verdict(
+        world.x, world.score, logprob=world.logprob, seeds=world.seeds, n_items=world.n_items,
+        floor=world.floor, simulations=100,
+    )  # fmt: skip
+    assert found.word is word
+    assert found.emergent == (word is Word.UNPREDICTED_RISE)
+    assert ("emergent" in found.sentence) == found.emergent
+
+
+def test_one_seed_is_never_called_emergent():
+    world = draw_world(np.random.default_rng(3), "break strong", 10, outside=False)
+    one = world.seeds == 0
+    found = verdict(world.x[one], world.score[one], logprob=world.logprob[one], n_items=500, floor=0, simulations=100)
+    assert found.word is Word.UNPREDICTED_RISE
+    assert not found.emergent
+    assert "unreplicated" in found.sentence
+
+
+def test_a_rise_in_one_seed_of_two_is_unreplicated():
+    rise, flat = np.array(CURVES[Call.UNPREDICTED_RISE]), np.full(8, 0.25)
+    found = verdict(np.r_[X8, X8], np.r_[rise, flat], seeds=[0] * 8 + [1] * 8, n_items=500, floor=0.25, simulations=100)
+    assert not found.emergent
+
+
+def test_a_forecast_in_two_steps_covers_and_says_when_it_is_weak():
+    x = 10 ** np.linspace(15, 21, 10)
+    loss = 1.7 + 2.0 * (x / 1e15) ** -0.12
+    score = 0.25 + 0.75 / (1 + np.exp(4 * (loss - 2.6)))
+    told = forecast_score(x[:7], loss[:7], score[:7], x[-1], floor=0.25)
+    assert told.score.low < score[-1] < told.score.high
+    assert told.loss.value == pytest.approx(loss[-1], rel=0.03)
+    assert told.weak is None
+    early = forecast_score(x[:4], loss[:4], np.full(4, 0.25), x[-1], floor=0.25)
+    assert early.weak is not None
+    assert early.score.high - early.score.low > told.score.high - told.score.low
+    tests = back_test(x, loss, score, floor=0.25)
+    assert len(tests) == 6
+    assert np.mean([t.covered for t in tests]) >= 5 / 6
