@@ -10,8 +10,8 @@ _EVERY_S = 2.0
 
 def power_reader(slots: Sequence[Slot]) -> Callable[[], dict[str, float]]:
     """Return a function that reads watts by slot name, at most every two seconds; empty without GPUs."""
-    names = {slot.environment.get("CUDA_VISIBLE_DEVICES", ""): slot.name for slot in slots}
-    names.pop("", None)
+    boards = {slot.name: slot.environment.get("CUDA_VISIBLE_DEVICES", "").split(",") for slot in slots}
+    names = {uuid: name for name, uuids in boards.items() for uuid in uuids if uuid}
     last: dict[str, float] = {}
     next_s = 0.0
 
@@ -21,7 +21,10 @@ def power_reader(slots: Sequence[Slot]) -> Callable[[], dict[str, float]]:
             from scaling.hardware import devices
 
             next_s = time.monotonic() + _EVERY_S
-            last = {names[gpu.uuid]: gpu.power_w for gpu in devices() if gpu.uuid in names and gpu.power_w is not None}
+            last = {}
+            for gpu in devices():
+                if gpu.uuid in names and gpu.power_w is not None:
+                    last[names[gpu.uuid]] = last.get(names[gpu.uuid], 0.0) + gpu.power_w
         return last
 
     return read

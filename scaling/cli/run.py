@@ -11,9 +11,11 @@ import typer
 
 if TYPE_CHECKING:
     from scaling.cli.planning import Resolved
+    from scaling.executor.handles import Attached
     from scaling.executor.progress import Job, Observer
-    from scaling.executor.protocol import Slot
+    from scaling.executor.protocol import Executor
     from scaling.executor.runner import Outcome
+    from scaling.executor.shards import Shard
     from scaling.store.layout import StoreFolder
     from scaling.store.state import TrialState
 
@@ -30,6 +32,12 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="TRIAL", help="Run this trial only: an id or a label.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--executor", metavar="KIND", help="local, slurm, ray or debug, instead of the file's.")
+    ] = "",
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="I/N", help="Run part I of N only; repeat for each part, anywhere.")
+    ] = "",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Let the sweep ask for other trials than its store holds.")
@@ -41,28 +49,36 @@ def command(
 
     Example:  scaling run quickstart
     """
+    from scaling.cli.output import say
     from scaling.cli.planning import resolve
+    from scaling.executor.open import open_executor
+    from scaling.executor.shards import Shard
     from scaling.executor.sweep import make_jobs
 
     clock = Clock()
+    part = Shard.parse(shard) if shard else None
     with clock.phase("plan"):
-        resolved = resolve(sweep, sets or ())
-        store, lock = _open_store(out or Path("runs") / resolved.spec.name)
+        resolved = resolve(sweep, [*(sets or ()), *([f"executor.kind={engine}"] if engine else [])])
+        store, lock = _open_store(out or Path("runs") / resolved.spec.name, part)
     with lock:
         with clock.phase("plan"):
             _settle(store, resolved, accept_changes)
-            jobs = make_jobs(store, resolved.trials)
-            states = _states(jobs)
-            chosen = {job.folder.id for job in make_jobs(store, resolved.trials, only or ())}
+            mine = part.part(resolved.trials) if part else resolved.trials
+            jobs = make_jobs(store, mine)
+            executor = lock.enter_context(
+                closing(open_executor(resolved.spec.executor, resolved.spec.name, store, say))
+            )
+            attached, states = _states(executor, jobs)
+            chosen = {job.folder.id for job in make_jobs(store, mine, only or ())}
             todo = [j for j in jobs if j.folder.id in chosen and _wanted(states[j.folder.id], retry_failed)]
-        if todo:
+        if todo or attached:
             _confirm(resolved, todo, yes)
             with clock.phase("train"):
-                outcome = _train(store, resolved, jobs, todo, states)
+                outcome = _train(store, resolved, executor, jobs, todo, attached, states)
             states |= outcome.states
         else:
             outcome = None
-        _finish(store, jobs, states, outcome, clock, report=not no_report, resamples=resamples)
+        _finish(store, jobs, states, outcome, clock, report=not no_report and part is None, resamples=resamples)
 
 
 class Clock:
@@ -88,15 +104,19 @@ class Clock:
         return f"{format_duration(sum(self.phases.values()))}: {parts}"
 
 
-def _open_store(root: Path) -> "tuple[StoreFolder, ExitStack]":
-    """Take the store's lock. Raises ``UsageError`` that says who holds it, after showing how far that one is."""
+def _open_store(root: Path, shard: "Shard | None") -> "tuple[StoreFolder, ExitStack]":
+    """Take the lock of the store, or of its shard.
+
+    Raises ``UsageError`` that says who holds it, after showing how far that one is.
+    """
     from scaling.cli.status import show
     from scaling.errors import UsageError
+    from scaling.executor.shards import ShardLock
     from scaling.store.claims import StoreLock, lock_holder
     from scaling.store.layout import StoreFolder
 
     store = StoreFolder(root.resolve())
-    lock = StoreLock(store.lock_path)
+    lock = ShardLock(store, shard) if shard else StoreLock(store.lock_path)
     if lock.acquire():
         stack = ExitStack()
         stack.callback(lock.release)
@@ -105,7 +125,7 @@ def _open_store(root: Path) -> "tuple[StoreFolder, ExitStack]":
         show(store)
     raise UsageError(
         "run.already_running",
-        f"this sweep is being run by {lock_holder(store.lock_path) or 'another process'}",
+        f"this sweep is being run by {lock_holder(store.lock_path) or lock_holder(lock.path) or 'another process'}",
         where=str(root),
         why="no trial is trained twice",
         hint=f"watch it with `scaling status {root}`",
@@ -128,15 +148,22 @@ def _settle(store: "StoreFolder", resolved: "Resolved", accept_changes: bool) ->
         say(f"the sweep changed: {line}")
 
 
-def _states(jobs: "Sequence[Job]") -> "dict[str, TrialState]":
+def _states(executor: "Executor", jobs: "Sequence[Job]") -> "tuple[list[Attached], dict[str, TrialState]]":
+    """Return what the engine still holds of an earlier run, and the state of every trial."""
+    from scaling.executor.handles import attach
     from scaling.executor.sweep import settled_state
+    from scaling.store.state import State, TrialState
 
-    return {job.folder.id: settled_state(job) for job in jobs}
+    attached = attach(executor, jobs)
+    held = {a.job.folder.id: TrialState(state=State.RUNNING, reason=None, attempts=a.attempt.number) for a in attached}
+    return attached, {job.folder.id: held.get(job.folder.id) or settled_state(job) for job in jobs}
 
 
 def _wanted(state: "TrialState", retry_failed: bool) -> bool:
     from scaling.store.state import State
 
+    if state.state is State.RUNNING:  # the engine has it: it is attached, not started
+        return False
     return state.retry or not state.state.finished or (retry_failed and state.state is State.FAILED)
 
 
@@ -160,46 +187,47 @@ def _confirm(resolved: "Resolved", todo: "Sequence[Job]", yes: bool) -> None:
 def _train(
     store: "StoreFolder",
     resolved: "Resolved",
+    executor: "Executor",
     jobs: "Sequence[Job]",
     todo: "Sequence[Job]",
+    attached: "Sequence[Attached]",
     states: "Mapping[str, TrialState]",
 ) -> "Outcome":
     from scaling.executor.host import HostWatch
-    from scaling.executor.local import LocalExecutor
     from scaling.executor.runner import Limits, Runner
 
-    slots = _slots(resolved.spec.executor.slots)
     limits = Limits(trial_s=resolved.spec.limits.trial_time, sweep_s=resolved.spec.limits.sweep_time)
-    watch = HostWatch(store)
-    with closing(LocalExecutor(slots)) as executor, _observer(jobs, todo, states, slots) as observer:
-        outcome = Runner(executor, todo, observer, limits).run()
-    watch.finish(len(outcome.states), len(slots))
+    here = HostWatch(store) if executor.places else None  # elsewhere this machine only waits
+    with _observer(executor, jobs, todo, attached, states) as observer:
+        outcome = Runner(executor, todo, observer, limits, attached).run()
+    if here is not None:
+        here.finish(len(outcome.states), len(executor.capacity() or ()))
     return outcome
-
-
-def _slots(wanted: int | str) -> "tuple[Slot, ...]":
-    from scaling.executor.slots import core_slots, gpu_slots
-    from scaling.hardware import devices
-
-    boards = [(gpu.uuid, gpu.name) for gpu in devices()]
-    return gpu_slots(boards) if boards else core_slots(None if wanted == "auto" else int(wanted))
 
 
 @contextmanager
 def _observer(
-    jobs: "Sequence[Job]", todo: "Sequence[Job]", states: "Mapping[str, TrialState]", slots: "Sequence[Slot]"
+    executor: "Executor",
+    jobs: "Sequence[Job]",
+    todo: "Sequence[Job]",
+    attached: "Sequence[Attached]",
+    states: "Mapping[str, TrialState]",
 ) -> "Iterator[Observer]":
     from scaling.cli.output import say, stderr
     from scaling.cli.power import power_reader
     from scaling.cli.progress import Lines, LiveTable
     from scaling.cli.tally import Tally
 
+    slots = executor.capacity()
+    todo = [*todo, *(a.job for a in attached)]
     waiting = {job.folder.id for job in todo}
     before = [job for job in jobs if job.folder.id not in waiting and states[job.folder.id].state.finished]
-    tally = Tally(todo, before, len(slots))
+    tally = Tally(todo, before, len(todo) if slots is None else len(slots))
     console = stderr()
-    say(f"{len(todo)} trials to train, {len(before)} there already; {len(slots)} at a time")
-    view = LiveTable(tally, console, power_reader(slots)) if console.is_terminal else Lines(tally, say)
+    places = f"queued on {executor.name}" if slots is None else f"{len(slots)} at a time"
+    running = f", {len(attached)} of them on {executor.name} since an earlier run" if attached else ""
+    say(f"{len(todo)} trials to train{running}, {len(before)} there already; {places}")
+    view = LiveTable(tally, console, power_reader(slots or ())) if console.is_terminal else Lines(tally, say)
     with view:
         yield view
 
@@ -221,6 +249,13 @@ def _finish(
 
     if outcome is None:
         say(f"nothing to do: {count_words(list(states.values()))} in {store.root}")
+    if outcome is not None and outcome.interrupted and outcome.detached:
+        raise Interrupted(
+            "run.detached",
+            f"{outcome.detached} trials go on without this command; {count_words(list(states.values()))}",
+            where=str(store.root),
+            hint="the same command waits for them again; `scaling status` shows them; their engine can cancel them",
+        )
     if outcome is not None and outcome.interrupted:
         raise Interrupted(
             "run.interrupted",

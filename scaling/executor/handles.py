@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from scaling.errors import UsageError
 from scaling.executor.progress import Job
 from scaling.executor.protocol import Executor, Phase
-from scaling.store.files import bad_record, dump_json, read_json, write_atomic
+from scaling.store.files import bad_record, dump_json, publish, read_json, write_atomic
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, read_exit_code, read_failure
 
@@ -37,9 +37,12 @@ class Attached:
     handle: str
 
 
-def write_handle(attempt: AttemptFolder, handle: Handle) -> None:
-    """Write who holds an attempt. Raises ``MachineError``."""
-    write_atomic(attempt.handle_path, dump_json(asdict(handle)))
+def write_handle(attempt: AttemptFolder, handle: Handle, *, by_job: bool = False) -> None:
+    """Write who holds an attempt. A job's own word, which knows its node, stands. Raises ``MachineError``."""
+    if by_job:
+        write_atomic(attempt.handle_path, dump_json(asdict(handle)))
+    else:
+        publish(attempt.handle_path, asdict(handle))
 
 
 def read_handle(attempt: AttemptFolder) -> Handle | None:

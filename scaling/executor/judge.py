@@ -8,7 +8,15 @@ from scaling.executor.protocol import Status
 from scaling.store.files import BadRecord, dump_json, publish, read_last_line, write_atomic
 from scaling.store.layout import AttemptFolder
 from scaling.store.records import Failure, to_json
-from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, State, TrialState, read_failure, read_state
+from scaling.store.state import (
+    EXIT_CONTINUE,
+    EXIT_UNWRITABLE,
+    State,
+    TrialState,
+    read_exit_code,
+    read_failure,
+    read_state,
+)
 
 _TAIL_BYTES = 4000
 
@@ -45,6 +53,15 @@ def judge(job: Job, attempt: AttemptFolder, status: Status, cancelled: Cancelled
         ours = Failure(cause=cancelled.cause, message=cancelled.message, exit_code=status.exit_code)
         write_atomic(attempt.failure_path, dump_json(to_json(ours)))
     return read_state(job.folder, job.horizons)
+
+
+def goes_on(attempt: AttemptFolder, state: TrialState) -> bool:
+    """Whether an engine took the place from a trial that got somewhere, saved its state, and can go on elsewhere."""
+    try:
+        saved = read_exit_code(attempt) == EXIT_CONTINUE
+    except BadRecord:
+        return False
+    return state.state is State.INTERRUPTED and saved and read_last_line(attempt.curve_path) is not None
 
 
 def _failure(job: Job, attempt: AttemptFolder, status: Status, cancelled: Cancelled | None) -> Failure:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import scaling
 from scaling.errors import MachineError
+from scaling.executor.command import trial_command
 from scaling.executor.processes import adopt_orphans, kill_marked
 from scaling.executor.protocol import Phase, Slot, Status, Task
 from scaling.executor.watchdog import HANG_S
@@ -41,15 +42,24 @@ class LocalExecutor:
         slots: places to run.
         module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
         hang_s: silence after which a trial counts as hung.
+        processes: processes that train one trial together.
     """
 
     name = "local"
     places = True
     outlives_runner = False
+    patience_s = 0.0
 
-    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial", hang_s: float = HANG_S) -> None:
+    def __init__(
+        self,
+        slots: tuple[Slot, ...],
+        module: str = "scaling.trial",
+        hang_s: float = HANG_S,
+        processes: int = 1,
+    ) -> None:
         self._slots = slots
         self._hang_s = hang_s
+        self._processes = processes
         self._module = module
         self._children: dict[str, _Child] = {}
         adopt_orphans()
@@ -64,16 +74,15 @@ class LocalExecutor:
 
     def _submit(self, task: Task) -> str:
         slot = task.slot or self._slots[0]
-        python = [sys.executable, "-P", "-m"]
-        command = [*python, self._module, str(task.store.resolve()), task.trial, str(task.attempt.number)]
         order = {
             "attempt": str(task.attempt.path.resolve()),
-            "command": command,
+            "command": trial_command(self._module, task, self._processes),
             "cpus": slot.cpus,
             "parent": os.getpid(),
             "hang_s": self._hang_s,
         }
-        process = self._start([*python, "scaling.executor.shim", json.dumps(order)], task.attempt, slot)
+        shim = [sys.executable, "-P", "-m", "scaling.executor.shim", json.dumps(order)]
+        process = self._start(shim, task.attempt, slot)
         handle = str(task.attempt.path)
         self._children[handle] = _Child(process, task.attempt)
         return handle
@@ -81,10 +90,10 @@ class LocalExecutor:
     def _start(self, command: list[str], attempt: AttemptFolder, slot: Slot) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
-            **_search_path(),
+            **search_path(),
+            "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
             **slot.environment,
             MARK: str(attempt.path.resolve()),
-            "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
         }
         try:
             log = attempt.log_path.open("ab")
@@ -158,7 +167,7 @@ def _signal_of(code: int) -> int:
     return 128 - code if code > 128 else code
 
 
-def _search_path() -> dict[str, str]:
+def search_path() -> dict[str, str]:
     """Let children find this package when it runs from a checkout; an installed one needs nothing."""
     home = str(Path(scaling.__file__).resolve().parent.parent)
     if home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):

@@ -1,4 +1,4 @@
-"""What every executor is: six methods and three declared facts; plain data in and out.
+"""What every executor is: a few methods and four declared facts; plain data in and out.
 
 An executor starts attempts and says what became of their processes. It decides nothing about trials: results
 are files of the store, and the runner alone reads them. So a wrong or late word of an engine loses nothing.
@@ -78,6 +78,9 @@ class Executor(Protocol):
     outlives_runner: bool
     """Attempts go on when the runner ends, and a later runner finds them by their handles."""
 
+    patience_s: float
+    """How long its word that an attempt ended is doubted while no file shows it; 0 where it cannot be wrong."""
+
     def capacity(self) -> tuple[Slot, ...] | None:
         """Return the slots there are, or ``None`` when they are the engine's own affair."""
         ...
@@ -91,11 +94,14 @@ class Executor(Protocol):
         ...
 
     def cancel(self, handle: str, grace_s: float) -> None:
-        """Ask an attempt to checkpoint and end, and end it after ``grace_s`` seconds; 0 ends it now."""
+        """Ask an attempt to checkpoint and end, and end it after ``grace_s`` seconds; 0 ends it now.
+
+        Where the engine chooses the place, the runner has asked by a file already (``job.ask_to_stop``).
+        """
         ...
 
     def logs(self, handle: str) -> Path:
-        """Return the file with what the attempt printed."""
+        """Return the file with what the engine kept of the attempt's output."""
         ...
 
     def close(self) -> None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from scaling.errors import MachineError
+from scaling.executor.belief import Witness
 from scaling.executor.booking import Booking
 from scaling.executor.breaker import Breaker
 from scaling.executor.budget import Purse, Use, use_of, use_of_record
 from scaling.executor.handles import Attached, Handle, write_handle
-from scaling.executor.judge import Cancelled, judge
+from scaling.executor.job import ask_to_stop
+from scaling.executor.judge import Cancelled, goes_on, judge
 from scaling.executor.progress import Glance, Job, Observer, glance
 from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
 from scaling.executor.rates import Spent, rates
@@ -67,6 +69,7 @@ class _Running:
     place: str
     began: float | None
     booking: Booking
+    witness: Witness
     cancelled: Cancelled | None = None
 
     @property
@@ -146,7 +149,7 @@ class Runner:
         self._purse = purse
         self._free = deque(executor.capacity() or ())
         self._breaker = Breaker(tuple(slot.name for slot in self._free), limits.same_failures)
-        self._running = [_Running(a.job, a.attempt, None, a.handle, executor.name, None, Booking({})) for a in attached]
+        self._running = [self._known(a.job, a.attempt, None, a.handle, executor.name, None) for a in attached]
         self._left: list[Job] = []
         self._started = 0
         self._spent: list[Spent] = []
@@ -201,11 +204,16 @@ class Runner:
         except MachineError as error:
             self._pause(error)
 
+    def _known(
+        self, job: Job, attempt: AttemptFolder, slot: Slot | None, handle: str, place: str, began: float | None
+    ) -> _Running:
+        booking, witness = Booking(slot.environment if slot else {}), Witness(self._executor.patience_s)
+        return _Running(job, attempt, slot, handle, place, began, booking, witness)
+
     def _note_start(self, job: Job, task: Task, handle: str) -> None:
-        place = task.slot.name if task.slot else self._executor.name
+        place = task.slot.name if task.slot else f"{self._executor.name} job {handle}"
         began = time.monotonic() if self._executor.places else None
-        booking = Booking(task.slot.environment if task.slot else {})
-        self._running.append(_Running(job, task.attempt, task.slot, handle, place, began, booking))
+        self._running.append(self._known(job, task.attempt, task.slot, handle, place, began))
         write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
         self._observer.started(job, task.attempt.number, place)
 
@@ -251,7 +259,8 @@ class Runner:
     def _collect(self) -> None:
         statuses = self._executor.poll([r.handle for r in self._running])
         for running in list(self._running):
-            status = statuses[running.handle]
+            asked = running.cancelled is not None
+            status = running.witness.weigh(statuses[running.handle], running.latest(), asked=asked)
             running.see(status)
             if status.phase in (Phase.RUNNING, Phase.WAITING):
                 continue
@@ -273,7 +282,8 @@ class Runner:
         if status.exit_code == EXIT_UNWRITABLE and state.state is State.INTERRUPTED:
             self._pause(_full(str(running.attempt.path), None))
         if not self._tried_elsewhere(running, state):
-            self._close(running.job, state)
+            taken_away = running.slot is None and running.cancelled is None and goes_on(running.latest(), state)
+            self._close(running.job, state, taken_away)
 
     def _tried_elsewhere(self, running: _Running, state: TrialState) -> bool:
         """Heed failures that repeat. Returns whether the trial was put back, to be tried in another slot."""
@@ -291,9 +301,10 @@ class Runner:
         self._states = {name: state for name, state in self._states.items() if name not in ids}
         return running.job.folder.id in ids
 
-    def _close(self, job: Job, state: TrialState) -> None:
-        if state.retry and not self._stopping:
-            self._observer.note(f"{job.label}: {state.reason}; trying once more")
+    def _close(self, job: Job, state: TrialState, taken_away: bool) -> None:
+        if (state.retry or taken_away) and not self._stopping:
+            again = "trying once more" if state.retry else "going on in another job"
+            self._observer.note(f"{job.label}: {state.reason}; {again}")
             self._queue.appendleft(job)
             return
         self._states[job.folder.id] = state
@@ -345,6 +356,8 @@ class Runner:
 
     def _cancel(self, running: _Running, why: Cancelled, grace_s: float) -> None:
         running.cancelled = why
+        if running.slot is None:
+            ask_to_stop(running.attempt, grace_s)
         self._executor.cancel(running.handle, grace_s)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -67,6 +67,7 @@ class Supervisor:
         """Claim the attempt, run the trial, leave nothing behind; return its exit code, negative for a signal."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning goes to every process of a job; inherited
         adopt_orphans()
         signal_on_parent_death(signal.SIGHUP, self._parent)
         if not publish(self._attempt / "claim.json", claims.to_json(claims.this_process())):

@@ -5,6 +5,7 @@ would be fiction.
 """
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scaling.errors import MachineError
@@ -57,39 +58,81 @@ def quota_cores() -> int | None:
     return None if quota == "max" else max(1, int(quota) // int(period))
 
 
-def core_slots(wanted: int | None = None) -> tuple[Slot, ...]:
-    """Return one slot per physical core, or ``wanted`` slots that take the cores in turn."""
+def core_slots(wanted: int | None = None, per_slot: int = 1, processes: int = 1) -> tuple[Slot, ...]:
+    """Return as many slots as there are physical cores for, or ``wanted`` slots that take the cores in turn.
+
+    Args:
+        wanted: slots; as many as fit by default.
+        per_slot: cores of one slot.
+        processes: processes of one trial, which share its slot's cores.
+
+    Raises:
+        MachineError: one trial asks for more cores than there are.
+    """
     cores = physical_cores()
-    count = wanted or min(len(cores), quota_cores() or len(cores))
+    available = min(len(cores), quota_cores() or len(cores))
+    if per_slot > available:
+        raise MachineError(
+            "executor.too_few_cores",
+            f"a trial asks for {per_slot} cores, this machine lends {available}",
+            hint="lower executor.cpus_per_trial (or executor.gpus_per_trial: without a GPU it counts processes)",
+        )
+    count = wanted or available // per_slot
+    taken = [[cores[(index * per_slot + k) % len(cores)] for k in range(per_slot)] for index in range(count)]
     return tuple(
         Slot(
-            name=f"core {index % len(cores)}",
-            cpus=cores[index % len(cores)],
-            environment={**THREADS, **ALLOCATOR, "CUDA_VISIBLE_DEVICES": ""},
+            name="core " + "+".join(str((index * per_slot + k) % len(cores)) for k in range(per_slot)),
+            cpus=_flat(mine),
+            environment={**_threads(per_slot // processes), **ALLOCATOR, "CUDA_VISIBLE_DEVICES": ""},
         )
-        for index in range(count)
+        for index, mine in enumerate(taken)
     )
 
 
-def gpu_slots(devices: list[tuple[str, str]]) -> tuple[Slot, ...]:
-    """Return one slot per GPU, given as (UUID, name); the cores are shared out evenly.
+def gpu_slots(devices: Sequence[tuple[str, str]], per_slot: int = 1, cpus: int | None = None) -> tuple[Slot, ...]:
+    """Return slots of ``per_slot`` GPUs, each given as (UUID, name); the cores are shared out evenly.
 
     By UUID, since indices differ between CUDA (fastest first) and NVML (bus order), and the joules of the
     wrong GPU would be booked.
+
+    Args:
+        devices: the GPUs to use.
+        per_slot: GPUs of one slot; what does not fill a slot is left idle.
+        cpus: cores of one slot; an even share by default.
+
+    Raises:
+        MachineError: there are not GPUs enough for one slot.
     """
+    count = len(devices) // per_slot
+    if count == 0:
+        raise MachineError(
+            "executor.no_gpu",
+            f"a trial asks for {per_slot} GPUs, this machine has {len(devices)} to give",
+            hint="see `scaling doctor`; executor.gpus_per_trial: 0 trains on the CPU",
+        )
     cores = physical_cores()
-    share = max(1, len(cores) // max(1, len(devices)))
+    share = cpus or max(1, len(cores) // count)
     slots = []
-    for index, (uuid, name) in enumerate(devices):
-        mine = [cores[(index * share + k) % len(cores)] for k in range(share)]
-        threads = {key: str(share) for key in THREADS}
+    for index in range(count):
+        mine = devices[index * per_slot : (index + 1) * per_slot]
+        places = "+".join(str(index * per_slot + k) for k in range(per_slot))
         slots.append(
             Slot(
-                name=f"{name} {index}",
-                cpus=tuple(sorted({cpu for core in mine for cpu in core})),
-                environment={**threads, **ALLOCATOR, "CUDA_VISIBLE_DEVICES": uuid},
+                name=f"{mine[0][1]} {places}",
+                cpus=_flat([cores[(index * share + k) % len(cores)] for k in range(share)]),
+                environment={
+                    **_threads(share // per_slot),
+                    **ALLOCATOR,
+                    "CUDA_VISIBLE_DEVICES": ",".join(uuid for uuid, _ in mine),
+                },
             )
         )
-    if not slots:
-        raise MachineError("executor.no_gpu", "no GPU was given", hint="see `scaling doctor`")
     return tuple(slots)
+
+
+def _threads(number: int) -> dict[str, str]:
+    return {key: str(max(1, number)) for key in THREADS}
+
+
+def _flat(cores: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(sorted({cpu for core in cores for cpu in core}))

@@ -19,6 +19,7 @@ class Gpu:
         name: product name as the driver spells it.
         index: place in PCI order (``nvidia-smi``'s, not always CUDA's).
         memory_bytes: memory of the board.
+        memory_used_bytes: what is taken of it now.
         power_limit_w: enforced power limit.
         power_w: power now.
         processes: process ids with a compute context on the board now.
@@ -31,6 +32,7 @@ class Gpu:
     name: str
     index: int
     memory_bytes: int | None
+    memory_used_bytes: int | None
     power_limit_w: float | None
     power_w: float | None
     processes: tuple[int, ...] | None
@@ -99,6 +101,7 @@ def _describe(nvml: Nvml, uuid: str, index: int) -> Gpu:
         name=nvml.name(uuid),
         index=index,
         memory_bytes=_or_none(lambda: nvml.memory_bytes(uuid)),
+        memory_used_bytes=_or_none(lambda: nvml.memory_used_bytes(uuid)),
         power_limit_w=_or_none(lambda: nvml.power_limit_w(uuid)),
         power_w=_or_none(lambda: nvml.power_w(uuid)),
         processes=None if pids is None else tuple(sorted(pids)),

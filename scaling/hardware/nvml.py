@@ -50,6 +50,9 @@ class Nvml(Protocol):
     def memory_bytes(self, uuid: str) -> int:
         """Return the board's memory, in bytes."""
 
+    def memory_used_bytes(self, uuid: str) -> int:
+        """Return how much of it is taken now, by anyone, the driver's own share included."""
+
     def power_limit_w(self, uuid: str) -> float:
         """Return the enforced power limit, in watts."""
 
@@ -111,6 +114,9 @@ class _PyNvml:
 
     def memory_bytes(self, uuid: str) -> int:
         return int(self._of(uuid, "nvmlDeviceGetMemoryInfo").total)
+
+    def memory_used_bytes(self, uuid: str) -> int:
+        return int(self._of(uuid, "nvmlDeviceGetMemoryInfo").used)
 
     def power_limit_w(self, uuid: str) -> float:
         return float(self._of(uuid, "nvmlDeviceGetEnforcedPowerLimit")) / 1000

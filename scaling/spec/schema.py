@@ -4,10 +4,11 @@ Frozen, strict, unknown keys forbidden. Loading with file:line:column is in ``sp
 trials is in ``spec.plan``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from scaling.units import Horizon, parse_count, parse_duration_s, parse_horizon
 
@@ -199,16 +200,74 @@ class LimitsSpec(_Part):
     sweep_time: Seconds | None = None
 
 
+def _one_line(text: str) -> str:
+    if not _ONE_LINE.fullmatch(text):
+        raise ValueError(f"{text[:60]!r} has characters that no option of an engine needs, or is longer than 200")
+    return text
+
+
+_ONE_LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,:;=_@%/+*&|!()\[\]-]{0,199}")  # no quotes, no line breaks
+EngineText = Annotated[str, AfterValidator(_one_line)]
+
+
+class SlurmSpec(_Part):
+    """Options of ``sbatch``, by their names there. None can name a file or a command.
+
+    Attributes:
+        time: limit of one job; a trial that needs longer checkpoints and is queued again.
+        grace: how long before that limit, or before a preemption's end, a trial is asked to checkpoint.
+        at_once: jobs of the array that run at the same time; all by default.
+        mem: memory of a job, such as ``16G``.
+        gres: instead of ``gpu:N``, for a type: ``gpu:h100:1``.
+        exclusive: a whole node for each trial: for energy that no neighbour shares.
+    """
+
+    partition: EngineText | None = None
+    account: EngineText | None = None
+    qos: EngineText | None = None
+    time: Seconds = 14_400
+    grace: Seconds = 120
+    at_once: Whole | None = None
+    mem: EngineText | None = None
+    gres: EngineText | None = None
+    constraint: EngineText | None = None
+    nodelist: EngineText | None = None
+    exclude: EngineText | None = None
+    reservation: EngineText | None = None
+    comment: EngineText | None = None
+    exclusive: bool = False
+
+
+class RaySpec(_Part):
+    """The user's own Ray cluster.
+
+    Attributes:
+        address: ``auto`` (the one this machine belongs to), or ``HOST:PORT``.
+    """
+
+    address: EngineText = "auto"
+
+
 class ExecutorSpec(_Part):
     """Who runs the trials. Never changes a trial's identity.
 
     Attributes:
-        kind: ``local``.
-        slots: trials at once on a machine without a GPU; ``auto`` is one per core.
+        kind: ``local`` (this machine), ``slurm``, ``ray``, or ``debug`` (in this process, for a debugger).
+        slots: trials at once on a machine without a GPU; ``auto`` is as many as the cores allow.
+        gpus_per_trial: GPUs that train one trial together; 0 trains on the CPU. Without a GPU: processes.
+        cpus_per_trial: cores of one trial; by default one, or a GPU's share of the machine.
+        use_busy_gpus: take GPUs that other processes use.
+        slurm: options of ``kind: slurm``.
+        ray: options of ``kind: ray``.
     """
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "slurm", "ray", "debug"] = "local"
     slots: Literal["auto"] | Whole = "auto"
+    gpus_per_trial: Annotated[int, Field(ge=0, le=1024)] = 1
+    cpus_per_trial: Whole | None = None
+    use_busy_gpus: bool = False
+    slurm: SlurmSpec = SlurmSpec()
+    ray: RaySpec = RaySpec()
 
 
 class FitSpec(_Part):

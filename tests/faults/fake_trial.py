@@ -1,8 +1,9 @@
 """A trial's process without the training: does what its label says, with the real files.
 
 Labels: ``ok``, ``raise``, ``kill-always``, ``kill-once``, ``segv``, ``exit3``, ``silent`` (exit 0, no results),
-``diverge``, ``hang`` (until told to stop), ``deaf`` (for ever), ``stuck`` (for ever, and shows its stacks when asked),
-``frozen`` (stops itself with SIGSTOP), ``spawn`` (leaves a grandchild in a session of its own), ``slow``.
+``diverge``, ``hang`` (until told to stop), ``hang-once``, ``deaf`` (for ever), ``stuck`` (for ever, and shows its
+stacks when asked), ``frozen`` (stops itself with SIGSTOP), ``spawn`` (leaves a grandchild in a session of its own),
+``slow``.
 """
 
 import faulthandler
@@ -77,7 +78,8 @@ def train(folder, attempt, spec):
         if step * batch in horizons:
             folder.publish_point(make_point(folder.id, step * batch, loss))
         time.sleep(pause)
-        while label in ("deaf", "stuck") or (label == "hang" and not stop):
+        hangs = label == "hang" or (label == "hang-once" and attempt.number == 1)
+        while label in ("deaf", "stuck") or (hangs and not stop):
             time.sleep(0.02)
         if stop or step % 10 == 0:
             write_atomic(attempt.checkpoint_dir / "state.json", json.dumps({"step": step}))

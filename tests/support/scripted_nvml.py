@@ -27,6 +27,7 @@ class ScriptedNvml:
 
     boards: tuple[str, ...] = ("GPU-aaaa-1",)
     names: dict[str, str] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
     energy: list = field(default_factory=lambda: [1_000_000, 1_500_000])
     power: list = field(default_factory=lambda: [100.0])
     pids: list = field(default_factory=lambda: [frozenset()])
@@ -51,6 +52,9 @@ class ScriptedNvml:
 
     def memory_bytes(self, uuid):
         return 141 * 10**9
+
+    def memory_used_bytes(self, uuid):
+        return self.used.get(uuid, 500 * 2**20)
 
     def power_limit_w(self, uuid):
         return 700.0

@@ -34,7 +34,7 @@ class Watcher:
 class Scripted:
     """An executor whose attempts end at the next look, as ``script`` says for each trial."""
 
-    name, places, outlives_runner = "scripted", True, False
+    name, places, outlives_runner, patience_s = "scripted", True, False, 0.0
 
     def __init__(self, script, slots=1):
         self.script, self.slots, self.tasks = script, slots, {}

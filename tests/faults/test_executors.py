@@ -1,0 +1,124 @@
+"""Every executor of this machine passes the kit, and so does one that lies."""
+
+import itertools
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.executor_kit import ExecutorKit
+
+from scaling.errors import UsageError
+from scaling.executor.debug import DebugExecutor
+from scaling.executor.handles import Handle, attach, write_handle
+from scaling.executor.local import LocalExecutor
+from scaling.executor.protocol import Phase, Status, Task
+from scaling.executor.slots import core_slots
+from scaling.store.state import State
+
+pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
+
+
+class TestLocal(ExecutorKit):
+    @pytest.fixture
+    def executor(self):
+        with closing(LocalExecutor(core_slots(2), module="fake_trial")) as executor:
+            yield executor
+
+
+class TestDebug(ExecutorKit):
+    isolated = False
+
+    @pytest.fixture
+    def executor(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(HERE))
+        with closing(DebugExecutor(core_slots(1)[0], module="fake_trial")) as executor:
+            yield executor
+
+
+class Liar:
+    """An engine whose jobs are real processes, and whose words are not to be trusted.
+
+    Args:
+        words: what it says of any job it was given, whatever became of it; one after another, for ever.
+    """
+
+    name, places, outlives_runner, patience_s = "liar", False, False, 10.0
+
+    def __init__(self, *words):
+        self._words = itertools.cycle(words)
+        self._jobs = {}
+
+    def capacity(self):
+        return None
+
+    def submit(self, tasks):
+        return [self._submit(task) for task in tasks]
+
+    def _submit(self, task):
+        handle = f"{task.trial}-{task.attempt.number}"
+        words = [str(task.store.resolve()), task.trial, str(task.attempt.number), handle]
+        self._jobs[handle] = subprocess.Popen([sys.executable, str(HERE / "node_run.py"), *words])
+        return handle
+
+    def poll(self, handles):
+        return {h: next(self._words) if h in self._jobs else Status(Phase.UNKNOWN) for h in handles}
+
+    def cancel(self, handle, grace_s):
+        """Leaves it to the file that the runner wrote, and says nothing."""
+
+    def logs(self, handle):
+        raise NotImplementedError
+
+    def close(self):
+        for job in self._jobs.values():
+            job.kill()
+            job.wait()
+
+
+RUNNING, LOST = Status(Phase.RUNNING), Status(Phase.ENDED, None, message="NODE_FAIL")
+LIES = {"always the same": [RUNNING], "by turns": [Status(Phase.ENDED, 0), LOST, Status(Phase.UNKNOWN), RUNNING]}
+
+
+class TestLiar(ExecutorKit):
+    @pytest.fixture(params=LIES)
+    def executor(self, request):
+        with closing(Liar(*LIES[request.param])) as executor:
+            yield executor
+
+
+def test_a_lost_job_is_given_again_and_its_zombie_stands_back(make_sweep):
+    """The engine forgets a job that hangs: the trial is tried once more, and the old process ends by itself."""
+
+    class Forgetful(Liar):
+        patience_s = 1.0
+
+    sweep = make_sweep("hang-once")
+    with closing(Forgetful(Status(Phase.UNKNOWN))) as executor:
+        states = ExecutorKit().run(executor, sweep).states
+        assert (states["t0"].state, states["t0"].attempts) == (State.DONE, 2)
+        assert sweep.await_empty(10) == []
+    assert sweep.table()["t0"] == [(1000, 12.0), (2000, 7.0)]
+
+
+def test_a_trial_in_the_hands_of_another_engine_is_left_there(make_sweep):
+    sweep = make_sweep("ok")
+    attempt = sweep.jobs[0].folder.new_attempt()
+    write_handle(attempt, Handle(executor="slurm", handle="12_3", place="n1"))
+    with closing(LocalExecutor(core_slots(1))) as executor, pytest.raises(UsageError, match="slurm, as job 12_3"):
+        attach(executor, sweep.jobs)
+
+
+def test_a_job_that_starts_again_makes_an_attempt_of_its_own(make_sweep):
+    sweep = make_sweep("ok")
+    folder = sweep.jobs[0].folder
+    task = Task(store=folder.root, trial=folder.id, attempt=folder.new_attempt(), slot=None)
+    with closing(Liar(Status(Phase.RUNNING))) as executor:
+        for _ in range(2):  # as after a requeue: the same job, the same words
+            executor.submit([task])
+            executor._jobs["t0-1"].wait(20)
+            (folder.path / "end" / "2000.json").unlink()
+    assert folder.attempts() == [1, 2]
+    assert len(folder.points()) == 2
