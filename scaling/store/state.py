@@ -108,11 +108,11 @@ def _unfinished(end: EndRecord | None, attempts: Sequence[Attempt]) -> tuple[Sta
         return State.PENDING, None
     last = attempts[-1]
     ended = last.exit_code is not None
-    if not ended and last.claim is not None and last.alive is not False:
-        return State.RUNNING, None if last.alive else f"{last.claim}, which cannot be seen from here"
-    if last.failure is not None:
+    if last.failure is not None:  # also of a process on a lost node, which may live where nobody sees it
         stopped = last.failure.cause == "interrupted"
         return State.INTERRUPTED if stopped else State.FAILED, last.failure.message
+    if not ended and last.claim is not None and last.alive is not False:
+        return State.RUNNING, None if last.alive else f"{last.claim}, which cannot be seen from here"
     if last.exit_code in _RESUMED:
         return State.INTERRUPTED, "it ended before its results and goes on with the next run"
     if not ended or (last.exit_code or 0) < 0:
