@@ -10,10 +10,13 @@ import pandas as pd
 from scaling.answers import Law, analyse_store, law_of
 from scaling.errors import NotEnoughData
 from scaling.findings import RULES, findings
-from scaling.laws import Analysis, Cuts, IsoFlop, compute_optimal, isoflop
+from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
 from scaling.laws.selection import select
+from scaling.laws.surface import fit_surface
 from scaling.report.material import Material
 from scaling.store import Store
+
+SURFACE = "L(N,D)"
 
 
 def from_store(store: Store, resamples: int = 1000) -> Material:
@@ -49,7 +52,21 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         law=_law(store, analysis),
         isoflop=_isoflop(store, resamples),
         approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
+        surfaces=_surfaces(store, analysis, resamples),
     )
+
+
+def _surfaces(store: Store, analysis: Analysis, resamples: int) -> dict[str, Fit]:
+    """Return L(N,D) in the count of the analysis and, where the points tell it, without embeddings."""
+    found = {"total": analysis.fits[SURFACE]} if SURFACE in analysis.fits else {}
+    points = store.points()
+    if not found or points["params_non_embedding"].isna().any():
+        return found
+    try:
+        selection = select(points, Cuts.of_sweep(store.sweep), "non_embedding")
+        return found | {"non_embedding": fit_surface(selection, {}, resamples, 0)}
+    except NotEnoughData:
+        return found
 
 
 def _law(store: Store, analysis: Analysis) -> Law | None:

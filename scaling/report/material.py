@@ -9,7 +9,7 @@ import pandas as pd
 from scaling.answers import Law
 from scaling.findings import Finding
 from scaling.laws import Approach, IsoFlop
-from scaling.laws.analysis import Analysis
+from scaling.laws.analysis import Analysis, Fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Material:
         law: L(N,D) with the ground it stands on, ``None`` where it was not fitted.
         isoflop: profiles at equal compute by exact FLOPs, ``None`` without points.
         approaches: the three approaches to the best split, by exact FLOPs and by 6ND.
+        surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
     """
 
     sweep: Mapping[str, Any]
@@ -47,6 +48,7 @@ class Material:
     law: Law | None = None
     isoflop: IsoFlop | None = None
     approaches: Sequence[Approach] = field(default=())
+    surfaces: Mapping[str, Fit] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,21 @@ from scaling import __version__
 from scaling.findings import Finding
 from scaling.report import tables
 from scaling.report.anchors import SECTIONS
-from scaling.report.figures import budget, coverage, curves, energy, frontier, laws, returns, surface, system, trust
+from scaling.report.figures import (
+    budget,
+    coverage,
+    curves,
+    energy,
+    frontier,
+    isoflop,
+    laws,
+    parameters,
+    returns,
+    rollout,
+    surface,
+    system,
+    trust,
+)
 from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
@@ -46,12 +60,13 @@ def sections(material: Material, look: Look) -> list[Section]:
         "sec-trust": (
             trust.noise_panel(material, look),
             trust.heldout_panel(material),
+            rollout.panel(material),
             trust.residual_panel(material, look),
         ),
         "sec-curves": (curves.panel(material, look),),
         "sec-laws": (laws.panel(material, look, "N"), laws.panel(material, look, "D")),
-        "sec-surface": (surface.panel(material, look),),
-        "sec-frontier": (frontier.panel(material),),
+        "sec-surface": (surface.panel(material, look), parameters.panel(material)),
+        "sec-frontier": (isoflop.panel(material, look), frontier.panel(material)),
         "sec-returns": (returns.panel(material),),
         "sec-system": (system.panel(material, look),),
         "sec-energy": (energy.panel(material),),

@@ -138,6 +138,7 @@ class Plot:
 
     Attributes:
         choices: the same marks against other axes, the first of them being ``figure``; the page shows a switch.
+        switch: what stands before the switch.
     """
 
     id: str
@@ -145,11 +146,14 @@ class Plot:
     figure: Any
     height: int = 420
     choices: tuple[Choice, ...] = ()
+    switch: str = "Against"
 
     @classmethod
-    def switched(cls, id: str, heading: str, choices: Sequence[Choice], height: int = 420) -> "Plot":
-        """Return a plot with a switch of its x axis; with one choice there is nothing to switch."""
-        return cls(id, heading, choices[0].figure, height, tuple(choices) if len(choices) > 1 else ())
+    def switched(
+        cls, id: str, heading: str, choices: Sequence[Choice], height: int = 420, switch: str = "Against"
+    ) -> "Plot":
+        """Return a plot with a switch of its axis; with one choice there is nothing to switch."""
+        return cls(id, heading, choices[0].figure, height, tuple(choices) if len(choices) > 1 else (), switch)
 
     def drawings(self) -> dict[str, Any]:
         """Return every figure by the key under which the page finds it."""

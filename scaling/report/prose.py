@@ -13,7 +13,7 @@ LEDES: dict[str, str] = {
     "sec-answers": "What this sweep says, how sure it is, and where to look. Grades follow written rules.",
     "sec-budget": "Move the budget: best size and data, loss and cost, and how far the data support them.",
     "sec-coverage": "Which sizes were trained on how much data. A law is only as good as the ground it stands on.",
-    "sec-trust": "Three checks before any number is quoted: noise, unseen data, and what the fit leaves over.",
+    "sec-trust": "Checks before any number is quoted: noise, unseen data, own extrapolation, what the fit leaves over.",
     "sec-curves": "How the loss fell in every trial, and the best loss seen for the compute spent.",
     "sec-laws": "How the loss depends on size alone and on data alone.",
     "sec-surface": "Both at once: the law that the recommendations rest on.",

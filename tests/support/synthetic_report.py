@@ -186,6 +186,7 @@ def material(measured=False):
         law=law_of_points(points, analysis),
         isoflop=profiles(points),
         approaches=compute_optimal(points, analysis, cuts=CUTS, resamples=100),
+        surfaces={"total": analysis.fits["L(N,D)"]},
         sweep={"name": "synthetic", "title": "A made-up sweep of eight sizes"},
         points=points,
         trials=trials,
@@ -235,5 +236,6 @@ def empty_material():
         law=None,
         isoflop=None,
         approaches=(),
+        surfaces={},
         findings=findings(nothing, points, trials, {}),
     )

@@ -1,5 +1,6 @@
 """Training curves against compute, with the annealed points and their lower envelope."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
-from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-curves"
@@ -21,6 +22,12 @@ BEYOND = 2.5  # how far past the data L(C) is drawn
 CEILING = 1.2  # times the highest annealed loss
 MAX_PER_CURVE = 500
 MAX_DISPLAYED = 14_000  # of the page's 25,000; the other figures share the rest
+AXES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "flops_train": ("Training FLOPs C", power_of_ten),
+    "tokens": ("Tokens D", format_si),
+    "train_s": ("Seconds of training steps", plain),
+}
+UNITS = {"flops_train": "FLOPs", "tokens": "tokens", "train_s": "s"}
 ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
 LAW = Style("fitted L(C)", INK, "", "solid")
 
@@ -30,8 +37,8 @@ class Curves:
     """Thinned training curves, annealed points and their envelope.
 
     Attributes:
-        lines: trial, label, params_total, step, tokens, flops_train, loss_nats, in order of compute.
-        points: annealed points: trial, label, params_total, tokens, flops_train, loss_nats.
+        lines: trial, label, params_total, step, tokens, flops_train, train_s, loss_nats, in order of compute.
+        points: annealed points: trial, label, params_total, tokens, flops_train, train_s, loss_nats.
         envelope: the points below which no cheaper point lies, in order of compute.
         law: L(C), where it was fitted.
     """
@@ -46,12 +53,13 @@ class Curves:
         """The loss up to which curves are drawn at first: the first steps would flatten all the rest."""
         return CEILING * float(self.points["loss_nats"].max()) if len(self.points) else float("inf")
 
-    @property
-    def shown(self) -> pd.DataFrame:
-        """What the axes make room for: flops_train and loss_nats of points, law, and curves under the ceiling."""
+    def shown(self, by: str = "flops_train") -> pd.DataFrame:
+        """What the axes make room for: an amount and loss_nats of points, law, and curves under the ceiling."""
         under = self.lines[self.lines["loss_nats"] <= self.ceiling]
-        law = pd.DataFrame({"flops_train": self.law.x, "loss_nats": self.law.y}) if self.law else under.iloc[:0]
-        return pd.concat([f[["flops_train", "loss_nats"]] for f in (under, self.points, law) if len(f)])
+        law = under.iloc[:0]
+        if self.law is not None and by == "flops_train":
+            law = pd.DataFrame({by: self.law.x, "loss_nats": self.law.y})
+        return pd.concat([f[[by, "loss_nats"]].astype(float) for f in (under, self.points, law) if len(f)])
 
 
 def thin(n: int, most: int) -> np.ndarray:
@@ -69,7 +77,7 @@ def data(material: Material) -> Curves:
     curves = material.curves.merge(sizes, on="trial").sort_values(["trial", "step"])
     most = min(MAX_PER_CURVE, max(2, MAX_DISPLAYED // max(1, curves["trial"].nunique())))
     parts = [part.iloc[thin(len(part), most)] for _, part in curves.groupby("trial", sort=True)]
-    names = ["trial", "label", "params_total", "step", "tokens", "flops_train", "loss_nats"]
+    names = ["trial", "label", "params_total", "step", "tokens", "flops_train", "train_s", "loss_nats"]
     lines = pd.concat(parts)[names] if parts else pd.DataFrame(columns=names)
     points = material.points.sort_values(["flops_train", "trial"])
     return Curves(lines.reset_index(drop=True), points, envelope(points), _law(material, points))
@@ -90,36 +98,45 @@ def _law(material: Material, points: pd.DataFrame) -> Line | None:
     return along(fit, "C", low, high * BEYOND, extra=(low, high))
 
 
-def draw(found: Curves, look: Look) -> Figure:
-    """Draw curves thin, annealed points as marks, the envelope and L(C) on top."""
-    shown = found.shown
-    figure = canvas(
-        log_axis("Training FLOPs C", shown["flops_train"], power_of_ten, 0.02), log_axis("", shown["loss_nats"], plain)
-    )
+def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
+    """Draw curves thin and annealed points as marks against one amount; over compute, envelope and L(C) on top."""
+    title, text = AXES[by]
+    shown = found.shown(by)
+    figure = canvas(log_axis(title, shown[by], text, 0.02), log_axis("", shown["loss_nats"], plain))
     for _, part in found.lines.groupby("trial", sort=False):
         style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
         hover = words([str(part["label"].iloc[0])]).replace("%", "&#37;")  # plotly would expand %{…}
         line(
             figure,
-            part["flops_train"],
+            part[by],
             part["loss_nats"],
             style.colour,
             width=1,
             opacity=0.55,
             group=style.label,
-            hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.2e}} FLOPs<extra></extra>",
+            hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.3s}} {UNITS[by]}<extra></extra>",
         )
     for params, part in by_number(found.points, "params_total"):
         style = look.size(params, size_label(params))
-        marks(
-            figure, part["flops_train"], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7
-        )
+        marks(figure, part[by], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7)
+    if by == "flops_train":
+        _draw_laws(figure, found)
+    return figure
+
+
+def _draw_laws(figure: Figure, found: Curves) -> None:
     line(figure, found.envelope["flops_train"], found.envelope["loss_nats"], ENVELOPE.colour, group=ENVELOPE.label)
     if found.law is not None:
         inside = (float(found.points["flops_train"].min()), float(found.points["flops_train"].max()))
         band(figure, found.law.x, found.law.low, found.law.high, group=LAW.label)
         law(figure, found.law.x, found.law.y, inside, LAW.colour, width=1.5, group=LAW.label)
-    return figure
+
+
+def choices(found: Curves, look: Look) -> list[Choice]:
+    """Return the drawing against compute, tokens and training time, as far as the points tell them."""
+    names = {"flops_train": "compute", "tokens": "tokens", "train_s": "training time"}
+    kept = [by for by in AXES if by == "flops_train" or (found.points[by].astype(float) > 0).any()]
+    return [Choice(by, names[by], draw(found, look, by)) for by in kept]
 
 
 def _hover(row: dict[Any, Any]) -> str:
@@ -147,7 +164,7 @@ def panel(material: Material, look: Look) -> Panel:
             "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
             + _about_law(found, material)
         ),
-        plots=(Plot("curves", "Loss, nats per token", draw(found, look), 500),),
+        plots=(Plot.switched("curves", "Loss, nats per token", choices(found, look), 500),),
         legend=legend([*(look.size(n, size_label(n)) for n in sizes), *extra, *([LAW] if found.law else [])]),
         table=_table(found),
     )

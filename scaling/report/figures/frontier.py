@@ -8,7 +8,7 @@ import pandas as pd
 
 from scaling.laws.analysis import Analysis, Fit, Interval, OptimumRow
 from scaling.report.axes import log_axis, power_of_ten
-from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, line
+from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, line, marks, words
 from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
@@ -17,6 +17,7 @@ from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-frontier"
 OPTIMUM = Style("optimum, 95 % band", INK, "", "solid")
+PROFILE = Style("IsoFLOP minima", "var(--c-vermillion)", "diamond")
 KAPLAN = Style("slope of Kaplan et al. 2020", "var(--c-orange)", "", "dot")
 CHINCHILLA = Style("slope of Hoffmann et al. 2022", "var(--c-blue)", "", "dot")
 # Exponents of N*(C): Kaplan et al. 2020 (2001.08361, eq. 6.1), Hoffmann et al. 2022 (2203.15556, approach 1).
@@ -53,11 +54,13 @@ class Frontier:
         rows: flops, extrapolation_factor, loss, and ``NAME``, ``NAME_low``, ``NAME_high`` per quantity.
         end: largest budget inside the data.
         exponent: ``a`` of N* ∝ C^a.
+        minima: flops, params, tokens, tokens_per_param of every IsoFLOP profile that shows its minimum.
     """
 
     rows: pd.DataFrame
     end: float
     exponent: Interval | None
+    minima: pd.DataFrame
 
     def published(self, quantity: str, exponent: float) -> tuple[list[float], list[float]]:
         """Return a published slope of a quantity, drawn through this sweep's middle budget."""
@@ -76,7 +79,18 @@ def data(material: Material) -> Frontier | None:
     frame = pd.DataFrame([_flat(r) for r in rows])
     inside = frame.loc[frame["extrapolation_factor"] <= 1 + 1e-9, "flops"]
     fit = material.analysis.fits.get("L(N,D)")
-    return Frontier(frame, float(inside.max()) if len(inside) else 0.0, allocation_exponent(fit) if fit else None)
+    exponent = allocation_exponent(fit) if fit else None
+    return Frontier(frame, float(inside.max()) if len(inside) else 0.0, exponent, _minima(material))
+
+
+def _minima(material: Material) -> pd.DataFrame:
+    profiles = material.isoflop.profiles if material.isoflop else ()
+    rows = [
+        (p.flops, p.params.value, p.tokens.value, p.tokens.value / p.params.value)
+        for p in profiles
+        if p.params is not None and p.tokens is not None
+    ]
+    return pd.DataFrame(rows, columns=["flops", "params", "tokens", "tokens_per_param"])
 
 
 def _flat(row: OptimumRow) -> dict[str, Any]:
@@ -95,7 +109,11 @@ def draw(found: Frontier, quantity: str) -> Figure:
     """Draw one quantity against compute: band, published slopes dotted, solid inside the data."""
     rows = found.rows
     flops = rows["flops"]
-    figure = canvas(log_axis("Training FLOPs C", flops, power_of_ten, 0.02), log_axis("", heights(rows, quantity)))
+    minima = found.minima
+    figure = canvas(
+        log_axis("Training FLOPs C", flops, power_of_ten, 0.02),
+        log_axis("", [*heights(rows, quantity), *minima[quantity]]),
+    )
     for style, exponent in PUBLISHED:
         x, y = found.published(quantity, exponent)
         line(figure, x, y, style.colour, dash="dot", width=1.5, group=style.label)
@@ -104,6 +122,12 @@ def draw(found: Frontier, quantity: str) -> Figure:
         end_of_data(figure, found.end)
     hover = "%{y:.3s} at %{x:.2e} FLOPs<extra></extra>"
     law(figure, flops, rows[quantity], (float(flops.min()), found.end), group=OPTIMUM.label, hover=hover)
+    if len(minima):
+        told = [
+            words([f"IsoFLOP minimum at {format_flops(c)}", format_si(v)])
+            for c, v in minima[["flops", quantity]].values
+        ]
+        marks(figure, minima["flops"], minima[quantity], PROFILE, told, size=8)
     return figure
 
 
@@ -123,7 +147,7 @@ def panel(material: Material) -> Panel:
             f"mark is the largest compute measured; beyond it everything is dashed. Compute in {convention}."
         ),
         plots=tuple(Plot(f"frontier-{q}", heading, draw(found, q), 340) for q, heading in QUANTITIES),
-        legend=(OPTIMUM, KAPLAN, CHINCHILLA),
+        legend=(OPTIMUM, *([PROFILE] if len(found.minima) else []), KAPLAN, CHINCHILLA),
         table=_table(material),
     )
 

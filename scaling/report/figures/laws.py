@@ -1,6 +1,6 @@
 """Loss against size at the longest horizon, and against data for every size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
-from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
 from scaling.units import format_interval, format_si
 
 _SPELLING = (
@@ -42,7 +42,7 @@ class OneLaw:
 
     Attributes:
         amount: ``N`` or ``D``.
-        points: annealed points; ``fitted_with`` says whether the law runs through them.
+        points: annealed points; ``fitted_with`` says whether the law runs through them, ``height`` is what is drawn.
         fixed: the value of the other amount that the law belongs to.
         law: the fitted line, ``None`` when there is no fit.
         slices: lines of the L(N,D) surface at each value of the other amount.
@@ -76,7 +76,9 @@ def data(material: Material, amount: str) -> OneLaw:
     fit = material.analysis.fits.get(f"L({amount})")
     through = _fitted(points, fit, amount)
     fixed = float(through[other].iloc[0]) if len(through) else float(points[other].max())
-    points = points.assign(fitted_with=["yes" if i in through.index else "no" for i in points.index])
+    points = points.assign(
+        fitted_with=["yes" if i in through.index else "no" for i in points.index], height=points["loss_nats"]
+    )
     line_of = None
     if fit is not None and len(through):
         low, high = float(through[column].min()), float(through[column].max())
@@ -105,11 +107,35 @@ def _slices(material: Material, points: pd.DataFrame, amount: str) -> dict[float
     return {v: along(surface, amount, low, high, n=24, fixed={held: v}) for v in values}
 
 
+def above_floor(found: OneLaw) -> OneLaw | None:
+    """Return the same points and lines with the fitted E taken off, for log–log; ``None`` without a floor to take."""
+    floor = found.fit.params["E"].value if found.fit and "E" in found.fit.params else 0.0
+    points = found.points.assign(height=found.points["height"] - floor)
+    if floor <= 0 or found.law is None or not (points["height"] > 0).all():
+        return None
+    slices = {v: piece for v, s in found.slices.items() if min((piece := _less(s, floor)).y) > 0}
+    return replace(found, points=points, law=_less(found.law, floor), slices=slices, fit=None)
+
+
+def _less(line_: Line, floor: float) -> Line:
+    """Return a line and its band with a constant taken off; the band ends where it would cross zero."""
+    low = tuple(v - floor if v is not None and v > floor else None for v in line_.low)
+    high = tuple(v - floor if v is not None and a is not None else None for v, a in zip(line_.high, low, strict=True))
+    return Line(line_.x, tuple(v - floor for v in line_.y), low, high)
+
+
+def choices(found: OneLaw, look: Look) -> list[Choice]:
+    """Return the drawing of the loss and, where a floor was fitted, of the loss above it."""
+    reduced = above_floor(found)
+    above = [] if reduced is None else [Choice("above", "loss above E", draw(reduced, look))]
+    return [Choice("loss", "loss", draw(found, look)), *above]
+
+
 def draw(found: OneLaw, look: Look) -> Figure:
     """Draw points by size, the surface's slices in grey, the law in black, E as its floor."""
     column, title = _AXIS[found.amount]
     reach = [*found.points[column], *(found.law.x if found.law else ())]
-    losses = [*found.points["loss_nats"], *(found.law.y if found.law else ()), *([found.floor] if found.floor else [])]
+    losses = [*found.points["height"], *(found.law.y if found.law else ()), *([found.floor] if found.floor else [])]
     figure = canvas(log_axis(title, reach), log_axis("", losses, plain))
     for fixed, piece in found.slices.items():
         style = look.size(fixed)
@@ -133,7 +159,7 @@ def _draw_points(figure: Figure, found: OneLaw, look: Look) -> None:
         for on, piece in part.groupby("fitted_with"):
             hover = [_hover(r) for r in piece.to_dict("records")]
             faded = 0.55 if found.amount == "N" and on == "no" else 1.0
-            marks(figure, piece[column], piece["loss_nats"], style, hover, opacity=faded, size=9 if faded == 1 else 7)
+            marks(figure, piece[column], piece["height"], style, hover, opacity=faded, size=9 if faded == 1 else 7)
 
 
 def _label_slices(figure: Figure, found: OneLaw) -> None:
@@ -164,7 +190,7 @@ def panel(material: Material, look: Look, amount: str) -> Panel:
         anchor=anchor,
         claim=_claim(found),
         caption=_caption(found, material),
-        plots=(Plot(anchor.removeprefix("fig-"), "Loss, nats per token", draw(found, look), 440),),
+        plots=(Plot.switched(anchor.removeprefix("fig-"), "Loss, nats per token", choices(found, look), 440, "Draw"),),
         legend=legend(
             [
                 *(look.size(n, size_label(n)) for n in sorted(found.points["params_total"].unique())),

@@ -12,34 +12,43 @@ from scaling.report.draw import Figure, band, canvas, level, line, marks, words
 from scaling.report.groups import by_keys, by_number
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
-from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
 from scaling.units import format_flops, format_si
 
 SEEN = Style("measured", "var(--c-blue)", "circle")
 PREDICTED = Style("predicted", "var(--c-vermillion)", "", "dash")
 NAIVE = Style("same loss as the next smaller size", "var(--ink-3)", "", "dot")
 _PERCENT = {"ticksuffix": " %"}
+_NOISE_AXES = {"tokens": "Tokens D", "params": "Parameters N", "loss": "Loss, nats per token"}
 
 
 def noise_data(material: Material) -> pd.DataFrame:
-    """Return the spread over seeds: params, tokens, n_seeds, std_log; one row per size and horizon."""
-    rows = [(r.params, r.tokens, r.n_seeds, r.std_log) for r in material.analysis.seed_noise]
-    return pd.DataFrame(rows, columns=["params", "tokens", "n_seeds", "std_log"])
+    """Return the spread over seeds: params, tokens, n_seeds, std_log, loss (mean); one row per size and horizon."""
+    cells = material.points[["params_total", "tokens", "loss_nats"]].groupby(["params_total", "tokens"], sort=False)
+    losses: dict[Any, float] = {key: float(part["loss_nats"].mean()) for key, part in cells}
+    rows = [
+        (r.params, r.tokens, r.n_seeds, r.std_log, losses.get((r.params, r.tokens)))
+        for r in material.analysis.seed_noise
+    ]
+    return pd.DataFrame(rows, columns=["params", "tokens", "n_seeds", "std_log", "loss"])
 
 
-def draw_noise(frame: pd.DataFrame, look: Look, typical: float) -> Figure:
-    """Draw the spread in percent against tokens, one style per size, with the pooled value as a line."""
-    figure = canvas(log_axis("Tokens D", frame["tokens"]), linear_axis(rangemode="tozero", **_PERCENT))
+def draw_noise(frame: pd.DataFrame, look: Look, typical: float, by: str = "tokens") -> Figure:
+    """Draw the spread in percent against one amount, one style per size, with the pooled value as a line."""
+    title = _NOISE_AXES[by]
+    text = plain if by == "loss" else format_si
+    figure = canvas(log_axis(title, frame[by].dropna(), text), linear_axis(rangemode="tozero", **_PERCENT))
     level(figure, 100 * typical, "dash", "var(--ink-2)")
-    for params, part in by_number(frame, "params"):
+    for params, part in by_number(frame.sort_values(by, kind="stable"), "params"):
         style = look.size(params, size_label(params))
         spread = [100 * s for s in part["std_log"]]
-        line(figure, part["tokens"], spread, style.colour, width=1, group=style.label, opacity=0.6)
+        if by != "params":
+            line(figure, part[by], spread, style.colour, width=1, group=style.label, opacity=0.6)
         hover = [
             words([style.label, f"{format_si(t)} tokens", f"± {y:.2f} % over {n} seeds"])
             for t, y, n in zip(part["tokens"], spread, part["n_seeds"], strict=True)
         ]
-        marks(figure, part["tokens"], spread, style, hover)
+        marks(figure, part[by], spread, style, hover)
     return figure
 
 
@@ -63,7 +72,7 @@ def noise_panel(material: Material, look: Look) -> Panel:
             "dashed line pools them. Differences smaller than about twice this are not differences. A spread "
             "from two seeds is itself uncertain by a factor of two or more."
         ),
-        plots=(Plot("noise", "Spread over seeds, % of the loss", draw_noise(frame, look, typical), 340),),
+        plots=(Plot.switched("noise", "Spread over seeds, % of the loss", _noise_choices(frame, look, typical), 340),),
         legend=legend(look.size(n, size_label(n)) for n in sorted(frame["params"].unique())),
         table=Table.of(
             "noise",
@@ -73,10 +82,17 @@ def noise_panel(material: Material, look: Look) -> Panel:
                 Column("tokens", "Tokens", "count"),
                 Column("n_seeds", "Seeds", "whole"),
                 Column("std_log", "Std of ln(loss)", "percent"),
+                Column("loss", "Mean loss (nats)", "loss"),
             ),
             frame,
         ),
     )
+
+
+def _noise_choices(frame: pd.DataFrame, look: Look, typical: float) -> list[Choice]:
+    short = {"tokens": "tokens", "params": "parameters", "loss": "loss"}
+    kept = [by for by in _NOISE_AXES if frame[by].notna().any()]
+    return [Choice(by, short[by], draw_noise(frame, look, typical, by)) for by in kept]
 
 
 def heldout_data(held: HeldOut) -> pd.DataFrame:
@@ -183,7 +199,7 @@ def residual_data(material: Material) -> Residuals:
 
 def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
     """Draw residuals in percent against one amount; hollow marks were left out of the fit."""
-    text = power_of_ten if by == "flops" else format_si
+    text = {"flops": power_of_ten, "loss": plain}.get(by, format_si)
     axis = log_axis(title, found.frame[by], text)
     figure = canvas(axis, linear_axis(**_PERCENT))
     if found.noise is not None:
@@ -194,6 +210,21 @@ def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
         style = look.size(params, size_label(params))
         hover = [_residual_hover(r) for r in part.to_dict("records")]
         marks(figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=8)
+    return figure
+
+
+def draw_seen(found: Residuals, look: Look) -> Figure:
+    """Draw measured against fitted loss; the diagonal is agreement, hollow marks were left out of the fit."""
+    frame = found.frame
+    both = [*frame["loss"], *frame["fitted"]]
+    axis = log_axis("Fitted loss, nats per token", both, plain)
+    figure = canvas(axis, log_axis("", both, plain))
+    ends = [10 ** axis["range"][0], 10 ** axis["range"][1]]
+    line(figure, ends, ends, "var(--ink-3)", width=1)
+    for (params, used), part in by_keys(frame, ["params", "used"]):
+        style = look.size(params, size_label(params))
+        hover = [_residual_hover(r) for r in part.to_dict("records")]
+        marks(figure, part["fitted"], part["loss"], style, hover, hollow=not used, size=7)
     return figure
 
 
@@ -217,17 +248,27 @@ def residual_panel(material: Material, look: Look) -> Panel:
     noise = (
         "" if found.noise is None else f" Shaded: ± 2 standard deviations of seed noise (± {200 * found.noise:.2g} %)."
     )
-    axes = (("params", "Parameters N"), ("tokens", "Tokens D"), ("flops", "Training FLOPs C"))
+    axes = (
+        ("params", "parameters", "Parameters N"),
+        ("tokens", "tokens", "Tokens D"),
+        ("flops", "compute", "Training FLOPs C"),
+        ("loss", "loss", "Measured loss, nats per token"),
+    )
     return Panel(
         anchor="fig-residuals",
         claim=_residual_claim(found),
         caption=(
             "Measured against fitted loss of every point (in ln). A law of the right shape leaves no trend along "
-            "any of the three. Hollow marks were left out of the fit." + noise
+            "any axis. Hollow marks were left out of the fit." + noise
         ),
-        plots=tuple(
-            Plot(f"residuals-{by}", f"Residual against {title[-1]}", draw_residuals(found, look, by, title), 320)
-            for by, title in axes
+        plots=(
+            Plot.switched(
+                "residuals-by",
+                "Residual, measured over fitted",
+                [Choice(by, short, draw_residuals(found, look, by, title)) for by, short, title in axes],
+                360,
+            ),
+            Plot("residuals-seen", "Measured loss, nats per token", draw_seen(found, look), 360),
         ),
         legend=legend(look.size(n, size_label(n)) for n in sorted(found.frame["params"].unique())),
         table=_residual_table(found.frame),

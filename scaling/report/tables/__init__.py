@@ -2,7 +2,7 @@
 
 from scaling.report.material import Material
 from scaling.report.panel import Table
-from scaling.report.tables import fits, provenance, trials
+from scaling.report.tables import checklist, cost, fits, provenance, published, trials
 
 
 def everything(material: Material) -> list[Table]:
@@ -10,10 +10,15 @@ def everything(material: Material) -> list[Table]:
     tables = [
         fits.rules(material),
         fits.fits(material),
+        fits.approaches(material),
+        fits.sensitivity(material),
+        published.published(material),
+        checklist.checklist(material),
         trials.trials(material),
         trials.failures(material),
         trials.exclusions(material),
         provenance.provenance(material),
+        cost.cost(material),
         trials.seconds(material),
         trials.wall_time(material),
         provenance.environment(material),

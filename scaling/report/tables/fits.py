@@ -64,6 +64,46 @@ def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
     }
 
 
+def approaches(material: Material) -> Table:
+    """Return the three approaches to the best split beside each other, by exact FLOPs and by 6ND."""
+    columns = (
+        Column("name", "Approach"),
+        Column("flops", "FLOPs counted as"),
+        Column("a", "a of N* ∝ C^a"),
+        Column("b", "b of D* ∝ C^b"),
+        Column("note", "Refused because, or beware"),
+    )
+    rows = [
+        {
+            "name": found.name,
+            "flops": found.flops_convention,
+            "a": None if found.a is None else show(found.a),
+            "b": None if found.b is None else show(found.b),
+            "note": found.reason or " ".join(found.warnings) or None,
+        }
+        for found in material.approaches
+    ]
+    caption = "The best split by three approaches"
+    return Table.of("approaches", caption, columns, rows, empty="No point is there to fit.")
+
+
+def sensitivity(material: Material) -> Table:
+    """Return L(N, D) under other objectives and with the highest losses left out."""
+    columns = (
+        Column("choice", "Choice"),
+        Column("variant", "Variant"),
+        Column("n_points", "Points", "whole"),
+        Column("E", "E", "number"),
+        Column("alpha", "α", "number"),
+        Column("beta", "β", "number"),
+        Column("a", "a", "number"),
+        Column("converged", "Converged"),
+    )
+    rows = [{c.key: getattr(row, c.key) for c in columns} for row in material.analysis.sensitivity]
+    why = material.missing("sensitivity", "L(N,D)", otherwise="not examined")
+    return Table.of("sensitivity", "L(N, D) under other choices", columns, rows, empty=f"Missing: {why}.")
+
+
 def rules(material: Material) -> Table:
     """Return how each grade is decided: the test, the threshold, the least points."""
     keys = list(dict.fromkeys(k for rule in material.rules for k in rule))

@@ -52,7 +52,7 @@ def test_curves_are_thinned_and_the_envelope_is_not_beaten(material):
         cheaper = found.envelope[found.envelope["flops_train"] <= row.flops_train]
         assert cheaper["loss_nats"].min() <= row.loss_nats
     assert found.envelope["loss_nats"].is_monotonic_decreasing
-    assert found.shown["loss_nats"].max() <= found.ceiling
+    assert found.shown()["loss_nats"].max() <= found.ceiling
 
 
 def test_many_curves_share_the_budget_of_points(material):

@@ -1,0 +1,86 @@
+"""Data halves of the figures that test the law and compare sizes at equal compute."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from support.synthetic_report import loss_of
+
+from scaling.laws import isoflop as find_profiles
+from scaling.report.figures import curves, frontier, isoflop, laws, parameters, rollout
+from scaling.report.look import Look
+
+
+@pytest.fixture(scope="module")
+def budgets(material):
+    """The same law swept at four budgets of nine sizes, the smallest budget one-sided."""
+    cells = [
+        (n, c / (6.4 * n), c)
+        for c, middle in ((1e11, 60e3), (1e12, 60e3), (1e13, 200e3), (1e14, 600e3))
+        for n in np.geomspace(middle / 8, middle * 8, 9)
+    ]
+    n, d, c = np.array(cells).T
+    return dataclasses.replace(material, isoflop=find_profiles(n, d, loss_of(n, d), flops=c, resamples=50))
+
+
+def test_profiles_keep_minima_and_say_why_others_have_none(budgets):
+    found = isoflop.data(budgets)
+    shown = found.rows["params"].notna()
+    assert shown.any()
+    assert (found.rows.loc[shown, "params_low"] < found.rows.loc[shown, "params"]).all()
+    assert found.rows.loc[~shown, "reason"].str.len().gt(10).all()
+    assert set(found.curves) == {p.flops for p in found.profiles}
+
+
+def test_the_law_along_a_profile_costs_its_budget(budgets, material):
+    profile = isoflop.data(budgets).profiles[-1]
+    n, loss = isoflop.data(budgets).curves[profile.flops]
+    d = profile.flops / (6.4 * np.array(n))  # the made-up sweep spends 6.4 FLOPs per parameter and token
+    fit = material.analysis.fits["L(N,D)"].params
+    by_hand = fit["E"].value + fit["A"].value / np.array(n) ** fit["alpha"].value
+    assert loss == pytest.approx(by_hand + fit["B"].value / d ** fit["beta"].value, rel=1e-6)
+
+
+def test_iso_flop_minima_stand_beside_the_frontier(budgets):
+    minima = frontier.data(budgets).minima
+    assert len(minima) == isoflop.data(budgets).rows["params"].notna().sum() > 0
+    assert minima["tokens_per_param"].to_numpy() == pytest.approx(minima["tokens"] / minima["params"])
+
+
+def test_a_sweep_without_common_budgets_says_so(material):
+    bare = dataclasses.replace(material, isoflop=dataclasses.replace(material.isoflop, profiles=(), reason="no budget"))
+    assert isoflop.panel(bare, Look.of(material.trials)).missing == "No budget."
+
+
+def test_the_cloud_is_the_draws_and_crosses_count_all_parameters(material):
+    found = parameters.data(material)
+    assert len(found.draws) == len(material.analysis.fits["L(N,D)"].draws)
+    assert -1 <= found.correlation <= 1
+    assert {p.paper for p, _, _ in parameters.crosses("alpha", "beta")} == {
+        "Hoffmann et al. 2022, approach 3",
+        "Muennighoff et al. 2023",
+        "Besiroglu et al. 2024",
+    }
+
+
+def test_rollouts_are_those_of_the_analysis(material):
+    frame = rollout.data(material)
+    assert len(frame) == len(material.analysis.rollouts) > 0
+    assert frame["cut_flops"].is_monotonic_increasing
+
+
+def test_loss_above_the_floor_is_the_same_law_less_e(material):
+    found = laws.data(material, "N")
+    above = laws.above_floor(found)
+    floor = found.fit.params["E"].value
+    assert np.allclose(np.array(above.law.y) + floor, found.law.y)
+    assert (above.points["loss_nats"] == found.points["loss_nats"]).all()
+    assert np.allclose(above.points["height"], found.points["loss_nats"] - floor)
+
+
+def test_curves_are_drawn_against_what_the_points_tell(material):
+    look = Look.of(material.trials)
+    found = curves.data(material)
+    assert [c.key for c in curves.choices(found, look)] == ["flops_train", "tokens", "train_s"]
+    untimed = dataclasses.replace(found, points=found.points.assign(train_s=None))
+    assert [c.key for c in curves.choices(untimed, look)] == ["flops_train", "tokens"]
