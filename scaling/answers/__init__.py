@@ -4,6 +4,7 @@ from scaling.answers.analysed import Law, analyse_store, law_of
 from scaling.answers.compare import Comparison, Side, compare
 from scaling.answers.predict import Prediction, predict_budget, predict_run
 from scaling.answers.setup import setup_of
+from scaling.answers.side import side_of
 
 __all__ = [
     "Comparison",
@@ -16,4 +17,5 @@ __all__ = [
     "predict_budget",
     "predict_run",
     "setup_of",
+    "side_of",
 ]

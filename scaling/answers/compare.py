@@ -70,6 +70,20 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Loss of the left less the right at equal compute, best split each, with the 95 % band over all budgets together.
+
+    Attributes:
+        flops, value, low, high: one number a budget; ``low`` and ``high`` are NaN where the draws give no band.
+    """
+
+    flops: tuple[float, ...]
+    value: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """Two studies against each other.
 
@@ -80,6 +94,7 @@ class Pair:
         fitted_to: compute to which both have points; beyond it the spans are extrapolated.
         flops_convention: how compute is counted for the spans.
         verdict: the spans as a sentence, or why there are none.
+        gap: the difference that the spans are read from.
     """
 
     left: str
@@ -89,6 +104,7 @@ class Pair:
     fitted_to: float | None
     flops_convention: str | None
     verdict: str
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +157,8 @@ def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
             verdict=refusal or "one of the two has no L(N,D), so nothing says which is ahead",
         )
     one, other, convention = _same_flops(left.law, right.law)
-    spans = _spans(one, other, (left.name, right.name))
+    gap = _gap(one, other)
+    spans = () if gap is None else _spans(gap, (left.name, right.name))
     fitted_to = min(one.largest, other.largest)
     return Pair(
         left=left.name,
@@ -151,6 +168,7 @@ def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
         fitted_to=fitted_to,
         flops_convention=convention,
         verdict=_verdict(spans, fitted_to),
+        gap=gap,
     )
 
 
@@ -218,40 +236,49 @@ def _same_flops(left: Law, right: Law) -> tuple[Law, Law, str]:
     return left.by_six_nd(), right.by_six_nd(), "6ND, since the two count FLOPs differently"
 
 
-def _spans(left: Law, right: Law, names: tuple[str, str]) -> tuple[Span, ...]:
-    """Return who is ahead along the compute-optimal paths of both, from draw against draw."""
+def _gap(left: Law, right: Law) -> Gap | None:
+    """Return the difference along the compute-optimal paths of both, draw against draw; ``None`` if too far apart."""
     low = max(left.smallest, right.smallest)
     high = MAX_EXTRAPOLATION * min(left.largest, right.largest)
     if low >= high:
-        return ()
+        return None
     budgets = np.geomspace(low, high, _BUDGETS)
     one, other = (best_split(Surface.of(law.fit), budgets, law.flops).loss for law in (left, right))
     draws = min(len(one), len(other))
-    ahead = _leaders(one[:draws] - other[:draws], names)
-    spans: list[Span] = []
-    for leader, run in itertools.groupby(range(_BUDGETS), key=lambda i: ahead[i]):
-        members = list(run)
-        spans.append(Span(from_flops=float(budgets[members[0]]), to_flops=float(budgets[members[-1]]), ahead=leader))
-    return tuple(spans)
+    gaps = one[:draws] - other[:draws]
+    width = _band(gaps)
+    columns = (budgets, gaps[0], gaps[0] - width, gaps[0] + width)
+    flops, value, bottom, top = (tuple(float(v) for v in column) for column in columns)
+    return Gap(flops=flops, value=value, low=bottom, high=top)
 
 
-def _leaders(gaps: Array, names: tuple[str, str]) -> list[str | None]:
-    """Return who is ahead at each budget, by a band that holds at all budgets together with 95 %.
+def _band(gaps: Array) -> Array:
+    """Return the half-width of a band that holds at all budgets together with 95 %; NaN without draws.
 
     A band of pointwise intervals would let chance lead somewhere far more often than in 5 % of the cases. This one
     is the studentised maximum over the draws (Efron & Tibshirani 1993, section 22.2, taken over all budgets).
 
     Args:
         gaps: loss of the left less the right: the point fits in row 0, draws after it ``[1 + draws, budgets]``.
-        names: left, right.
     """
     point, draws = gaps[0], gaps[1:][np.isfinite(gaps[1:]).all(axis=1)]
     if len(draws) < MIN_DRAWS:
-        return [None] * len(point)
+        return np.full(len(point), np.nan)
     spread = draws.std(axis=0, ddof=1)
     scale = np.where(spread > 0, spread, 1.0)  # identical laws have no spread, and no lead
-    width = float(np.percentile((np.abs(draws - point) / scale).max(axis=1), 95)) * spread
-    return [names[0] if gap < -w else names[1] if gap > w else None for gap, w in zip(point, width, strict=True)]
+    return np.asarray(float(np.percentile((np.abs(draws - point) / scale).max(axis=1), 95)) * spread)
+
+
+def _spans(gap: Gap, names: tuple[str, str]) -> tuple[Span, ...]:
+    """Return who is ahead along the budgets: whose lead the whole band agrees on."""
+    ahead = [
+        names[0] if high < 0 else names[1] if low > 0 else None for low, high in zip(gap.low, gap.high, strict=True)
+    ]
+    spans: list[Span] = []
+    for leader, run in itertools.groupby(range(len(ahead)), key=lambda i: ahead[i]):
+        members = list(run)
+        spans.append(Span(from_flops=gap.flops[members[0]], to_flops=gap.flops[members[-1]], ahead=leader))
+    return tuple(spans)
 
 
 def _verdict(spans: tuple[Span, ...], fitted_to: float) -> str:

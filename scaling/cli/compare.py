@@ -45,7 +45,7 @@ def command(
         raise UsageError("compare.one", "one study has nothing to be compared with", hint="scaling compare A B")
     names = distinct_names(sources)
     sides = [
-        _side(path, name, seed, param_count.value, resamples, column, steps)
+        open_side(path, name, seed, param_count.value, resamples, column, steps)
         for seed, (path, name) in enumerate(zip(sources, names, strict=True))
     ]
     found = compare(sides, same_validation=same_validation)
@@ -65,24 +65,15 @@ def distinct_names(sources: list[Path]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names, start=1)]
 
 
-def _side(
+def open_side(
     path: Path, name: str, seed: int, params: str, resamples: int, column: list[str] | None, steps: Steps
 ) -> "Side":
-    from scaling.answers import Side, analyse_store, law_of, setup_of
+    """Open a store or table as one side; ``--column`` is for the tables among several."""
+    from scaling.answers import side_of
     from scaling.cli.source import is_store
-    from scaling.errors import NotEnoughData
 
     store = open_source(path, None if is_store(path) else column, steps)
-    analysis = analyse_store(store, params=params, resamples=resamples, seed=seed)
-    if not analysis.fits:
-        raise NotEnoughData(
-            "compare.nothing",
-            f"no law can be fitted to {name}: " + "; ".join(f"{k}: {v}" for k, v in analysis.missing.items()),
-            where=str(path),
-            hint=f"see what is there with `scaling fit {path}`",
-        )
-    law = law_of(store, analysis, params) if "L(N,D)" in analysis.fits else None
-    return Side(name=name, setup=setup_of(store, analysis), analysis=analysis, law=law)
+    return side_of(store, name, seed, params=params, resamples=resamples)
 
 
 def document(found: "Comparison", sources: list[Path]) -> dict[str, Any]:

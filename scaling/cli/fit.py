@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scaling.store import Store
 
 FORMAT = 1  # version of the JSON document
-_LEAVE_OUT = frozenset({"draws", "residuals"})  # long, and derived from what is printed
+_LEAVE_OUT = frozenset({"draws", "residuals", "gap"})  # long, and derived from what is printed
 
 
 class ParamCount(StrEnum):

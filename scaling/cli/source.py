@@ -26,6 +26,13 @@ SourceArgument = Annotated[
         "W&B, MLflow or TensorBoard runs.",
     ),
 ]
+SourcesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="STORE_OR_TABLE…",
+        help="A store (the newest under runs/ by default) or a table, as for `fit`; several are laid side by side.",
+    ),
+]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from scaling.answers import Comparison
     from scaling.report.material import Material
+    from scaling.report.page import Page
     from scaling.store.load import Store
 
-__all__ = ["render", "render_material"]
+__all__ = ["render", "render_comparison", "render_material"]
 
 PlotlyMode = Literal["inline", "directory"]
 
@@ -34,11 +36,30 @@ def render(store: "Store", path: Path, plotly: PlotlyMode = "inline") -> Path:
 
 def render_material(material: "Material", path: Path, plotly: PlotlyMode = "inline") -> Path:
     """Write the report of contents already gathered; see ``render``."""
+    from scaling.report.page import page_of
+
+    return _write(page_of(material), path, plotly)
+
+
+def render_comparison(comparison: "Comparison", path: Path, plotly: PlotlyMode = "inline") -> Path:
+    """Write the report of several studies side by side; see ``render``.
+
+    Args:
+        comparison: from ``answers.compare``.
+        path: the HTML file to write.
+        plotly: where the drawing library lies.
+    """
+    from scaling.report.several import page_of
+
+    return _write(page_of(comparison), path, plotly)
+
+
+def _write(page: "Page", path: Path, plotly: PlotlyMode) -> Path:
     from plotly.offline import get_plotlyjs
 
     from scaling.report.page import build, build_beside
     from scaling.report.write import place_library, write_page
 
     library = get_plotlyjs()
-    page = build(material, library) if plotly == "inline" else build_beside(material, place_library(path, library))
-    return write_page(path, page)
+    text = build(page, library) if plotly == "inline" else build_beside(page, place_library(path, library))
+    return write_page(path, text)

@@ -33,7 +33,7 @@ from scaling.report.figures import (
 from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
-from scaling.report.prose import ABILITIES, LEDES, facts, identity, reservations, sample_groups
+from scaling.report.prose import ABILITIES, LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
 from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 
@@ -125,54 +125,72 @@ def _grades(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return by_figure
 
 
-def build(material: Material, library: str | None) -> str:
-    """Return the page as one string.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What the template prints: of one sweep, or of several side by side."""
 
-    Args:
-        material: what to report on.
-        library: plotly.js to put into the page; ``None`` for a page that loads ``plotly.min.js``
-            from a place named by the template variable ``plotly_src``.
-    """
-    return _render(material, library, None)
+    kicker: str
+    title: str
+    identity: Sequence[tuple[str, Sequence[str] | str]]
+    facts: Sequence[Fact]
+    findings: Sequence[Finding]
+    reservations: Sequence[str]
+    sections: Sequence[Section]
+    look: Look
+    sample_groups: Sequence[SampleGroup] = ()
+    budget: Mapping[str, Any] | None = None
 
 
-def build_beside(material: Material, source: str) -> str:
-    """Return the page for a plotly file beside it, at the relative address ``source``."""
-    return _render(material, None, source)
-
-
-def _render(material: Material, library: str | None, source: str | None) -> str:
+def page_of(material: Material) -> Page:
+    """Return the page of one sweep or table."""
     look = Look.of(material.trials, material.points)
-    found = sections(material, look)
-    anchors = [panel.anchor for section in found for panel in section.panels]
-    numbers = {anchor: i + 1 for i, anchor in enumerate(anchors)}
+    return Page(
+        kicker="Scaling report",
+        title=material.title,
+        identity=identity(material),
+        facts=facts(material),
+        findings=material.findings,
+        reservations=reservations(material),
+        sections=sections(material, look),
+        look=look,
+        sample_groups=sample_groups(material, look),
+        budget=budget.payload(material),
+    )
+
+
+def build(page: Page, library: str | None) -> str:
+    """Return the page as one string, with plotly.js inside (``None``: without it)."""
+    return _render(page, library, None)
+
+
+def build_beside(page: Page, source: str) -> str:
+    """Return the page for a plotly file beside it, at the relative address ``source``."""
+    return _render(page, None, source)
+
+
+def _render(page: Page, library: str | None, source: str | None) -> str:
+    anchors = [panel.anchor for section in page.sections for panel in section.panels]
     own = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    inline = [own] if library is None else [own, library]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"visible": visible, "number": number, "prose": prose}
     environment.globals["zip"] = zip
     return environment.get_template("report.html.j2").render(
-        material=material,
+        page=page,
         version=__version__,
-        facts=facts(material),
-        identity=identity(material),
-        reservations=reservations(material),
-        sections=found,
-        grades=_grades(material.findings),
-        numbers=numbers,
-        sample_groups=sample_groups(material, look),
+        grades=_grades(page.findings),
+        numbers={anchor: i + 1 for i, anchor in enumerate(anchors)},
         abilities=ABILITIES,
-        policy=policy(inline, beside=library is None),
+        policy=policy([own] if library is None else [own, library], beside=library is None),
         library=None if library is None else Markup(library),  # plotly's own file
         plotly_src=source,
-        script=Markup(own),  # our own file
+        script=Markup(own),  # our own files
         css=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # our own file
-        light=Markup(look.css(dark=False)),  # numbers only
-        dark=Markup(look.css(dark=True)),  # numbers only
-        figures=embed(_figures(found)),
-        payloads=embed(_payloads(found)),
-        budget=embed(budget.payload(material)),
+        light=Markup(page.look.css(dark=False)),  # numbers only
+        dark=Markup(page.look.css(dark=True)),  # numbers only
+        figures=embed(_figures(page.sections)),
+        payloads=embed(_payloads(page.sections)),
+        budget=embed(page.budget),
         theme=embed({"template": TEMPLATE, "config": CONFIG}),
     )

@@ -5,52 +5,23 @@ import dataclasses
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from support import synthetic_report as synthetic
+from support.page_elements import LIBRARY, Elements
 
 from scaling.findings import RULES
 from scaling.report import render_material
 from scaling.report.anchors import ANCHORS, FIGURES
 from scaling.report.look import Look
-from scaling.report.page import build, embed, policy
+from scaling.report.page import build, embed, page_of, policy
 from scaling.report.prose import sample_groups
 from scaling.report.text import prose, visible
-
-LIBRARY = "/* a stand-in for plotly.js */"
-
-
-class Elements(HTMLParser):
-    """Collects ids, tags with attributes, and text outside scripts and styles."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.ids, self.tags, self.text, self.scripts, self._inside = [], [], [], [], None
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.tags.append((tag, attrs))
-        if "id" in attrs:
-            self.ids.append(attrs["id"])
-        self._inside = tag if tag in ("script", "style") else self._inside
-        if tag == "script":
-            self.scripts.append([attrs, ""])
-
-    def handle_endtag(self, tag):
-        self._inside = None if tag == self._inside else self._inside
-
-    def handle_data(self, data):
-        if self._inside == "script":
-            self.scripts[-1][1] += data
-        elif self._inside is None:
-            self.text.append(data)
 
 
 @pytest.fixture(scope="module")
 def page(material):
-    return build(material, LIBRARY)
+    return build(page_of(material), LIBRARY)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +35,7 @@ def block(parsed, name):
 
 @pytest.mark.parametrize("kind", ["material", "measured", "empty"])
 def test_every_anchor_is_there_and_unique(kind, request):
-    parsed = Elements(build(request.getfixturevalue(kind), LIBRARY))
+    parsed = Elements(build(page_of(request.getfixturevalue(kind)), LIBRARY))
     assert set(parsed.ids) >= ANCHORS
     assert len(parsed.ids) == len(set(parsed.ids))
     links = [a["href"][1:] for tag, a in parsed.tags if tag == "a" and a.get("href", "").startswith("#")]
@@ -96,7 +67,7 @@ def test_every_figure_has_a_caption_a_table_and_a_label(parsed):
 
 
 def test_same_store_same_bytes(page):
-    assert build(synthetic.material(), LIBRARY) == page
+    assert build(page_of(synthetic.material()), LIBRARY) == page
 
 
 def test_size_and_points_stay_within_the_budget(material, page, parsed):
@@ -125,7 +96,7 @@ def test_the_policy_allows_exactly_the_scripts_of_the_page(parsed, page):
 
 
 def test_hostile_names_stay_text():
-    page = build(synthetic.hostile_material(), LIBRARY)
+    page = build(page_of(synthetic.hostile_material()), LIBRARY)
     parsed = Elements(page)
     assert len(parsed.scripts) == 6  # the library, four data blocks, our scripts
     assert "alert(1)" not in "".join(t for a, t in parsed.scripts if a.get("type") != "application/json")
@@ -152,7 +123,7 @@ def test_embedded_json_refuses_nan():
 
 
 def test_partial_stores_say_what_is_missing(empty):
-    parsed = Elements(build(empty, LIBRARY))
+    parsed = Elements(build(page_of(empty), LIBRARY))
     text = " ".join("".join(parsed.text).split())
     assert "None of the 98 planned measurements is done yet" in text
     assert text.count("Missing.") == len(FIGURES) - 1  # coverage alone can be drawn
@@ -161,7 +132,7 @@ def test_partial_stores_say_what_is_missing(empty):
 
 def test_a_store_without_trials_still_gives_a_page(empty):
     bare = dataclasses.replace(empty, trials=empty.trials.iloc[:0], points=empty.points, curves=empty.curves)
-    text = "".join(Elements(build(bare, LIBRARY)).text)
+    text = "".join(Elements(build(page_of(bare), LIBRARY)).text)
     assert "No trial is planned" in text
 
 

@@ -1,0 +1,194 @@
+"""The page of several studies: which is ahead and from what scale on, laws side by side, what differs in the set-up."""
+
+from collections.abc import Iterator
+
+from scaling.answers import Comparison, Side
+from scaling.answers.compare import Pair
+from scaling.findings import Finding, Grade
+from scaling.report.figures import versus
+from scaling.report.figures.laws import pretty
+from scaling.report.intervals import show
+from scaling.report.look import Look
+from scaling.report.page import Page, Section
+from scaling.report.panel import Column, Table
+from scaling.report.prose import Fact
+from scaling.units import format_flops
+
+AHEAD_RULE = (
+    "Supported if the 95 % band of the difference, over all budgets together, leaves zero out at some compute up to a "
+    "hundred times what both were fitted to; otherwise not supported. Not enough data where the losses were not taken "
+    "on the same text or a study has no L(N, D)."
+)
+DIFFER_RULE = (
+    "Supported if the 95 % interval of the difference of some exponent of L(N, D) leaves zero out; otherwise not "
+    "supported. Not enough data without an interval in both studies."
+)
+
+
+def page_of(comparison: Comparison) -> Page:
+    """Return the page of a comparison."""
+    names = [side.name for side in comparison.sides]
+    look = versus.styles(comparison.sides)
+    gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs))
+    return Page(
+        kicker="Scaling comparison",
+        title=" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared",
+        identity=[],
+        facts=[_fact(side) for side in comparison.sides],
+        findings=list(findings(comparison)),
+        reservations=list(dict.fromkeys(_reservations(comparison))),
+        sections=(
+            Section("sec-answers", "Answers", "Which is ahead, from what scale on, and whether the laws differ."),
+            Section(
+                "sec-laws",
+                "Laws side by side",
+                "Each study’s own law, over the compute it was fitted to and up to a hundred times beyond.",
+                (versus.paths_panel(comparison, look), versus.exponents_panel(comparison, look)),
+                (laws_table(comparison),),
+            ),
+            Section(
+                "sec-ahead",
+                "Who is ahead, and from where on",
+                "Loss at equal compute, the best split of each, with a band that holds everywhere at once.",
+                gaps,
+                (_spans_table(comparison),),
+            ),
+            Section(
+                "sec-setup",
+                "What differs in the set-up",
+                "Whatever differs here may be the cause; what is the same is listed too.",
+                (),
+                (setup_table(comparison), differences_table(comparison)),
+            ),
+        ),
+        look=Look(()),
+    )
+
+
+def _fact(side: Side) -> Fact:
+    fit = side.analysis.fits.get("L(N,D)")
+    if fit is None or side.law is None:
+        return Fact(side.name, "no L(N, D)", side.analysis.missing.get("L(N,D)", ""))
+    note = f"{fit.n_points} points of {fit.n_trials} trials, to {format_flops(side.law.largest)}"
+    return Fact(side.name, f"α {fit.params['alpha'].value:.3g}, β {fit.params['beta'].value:.3g}", note)
+
+
+def findings(comparison: Comparison) -> Iterator[Finding]:
+    """Yield two findings for every two studies: which is ahead, and whether their exponents differ."""
+    for rank, pair in enumerate(comparison.pairs):
+        yield _ahead(pair, rank)
+        yield _differ(pair, rank)
+
+
+def _ahead(pair: Pair, rank: int) -> Finding:
+    leaders = {span.ahead for span in pair.spans}
+    grade = Grade.NOT_ENOUGH_DATA if not pair.spans else Grade.NOT_SUPPORTED if leaders == {None} else Grade.SUPPORTED
+    return Finding(
+        id=f"ahead_{rank + 1}",
+        question=f"Which is ahead at equal compute, {pair.left} or {pair.right}?",
+        sentence=pair.verdict[:1].upper() + pair.verdict[1:] + ".",
+        grade=grade,
+        numbers={"fitted_to_flops": pair.fitted_to, "flops_convention": pair.flops_convention},
+        figure=versus.gap_anchor(rank),
+        rule=AHEAD_RULE,
+    )
+
+
+def _differ(pair: Pair, rank: int) -> Finding:
+    rows = [d for d in pair.differences if d.law == "L(N,D)"]
+    judged = [d for d in rows if d.differ is not None]
+    said = "; ".join(
+        f"{pretty(d.parameter)} {show(d.left)} and {show(d.right)}, {'different' if d.differ else 'no difference seen'}"
+        for d in rows
+    )
+    grade = Grade.SUPPORTED if any(d.differ for d in judged) else Grade.NOT_SUPPORTED
+    return Finding(
+        id=f"exponents_{rank + 1}",
+        question=f"Do the exponents of {pair.left} and {pair.right} differ?",
+        sentence=f"In this order: {said}." if rows else "No two L(N,D) are there to compare.",
+        grade=grade if judged else Grade.NOT_ENOUGH_DATA,
+        numbers={d.parameter: d.difference.value for d in rows},
+        figure=versus.EXPONENTS,
+        rule=DIFFER_RULE,
+    )
+
+
+def _reservations(comparison: Comparison) -> Iterator[str]:
+    for side in comparison.sides:
+        yield from (f"{side.name}: {note}" for note in side.analysis.notes)
+        for fit in side.analysis.fits.values():
+            yield from (f"{side.name}: {fit.name}: {warning}" for warning in fit.warnings)
+
+
+def laws_table(comparison: Comparison) -> Table:
+    """Return L(N, D) of all studies, a column each."""
+    columns = (Column("what", "What"), *(Column(f"s{i}", side.name) for i, side in enumerate(comparison.sides)))
+    told = [dict(_law_words(side)) for side in comparison.sides]
+    keys = list(dict.fromkeys(k for words in told for k in words))
+    rows = [{"what": k, **{f"s{i}": words.get(k) for i, words in enumerate(told)}} for k in keys]
+    return Table.of("laws", "Laws side by side", columns, rows, empty="No study has a law.")
+
+
+def _law_words(side: Side) -> Iterator[tuple[str, str]]:
+    for fit in side.analysis.fits.values():
+        yield f"{fit.name}: form", pretty(fit.form)
+        for name, value in fit.params.items():
+            yield f"{fit.name}: {pretty(name)}", show(value)
+        yield f"{fit.name}: points", f"{fit.n_points} of {fit.n_trials} trials"
+        yield f"{fit.name}: residual rms", f"{100 * fit.residual_rms:.3g} %"
+    held = side.analysis.heldout
+    if held is not None:
+        yield "held-out error", f"{100 * held.mean_abs_error:.2g} % at {held.extrapolation_factor:.2g}x the compute"
+    for part, why in side.analysis.missing.items():
+        yield f"{part}: missing", why
+
+
+def _spans_table(comparison: Comparison) -> Table:
+    columns = (
+        Column("pair", "Studies"),
+        Column("from", "From", "flops"),
+        Column("to", "To", "flops"),
+        Column("ahead", "Ahead"),
+        Column("support", "Support"),
+    )
+    why = " ".join(dict.fromkeys(f"{p.left} and {p.right}: {p.verdict}." for p in comparison.pairs if not p.spans))
+    return Table.of("spans", "Who is ahead", columns, versus.span_rows(comparison.pairs), empty=why)
+
+
+def setup_table(comparison: Comparison) -> Table:
+    """Return what differs in the set-up, and in a last row what does not."""
+    columns = (Column("key", "What"), *(Column(f"s{i}", side.name) for i, side in enumerate(comparison.sides)))
+    rows = [
+        {"key": key, **{f"s{i}": value for i, value in enumerate(values)}}
+        for key, values in comparison.differing.items()
+    ]
+    same = {"key": "the same in all", "s0": ", ".join(comparison.same) or "nothing"}
+    return Table.of("setup", "Set-up that differs", columns, [*rows, same])
+
+
+def differences_table(comparison: Comparison) -> Table:
+    """Return every exponent of every two studies, and whether they differ."""
+    columns = (
+        Column("pair", "Studies"),
+        Column("law", "Law"),
+        Column("exponent", "Exponent"),
+        Column("left", "First"),
+        Column("right", "Second"),
+        Column("difference", "Difference"),
+        Column("verdict", "Verdict"),
+    )
+    word = {True: "differ", False: "no difference seen", None: "no interval"}
+    rows = [
+        {
+            "pair": f"{pair.left} and {pair.right}",
+            "law": d.law,
+            "exponent": pretty(d.parameter),
+            "left": show(d.left),
+            "right": show(d.right),
+            "difference": show(d.difference),
+            "verdict": word[d.differ],
+        }
+        for pair in comparison.pairs
+        for d in pair.differences
+    ]
+    return Table.of("differences", "Differences of exponents", columns, rows, empty="No law is known of two studies.")

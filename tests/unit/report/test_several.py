@@ -1,0 +1,101 @@
+"""Several studies on one page: who is ahead, exponents side by side, what may not be compared, hostile names."""
+
+import dataclasses
+import json
+
+import pytest
+from support.page_elements import LIBRARY, Elements
+from support.synthetic_report import HOSTILE
+from typer.testing import CliRunner
+
+from scaling.answers import Side, compare
+from scaling.cli.app import app
+from scaling.errors import UsageError
+from scaling.laws.analysis import Interval
+from scaling.report import render_comparison
+from scaling.report.figures import versus
+from scaling.report.page import build
+from scaling.report.several import findings, page_of
+
+SETUP = {"validation set": ("v1",), "family": ("gpt",), "training data": ("corpus",)}
+
+
+def side(material, name, shift=0.0, **setup):
+    """A side with the made-up sweep's law, its loss shifted by a constant in every draw."""
+    fit = material.analysis.fits["L(N,D)"]
+    floor = fit.params["E"]
+    params = fit.params | {"E": Interval(value=floor.value + shift, low=floor.low, high=floor.high)}
+    at = list(fit.params).index("E")
+    draws = tuple((*d[:at], d[at] + shift, *d[at + 1 :]) for d in fit.draws)
+    moved = dataclasses.replace(fit, params=params, draws=draws)
+    analysis = dataclasses.replace(material.analysis, fits={"L(N,D)": moved})
+    law = dataclasses.replace(material.law, name=name, fit=moved)
+    return Side(name=name, setup=SETUP | setup, analysis=analysis, law=law)
+
+
+@pytest.fixture(scope="module")
+def pair(material):
+    return compare([side(material, "worse", 0.5), side(material, "better")])
+
+
+def test_the_page_says_who_is_ahead_and_links_every_answer_to_a_figure(pair):
+    parsed = Elements(build(page_of(pair), LIBRARY))
+    text = " ".join("".join(parsed.text).split())
+    assert "Better is ahead from" in text or "better is ahead from" in text
+    links = {a["href"][1:] for tag, a in parsed.tags if tag == "a" and a.get("href", "").startswith("#")}
+    assert links <= set(parsed.ids)
+    assert {f.figure for f in findings(pair)} <= set(parsed.ids)
+    assert len(parsed.ids) == len(set(parsed.ids))
+
+
+def test_grades_follow_the_bands(pair, material):
+    ahead, differ = findings(pair)
+    assert (ahead.grade, differ.grade) == ("supported", "not supported")
+    same = compare([side(material, "a"), side(material, "b")])
+    assert next(findings(same)).grade == "not supported"
+    assert "none is ahead" in next(findings(same)).sentence.lower()
+
+
+def test_different_texts_compare_exponents_only(material):
+    found = compare([side(material, "a"), side(material, "b", **{"validation set": ("v2",)})])
+    page = page_of(found)
+    ahead, differ = page.findings
+    assert (ahead.grade, differ.grade) == ("not enough data", "not supported")
+    gap = next(p for s in page.sections for p in s.panels if p.anchor == "fig-gap-1")
+    assert "different validation sets" in gap.missing
+
+
+def test_the_gap_is_the_difference_of_the_paths(pair):
+    gap = pair.pairs[0].gap
+    assert gap.value == pytest.approx([0.5] * len(gap.value))
+    rows = versus.span_rows(pair.pairs)
+    assert [row["ahead"] for row in rows] == ["better"]
+
+
+def test_exponents_carry_their_intervals(pair, material):
+    frame = versus.exponents(pair)
+    fit = material.analysis.fits["L(N,D)"]
+    row = frame[(frame["study"] == "worse") & (frame["exponent"] == "alpha")].iloc[0]
+    assert row["value"] == fit.params["alpha"].value
+    assert row["value_low"] < row["value"] < row["value_high"]
+
+
+def test_hostile_names_stay_text_in_a_comparison(material):
+    page = build(page_of(compare([side(material, HOSTILE), side(material, "b")])), LIBRARY)
+    parsed = Elements(page)
+    assert len(parsed.scripts) == 6
+    assert "\u202e" not in page
+    figures = json.loads(next(text for a, text in parsed.scripts if a.get("id") == "figures"))
+    for trace in (t for f in figures.values() for t in f["data"]):
+        assert "%{x} <b>" not in (trace.get("hovertemplate") or "")
+
+
+def test_same_studies_same_bytes(pair, tmp_path):
+    pages = [render_comparison(pair, tmp_path / f"{i}.html", plotly="directory").read_bytes() for i in range(2)]
+    assert pages[0] == pages[1]
+
+
+def test_several_need_a_place_to_be_written(tmp_path):
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert isinstance(result.exception, UsageError)
+    assert "--out comparison.html" in str(result.exception.hint)
