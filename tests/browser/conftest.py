@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import synthetic_report as synthetic
 
-from scaling.report import render_material
+from scaling.report import render_comparison, render_material
 
 FLAGS = (
     "--headless",
@@ -89,7 +89,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory):
-    """The same kinds of report as files: complete, measured, hostile, empty, with the library beside it."""
+    """Reports as files: complete, measured, hostile, empty, of several studies, with the library beside it."""
     folder = tmp_path_factory.mktemp("reports")
     kinds = {
         "complete": synthetic.material(),
@@ -98,5 +98,6 @@ def pages(tmp_path_factory):
         "empty": synthetic.empty_material(),
     }
     written = {name: render_material(material, folder / f"{name}.html") for name, material in kinds.items()}
+    written["several"] = render_comparison(synthetic.comparison(), folder / "several.html")
     written["beside"] = render_material(kinds["complete"], folder / "beside" / "report.html", plotly="directory")
     return written

@@ -31,7 +31,7 @@ return seen;
 """
 
 
-@pytest.mark.parametrize("kind", ["complete", "measured", "hostile", "empty", "beside"])
+@pytest.mark.parametrize("kind", ["complete", "measured", "hostile", "empty", "several", "beside"])
 def test_every_figure_is_drawn_and_the_console_is_silent(browser, pages, kind):
     browser.console()
     browser.open(pages[kind])
@@ -44,7 +44,7 @@ def test_every_figure_is_drawn_and_the_console_is_silent(browser, pages, kind):
     assert browser.console() == []
 
 
-@pytest.mark.parametrize("kind", ["complete", "hostile", "empty"])
+@pytest.mark.parametrize("kind", ["complete", "hostile", "empty", "several"])
 @pytest.mark.parametrize("width", [320, 375, 768, 1280, 1920])
 def test_no_width_scrolls_sideways(browser, pages, kind, width):
     browser.open(pages[kind], width=width)

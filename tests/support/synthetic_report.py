@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from scaling.answers import Law
+from scaling.answers import Law, Side, compare
 from scaling.findings import RULES, findings
-from scaling.laws import Cuts, analyse, compute_optimal, isoflop
+from scaling.laws import Cuts, Interval, analyse, compute_optimal, isoflop
 from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.selection import select
 from scaling.report.material import Material
@@ -198,6 +198,27 @@ def material(measured=False):
         findings=findings(analysis, points, trials, {}),
         rules=RULES,
     )
+
+
+SETUP = {"validation set": ("v1",), "family": ("gpt",), "training data": ("corpus",)}
+
+
+def side(material, name, shift=0.0, **setup):
+    """A side with the made-up sweep's law, its loss shifted by a constant in every draw."""
+    fit = material.analysis.fits["L(N,D)"]
+    floor = fit.params["E"]
+    params = fit.params | {"E": Interval(value=floor.value + shift, low=floor.low, high=floor.high)}
+    at = list(fit.params).index("E")
+    draws = tuple((*d[:at], d[at] + shift, *d[at + 1 :]) for d in fit.draws)
+    moved = dataclasses.replace(fit, params=params, draws=draws)
+    analysis = dataclasses.replace(material.analysis, fits={"L(N,D)": moved})
+    law = dataclasses.replace(material.law, name=name, fit=moved)
+    return Side(name=name, setup=SETUP | setup, analysis=analysis, law=law)
+
+
+def comparison():
+    """Two studies of one shape, the first half a nat worse everywhere."""
+    return compare([side(material(), "worse", 0.5), side(material(), "better")])
 
 
 def hostile_material():

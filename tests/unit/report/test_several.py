@@ -1,36 +1,19 @@
 """Several studies on one page: who is ahead, exponents side by side, what may not be compared, hostile names."""
 
-import dataclasses
 import json
 
 import pytest
 from support.page_elements import LIBRARY, Elements
-from support.synthetic_report import HOSTILE
+from support.synthetic_report import HOSTILE, side
 from typer.testing import CliRunner
 
-from scaling.answers import Side, compare
+from scaling.answers import compare
 from scaling.cli.app import app
 from scaling.errors import UsageError
-from scaling.laws.analysis import Interval
 from scaling.report import render_comparison
 from scaling.report.figures import versus
 from scaling.report.page import build
 from scaling.report.several import findings, page_of
-
-SETUP = {"validation set": ("v1",), "family": ("gpt",), "training data": ("corpus",)}
-
-
-def side(material, name, shift=0.0, **setup):
-    """A side with the made-up sweep's law, its loss shifted by a constant in every draw."""
-    fit = material.analysis.fits["L(N,D)"]
-    floor = fit.params["E"]
-    params = fit.params | {"E": Interval(value=floor.value + shift, low=floor.low, high=floor.high)}
-    at = list(fit.params).index("E")
-    draws = tuple((*d[:at], d[at] + shift, *d[at + 1 :]) for d in fit.draws)
-    moved = dataclasses.replace(fit, params=params, draws=draws)
-    analysis = dataclasses.replace(material.analysis, fits={"L(N,D)": moved})
-    law = dataclasses.replace(material.law, name=name, fit=moved)
-    return Side(name=name, setup=SETUP | setup, analysis=analysis, law=law)
 
 
 @pytest.fixture(scope="module")
