@@ -1,6 +1,6 @@
 """``scaling estimate``: energy, carbon and money of a run before it is run."""
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,12 +9,9 @@ from typer.models import OptionInfo
 from scaling.cli import output
 
 if TYPE_CHECKING:
-    from scaling.cost.estimate import Estimate
-    from scaling.cost.factors import Factor, Range
-    from scaling.cost.grid import Intensity
+    from scaling.cost.request import Request
 
-_WORK, _CARD, _PLACE, _PRICE = "What is trained", "On what", "Site and carbon", "Prices"
-_ENERGY_UNITS = (("MWh", 1e3), ("kWh", 1.0), ("Wh", 1e-3))
+_WORK, _CARD, _PLACE, _PRICE, _MORE = "What is trained", "On what", "Site and carbon", "Prices", "Other questions"
 
 
 def _option(text: str, panel: str, metavar: str = "NUMBER") -> OptionInfo:
@@ -22,12 +19,29 @@ def _option(text: str, panel: str, metavar: str = "NUMBER") -> OptionInfo:
     return option
 
 
+def _flag(text: str, panel: str, name: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(name, help=text, rich_help_panel=panel)
+    return option
+
+
 def command(
+    sweep: Annotated[
+        str, typer.Argument(metavar="[SWEEP]", help="A sweep file or a shipped sweep: all its trials.")
+    ] = "",
     params: Annotated[str | None, _option("Parameters, active ones if sparse: 175e9, 7B.", _WORK)] = None,
+    params_total: Annotated[str | None, _option("All parameters of a sparse model.", _WORK)] = None,
     tokens: Annotated[str | None, _option("Training tokens: 300e9, 15T.", _WORK)] = None,
     flops: Annotated[str | None, _option("Training FLOPs, in place of 6 N D.", _WORK)] = None,
-    gpu: Annotated[str | None, _option("Accelerator: V100, H100-PCIe.", _CARD, "NAME")] = None,
+    like: Annotated[str | None, _option("As a published run: gpt-3, llama-65b.", _WORK, "NAME")] = None,
+    from_store: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="STORE", rich_help_panel=_CARD, help="Calibrate on your own sweep, store or table."
+        ),
+    ] = None,
+    gpu: Annotated[str | None, _option("Accelerator: V100, H100-PCIe, 8xA100.", _CARD, "NAME")] = None,
     count: Annotated[int | None, _option("Devices; gives days.", _CARD)] = None,
+    context: Annotated[int, _option("Tokens of a sequence, for memory; 2048.", _CARD)] = 2048,
     peak_flops: Annotated[str | None, _option("Dense peak FLOP/s of one device.", _CARD)] = None,
     tdp: Annotated[float | None, _option("Power limit of one device, in watts.", _CARD)] = None,
     mfu: Annotated[float | None, _option("Model FLOPs utilisation of steady steps, 0 to 1.", _CARD)] = None,
@@ -36,139 +50,66 @@ def command(
     pue: Annotated[float | None, _option("Site power over machine power.", _PLACE)] = None,
     region: Annotated[str | None, _option("FRA, USA/virginia, gcp/us-central1.", _PLACE, "PLACE")] = None,
     intensity: Annotated[float | None, _option("Carbon intensity, g CO2e per kWh.", _PLACE)] = None,
+    embodied: Annotated[bool, _flag("Also the carbon of making the devices, apart.", _PLACE, "--embodied")] = False,
     price_per_kwh: Annotated[float | None, _option("Electricity price.", _PRICE)] = None,
     price_per_gpu_hour: Annotated[float | None, _option("Rental price of one device.", _PRICE)] = None,
+    finetune_tokens: Annotated[str | None, _option("Also fine-tuning on so many tokens.", _MORE)] = None,
+    rlhf_tokens: Annotated[str | None, _option("Also RLHF on so many generated tokens.", _MORE)] = None,
+    compare: Annotated[str | None, _option('Devices side by side: "H100,A100,B200".', _MORE, "NAMES")] = None,
+    accuracy: Annotated[bool, _flag("Score this estimate on published runs.", _MORE, "--accuracy")] = False,
+    published: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", rich_help_panel=_MORE, help="With --accuracy: another table of published runs."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Estimate the energy, carbon and cost of a training run, every assumption printed.
 
     Example:  scaling estimate --params 175e9 --tokens 300e9 --gpu V100 --region USA
-    """
-    from scaling.cost.estimate import Request, estimate, to_json
-    from scaling.hardware import find_accelerator
 
-    request = Request(
-        params=_count("--params", params),
-        tokens=_count("--tokens", tokens),
-        flops=_count("--flops", flops),
-        match=None if gpu is None else find_accelerator(gpu),
-        peak_flops_per_s=_count("--peak-flops", peak_flops),
-        tdp_w=tdp,
-        count=count,
-        mfu=mfu,
-        pue=pue,
-        node_factor=node_factor,
-        goodput=goodput,
-        intensity=_intensity(region, intensity),
-        price_per_kwh=price_per_kwh,
-        price_per_gpu_hour=price_per_gpu_hour,
-    )
+    Example:  scaling estimate --like gpt-3 --compare "H100,A100,B200,MI300X"
+    """
+    from scaling.cli import estimate_inputs as inputs
+    from scaling.cli.estimate_more import run_accuracy, run_comparison
+
+    if accuracy or published is not None:
+        run_accuracy(published, as_json)
+        return
+    work = inputs.work(sweep, params, params_total, tokens, flops, like)
+    cards = None if compare is None else inputs.cards(compare)
+    match, count = inputs.device(gpu, count, like if cards is None and from_store is None else None, tdp, peak_flops)
+    common = {
+        **work,
+        "peak_flops_per_s": inputs.number("--peak-flops", peak_flops),
+        "tdp_w": tdp,
+        "count": count,
+        "context": context,
+        "mfu": mfu,
+        "pue": pue,
+        "node_factor": node_factor,
+        "goodput": goodput,
+        "intensity": inputs.intensity(region, intensity),
+        "price_per_kwh": price_per_kwh,
+        "price_per_gpu_hour": price_per_gpu_hour,
+        "embodied": embodied,
+        "finetune_tokens": inputs.number("--finetune-tokens", finetune_tokens),
+        "rlhf_tokens": inputs.number("--rlhf-tokens", rlhf_tokens),
+    }
+    if cards is not None:
+        run_comparison(common, cards, as_json)
+        return
+    _answer(inputs.request(common, match, from_store), as_json)
+
+
+def _answer(request: "Request", as_json: bool) -> None:
+    from scaling.cli.estimate_view import lines
+    from scaling.cost.document import to_json
+    from scaling.cost.estimate import estimate
+
     answer = estimate(request)
     if as_json:
         output.print_json(to_json(answer))
-    else:
-        _print(answer)
-
-
-def _count(option: str, text: str | None) -> float | None:
-    from scaling.errors import UsageError
-    from scaling.units import parse_count
-
-    if text is None:
-        return None
-    try:
-        return parse_count(text)
-    except ValueError as error:
-        raise UsageError("estimate.bad_number", f"{option}: {error}", hint=f"write {option} 175e9") from error
-
-
-def _intensity(region: str | None, given: float | None) -> "Intensity | None":
-    from scaling.cost.grid import find_intensity, given_intensity
-    from scaling.errors import UsageError
-
-    if region is not None and given is not None:
-        raise UsageError("estimate.two_intensities", "give --region or --intensity, not both")
-    if given is not None:
-        return given_intensity(given)
-    return None if region is None else find_intensity(region)
-
-
-def _print(answer: "Estimate") -> None:
+        return
     console = output.stdout()
-    for line in _lines(answer):
+    for line in lines(answer):
         console.print(line, markup=False, soft_wrap=True)
-
-
-def _lines(answer: "Estimate") -> list[str]:
-    from scaling.cost.factors import METHOD
-
-    return [
-        f"{'':<24}{'low':>12}{'mid':>12}{'high':>12}",
-        *_results(answer),
-        "",
-        "Assumptions",
-        *(line for factor in answer.assumptions for line in _factor_lines(factor)),
-        "",
-        *(f"note: {text}" for text in answer.warnings),
-        METHOD,
-    ]
-
-
-def _results(answer: "Estimate") -> list[str]:
-    missing = answer.missing
-    return [
-        _energy_row("energy, GPU only", answer.energy_gpu_kwh),
-        _energy_row("energy, site", answer.energy_site_kwh),
-        _row("GPU-hours", answer.gpu_hours, _number),
-        _row("days", answer.days, _number, missing.get("days")),
-        _row("carbon, t CO2e", answer.carbon_t, _number, missing.get("carbon")),
-        *_place(answer.request.intensity),
-        _row("electricity cost", answer.electricity_cost, _number, missing.get("electricity_cost")),
-        _row("rental cost", answer.rental_cost, _number, missing.get("rental_cost")),
-        *_memory(answer),
-    ]
-
-
-def _row(title: str, value: "Range | None", show: Callable[[float], str], reason: str | None = None) -> str:
-    if value is None:
-        return f"{title:<24}missing: {reason}"
-    return f"{title:<24}{show(value.low):>12}{show(value.mid):>12}{show(value.high):>12}"
-
-
-def _energy_row(title: str, kwh: "Range") -> str:
-    """One unit for the whole row, so that the three figures can be compared at a glance."""
-    unit, factor = next((u, f) for u, f in _ENERGY_UNITS if kwh.mid >= f or f == _ENERGY_UNITS[-1][1])
-    return _row(f"{title}, {unit}", kwh.scaled(1 / factor), lambda value: f"{float(f'{value:.3g}'):,.6g}")
-
-
-def _number(value: float) -> str:
-    from scaling.units import format_si
-
-    return format_si(value)
-
-
-def _place(grid: "Intensity | None") -> list[str]:
-    if grid is None:
-        return []
-    year = "" if grid.year is None else f", {grid.year}"
-    return [f"{'':<24}{grid.g_per_kwh:.4g} g/kWh, {grid.place}{year}; location-based; {grid.basis}; {grid.source}"]
-
-
-def _memory(answer: "Estimate") -> list[str]:
-    from scaling.units import format_bytes
-
-    if answer.memory_bytes is None:
-        return [f"{'memory':<24}missing: {answer.missing['memory']}"]
-    parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in answer.memory_bytes.items())
-    lines = [f"{'memory':<24}{parts}; activations not counted"]
-    if answer.devices_at_least is not None:
-        lines.append(f"{'devices at least':<24}{answer.devices_at_least}, to hold that memory")
-    return lines
-
-
-def _factor_lines(factor: "Factor") -> list[str]:
-    r = factor.range
-    certain = r.low == r.high
-    span = "" if certain else f" [{r.low:.4g}, {r.high:.4g}]"
-    unit = f" {factor.unit}" if factor.unit else ""
-    return [f"  {factor.name:<22}{r.mid:.4g}{span}{unit}  ({factor.provenance})", f"      {factor.source}"]

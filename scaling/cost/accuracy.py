@@ -5,18 +5,16 @@ figure holds it (then with the published PUE, which its owner knew beforehand). 
 Runs whose "energy" is rated or assumed power x hours test a convention, so measured ones are scored apart.
 """
 
-import csv
 import math
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
-from scaling.cost.estimate import Request, estimate
+from scaling.cost.estimate import estimate
 from scaling.cost.factors import Range
+from scaling.cost.published import Published
+from scaling.cost.request import Request
 from scaling.hardware import find_accelerator
-
-_CONVENTIONS = ("TDP", "assumed", "not stated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,17 @@ class Scored:
         """Whether the published figure lies in the interval."""
         return self.predicted_kwh.low <= self.published_kwh <= self.predicted_kwh.high
 
+    def to_json(self) -> dict[str, object]:
+        """Return the plain JSON form."""
+        return {
+            "model": self.model,
+            "published_kwh": self.published_kwh,
+            "predicted_kwh": self.predicted_kwh.to_json(),
+            "predicted_over_published": self.predicted_kwh.mid / self.published_kwh,
+            "in_interval": self.covered,
+            "measured_power": self.measured,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -64,6 +73,10 @@ class Score:
     coverage: float
     median_width: float
 
+    def to_json(self) -> dict[str, object]:
+        """Return the plain JSON form."""
+        return asdict(self)
+
 
 def score(rows: Iterable[Scored]) -> Score:
     """Score some runs. Raises ``ValueError`` when there are none."""
@@ -79,9 +92,9 @@ def score(rows: Iterable[Scored]) -> Score:
     )
 
 
-def accuracy(table: Path) -> dict[str, Score]:
-    """Score the estimate on a table of published runs: ``all``, ``measured power``, ``rated or assumed power``."""
-    rows = score_rows(table)
+def scores(rows: Iterable[Scored]) -> dict[str, Score]:
+    """Score ``all`` rows, then those with ``measured power`` and with ``rated or assumed power`` apart."""
+    rows = list(rows)
     groups = {
         "all": rows,
         "measured power": [r for r in rows if r.measured],
@@ -90,31 +103,27 @@ def accuracy(table: Path) -> dict[str, Score]:
     return {name: score(group) for name, group in groups.items() if group}
 
 
-def score_rows(table: Path) -> list[Scored]:
-    """Return every run of the table that has energy, size and tokens, beside its estimate."""
-    with table.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    needed = ("energy_mwh", "tokens_b", "params_active_b", "accelerator")
-    return [_scored(row) for row in rows if all(row[key] for key in needed)]
+def score_rows(runs: Iterable[Published]) -> list[Scored]:
+    """Return every run that has energy, size and tokens, beside its estimate."""
+    return [_scored(run) for run in runs if run.energy_kwh and run.params and run.tokens and run.accelerator]
 
 
-def _scored(row: Mapping[str, str]) -> Scored:
-    boards = row["gpu_energy_mwh"]
-    with_pue = row["energy_includes_pue"] == "y" and not boards
-    gpu_only = bool(boards) or row["energy_scope"] == "GPU"
-    pue = float(row["pue"] or 1.1) if with_pue else 1.0
+def _scored(run: Published) -> Scored:
     answer = estimate(
         Request(
-            params=float(row["params_active_b"]) * 1e9,
-            tokens=float(row["tokens_b"]) * 1e9,
-            match=find_accelerator(row["accelerator"]),
-            pue=pue,
+            params=run.params,
+            params_total=run.params_total,
+            tokens=run.tokens,
+            match=find_accelerator(run.accelerator),
+            count=run.count,
+            pue=run.pue or 1.0,
         )
     )
+    published = run.energy_gpu_kwh or run.energy_kwh
+    assert published is not None
     return Scored(
-        model=row["model"],
-        published_kwh=float(boards or row["energy_mwh"]) * 1000,
-        predicted_kwh=answer.energy_gpu_kwh.scaled(pue) if gpu_only else answer.energy_site_kwh,
-        measured=not any(word in row["energy_basis"] for word in _CONVENTIONS)
-        and "extrapolated" not in row["power_scope"],
+        model=run.model,
+        published_kwh=published,
+        predicted_kwh=answer.energy_gpu_kwh.scaled(run.pue or 1.0) if run.boards_only else answer.energy_site_kwh,
+        measured=run.measured,
     )

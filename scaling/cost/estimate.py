@@ -2,68 +2,25 @@
 
     E_site = FLOPs / (peak x MFU x goodput) x P_board x node factor x PUE
 
-Board energy ("GPU only") and site energy stand side by side: published figures mix both.
+With a sweep of one's own, its measured joules per FLOP stand in place of P_board / (peak x MFU x goodput). Board
+energy ("GPU only") and site energy stand side by side: published figures mix both.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaling.cost import rules
-from scaling.cost.factors import COVERAGE, METHOD, Factor, Range, combine
-from scaling.cost.grid import Intensity
+from scaling.cost.embodied import embodied_t
+from scaling.cost.factors import Factor, Range, Swing, combine, tornado
+from scaling.cost.memory import Memory, memory
+from scaling.cost.request import Request
+from scaling.cost.stages import Stage, stages
+from scaling.cost.utilisation import SMALLEST_PARAMS, utilisation_factor
 from scaling.errors import UsageError
-from scaling.hardware import Accelerator, Match
+from scaling.hardware import Accelerator
 
-SCHEMA = 1  # version of the JSON document
 _J_PER_KWH = 3.6e6
-_OPTIONS = {
-    "params": "--params",
-    "tokens": "--tokens",
-    "flops": "--flops",
-    "peak_flops_per_s": "--peak-flops",
-    "tdp_w": "--tdp",
-    "count": "--count",
-    "mfu": "--mfu",
-    "goodput": "--goodput",
-    "node_factor": "--node-factor",
-    "pue": "--pue",
-    "price_per_kwh": "--price-per-kwh",
-    "price_per_gpu_hour": "--price-per-gpu-hour",
-}
-_BYTES_PER_PARAM = {"weights": 2.0, "gradients": 2.0, "optimizer": 12.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked. ``None`` is "not given".
-
-    Attributes:
-        params: parameters (active ones, where only some take part in a token).
-        tokens: tokens trained on.
-        flops: training FLOPs, in place of 6 N D.
-        match: card of the catalogue.
-        peak_flops_per_s: dense peak, in place of the card's.
-        tdp_w: power limit, in place of the card's.
-        count: devices.
-        mfu, pue, node_factor, goodput: factors given.
-        intensity: carbon intensity of the place.
-        price_per_kwh, price_per_gpu_hour: in the user's currency.
-    """
-
-    params: float | None = None
-    tokens: float | None = None
-    flops: float | None = None
-    match: Match | None = None
-    peak_flops_per_s: float | None = None
-    tdp_w: float | None = None
-    count: int | None = None
-    mfu: float | None = None
-    pue: float | None = None
-    node_factor: float | None = None
-    goodput: float | None = None
-    intensity: Intensity | None = None
-    price_per_kwh: float | None = None
-    price_per_gpu_hour: float | None = None
+ENERGY_PER_FLOP, SPEED = "board energy per FLOP", "device speed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +33,30 @@ class Estimate:
         days: wall-clock days.
         energy_gpu_kwh: energy of the boards alone.
         energy_site_kwh: energy of the site.
-        carbon_t: tonnes CO2e of the site energy.
+        carbon_t: tonnes CO2e of the site energy, in operation.
+        embodied_t: tonnes CO2e of making the devices, the share that this run uses up; never in ``carbon_t``.
         electricity_cost: site energy x price.
         rental_cost: device-hours x price; holds the electricity already, never to be added to it.
-        memory_bytes: weights, gradients and optimizer of mixed-precision Adam.
-        devices_at_least: devices whose memory together holds them.
+        memory: what training keeps in memory, and what holds it.
+        stages: fine-tuning, RLHF and inference, each apart.
+        tornado: what each assumption alone does to the site energy.
         assumptions: every factor.
         warnings: what to beware of.
         missing: part -> reason.
     """
 
     request: Request
-    gpu_hours: Range
+    gpu_hours: Range | None
     days: Range | None
     energy_gpu_kwh: Range
     energy_site_kwh: Range
     carbon_t: Range | None
+    embodied_t: Range | None
     electricity_cost: Range | None
     rental_cost: Range | None
-    memory_bytes: dict[str, float] | None
-    devices_at_least: int | None
+    memory: Memory | None
+    stages: tuple[Stage, ...]
+    tornado: tuple[Swing, ...]
     assumptions: tuple[Factor, ...]
     warnings: tuple[str, ...]
     missing: dict[str, str]
@@ -107,63 +68,48 @@ def estimate(request: Request) -> Estimate:
     Raises:
         UsageError: too little is given to answer, or a figure is out of range.
     """
-    _check(request)
+    request.check()
     f = _factors(request)
-    work = [f["training FLOPs"]]
-    rate = [f["peak"], f["MFU"], f["goodput"]]
+    above, below = _energy(f)
     site = [f["node factor"], f["PUE"]]
-    gpu_hours = combine(work, rate).scaled(1 / 3600)
-    energy_gpu_kwh = combine([*work, f["board power"]], rate).scaled(1 / _J_PER_KWH)
-    energy_site_kwh = combine([*work, f["board power"], *site], rate).scaled(1 / _J_PER_KWH)
-    memory_bytes = _memory_bytes(request.params)
-    devices = _devices_at_least(memory_bytes, request.match)
+    gpu_hours = _hours(f)
+    energy_site_kwh = combine([*above, *site], below).scaled(1 / _J_PER_KWH)
+    held = memory(request)
     price_kwh, price_hour, grid = request.price_per_kwh, request.price_per_gpu_hour, request.intensity
     return Estimate(
         request=request,
         gpu_hours=gpu_hours,
-        days=None if request.count is None else gpu_hours.scaled(1 / (24 * request.count)),
-        energy_gpu_kwh=energy_gpu_kwh,
+        days=None if request.count is None or gpu_hours is None else gpu_hours.scaled(1 / (24 * request.count)),
+        energy_gpu_kwh=combine(above, below).scaled(1 / _J_PER_KWH),
         energy_site_kwh=energy_site_kwh,
         carbon_t=None if grid is None else energy_site_kwh.scaled(grid.g_per_kwh / 1e6),
+        embodied_t=embodied_t(gpu_hours) if request.embodied and gpu_hours is not None else None,
         electricity_cost=None if price_kwh is None else energy_site_kwh.scaled(price_kwh),
-        rental_cost=None if price_hour is None else gpu_hours.scaled(price_hour),
-        memory_bytes=memory_bytes,
-        devices_at_least=devices,
+        rental_cost=None if price_hour is None or gpu_hours is None else gpu_hours.scaled(price_hour),
+        memory=held,
+        stages=stages(request, f, energy_site_kwh),
+        tornado=tornado(energy_site_kwh.mid, [*above, *site], below),
         assumptions=tuple(f.values()),
-        warnings=tuple(_warnings(request, devices)),
-        missing=_missing(request),
+        warnings=tuple(_warnings(request, held)),
+        missing=_missing(request, gpu_hours, held),
     )
 
 
-def _check(request: Request) -> None:
-    if request.flops is None and (request.params is None or request.tokens is None):
-        raise UsageError(
-            "estimate.no_work",
-            "the amount of training is not given",
-            hint="give --params and --tokens, or --flops",
-        )
-    if request.match is None and (request.peak_flops_per_s is None or request.tdp_w is None):
-        raise UsageError(
-            "estimate.no_hardware",
-            "the hardware is not given",
-            hint="give --gpu NAME, or both --peak-flops and --tdp",
-        )
-    for name in _OPTIONS:
-        value = getattr(request, name)
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise UsageError("estimate.not_positive", f"{_OPTIONS[name]} {value:g} is not above zero")
-    for name in ("mfu", "goodput"):
-        value = getattr(request, name)
-        if value is not None and value > 1:
-            raise UsageError("estimate.bad_share", f"{_OPTIONS[name]} {value:g} is above 1")
-    for name in ("pue", "node_factor"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise UsageError("estimate.bad_factor", f"{_OPTIONS[name]} {value:g} is below 1")
+def _energy(f: dict[str, Factor]) -> tuple[Sequence[Factor], Sequence[Factor]]:
+    """Return the factors of the boards' joules: those that multiply and those that divide."""
+    if ENERGY_PER_FLOP in f:
+        return [f["training FLOPs"], f[ENERGY_PER_FLOP]], []
+    if SPEED in f:
+        return [f["training FLOPs"], f["board power"]], [f[SPEED], f["goodput"]]
+    return [f["training FLOPs"], f["board power"]], [f["peak"], f["MFU"], f["goodput"]]
 
 
-def _card(request: Request) -> Accelerator | None:
-    return None if request.match is None else request.match.accelerator
+def _hours(f: dict[str, Factor]) -> Range | None:
+    """Return device-hours; ``None`` where only joules were measured and no card is named."""
+    rate = [f[name] for name in ((SPEED, "goodput") if SPEED in f else ("peak", "MFU", "goodput")) if name in f]
+    if SPEED not in f and "peak" not in f:
+        return None
+    return combine([f["training FLOPs"]], rate).scaled(1 / 3600)
 
 
 def _given(name: str, value: float | None, option: str, otherwise: Factor) -> Factor:
@@ -171,23 +117,29 @@ def _given(name: str, value: float | None, option: str, otherwise: Factor) -> Fa
 
 
 def _factors(request: Request) -> dict[str, Factor]:
-    card = _card(request)
-    power = _power(request, card)
-    mfu = rules.utilisation_factor(request.params, card)
-    return {
-        "training FLOPs": _flops(request),
-        "peak": _peak(request, card),
-        "MFU": _given("MFU", request.mfu, "--mfu", mfu),
-        "goodput": _given("goodput", request.goodput, "--goodput", rules.goodput_factor(request.mfu is not None)),
-        "board power": power,
-        "node factor": _given("node factor", request.node_factor, "--node-factor", rules.node_factor(power, card)),
-        "PUE": _given("PUE", request.pue, "--pue", rules.pue_factor(card)),
-    }
+    card, own = request.card, request.calibrated
+    found = {"training FLOPs": _flops(request)}
+    if own is not None:
+        found |= {f.name: f for f in (own.j_per_flop, own.flops_per_s) if f is not None}
+    if request.match is not None or request.peak_flops_per_s is not None:
+        found["peak"] = _peak(request, card)
+    if own is None:
+        mfu = utilisation_factor(request.params, card, request.count, request.params_total)
+        found["MFU"] = _given("MFU", request.mfu, "--mfu", mfu)
+    steady = request.mfu is not None or own is not None
+    found["goodput"] = _given("goodput", request.goodput, "--goodput", rules.goodput_factor(steady))
+    power = _power(request, card) if request.tdp_w is not None or card is not None else None
+    if power is not None:
+        found["board power"] = power
+    node = rules.node_factor(power, card)
+    found["node factor"] = _given("node factor", request.node_factor, "--node-factor", node)
+    found["PUE"] = _given("PUE", request.pue, "--pue", rules.pue_factor(card))
+    return found
 
 
 def _flops(request: Request) -> Factor:
     if request.flops is not None:
-        return Factor.certain("training FLOPs", request.flops, "given", "--flops", "FLOPs")
+        return Factor.certain("training FLOPs", request.flops, "given", request.flops_source, "FLOPs")
     assert request.params is not None
     assert request.tokens is not None
     return rules.flops_factor(request.params, request.tokens)
@@ -210,22 +162,8 @@ def _power(request: Request, card: Accelerator | None) -> Factor:
     return rules.power_factor(card.tdp_w, f"rated, {card.source}", card)
 
 
-def _memory_bytes(params: float | None) -> dict[str, float] | None:
-    """Model state of mixed-precision Adam: 16 bytes a parameter (ZeRO, 1910.02054, section 3.1)."""
-    if params is None:
-        return None
-    parts = {name: each * params for name, each in _BYTES_PER_PARAM.items()}
-    return {**parts, "total": sum(parts.values())}
-
-
-def _devices_at_least(memory_bytes: dict[str, float] | None, match: Match | None) -> int | None:
-    if memory_bytes is None or match is None:
-        return None
-    return math.ceil(memory_bytes["total"] / match.accelerator.memory_bytes)
-
-
-def _warnings(request: Request, devices: int | None) -> list[str]:
-    card = _card(request)
+def _warnings(request: Request, held: Memory | None) -> list[str]:
+    card = request.card
     found = []
     if request.match is not None and request.match.note:
         found.append(request.match.note)
@@ -233,64 +171,40 @@ def _warnings(request: Request, devices: int | None) -> list[str]:
         found.append(f"{card.name}: {card.note}")
     if card is not None and card.published_power:
         found.append(f"{card.name} in published runs: {card.published_power}")
-    if devices is not None and request.count is not None and request.count < devices:
-        found.append(f"{request.count} device(s) cannot hold the model's state: at least {devices} are needed")
-    if request.mfu is None:
-        found.append("utilisation is a rule of thumb: your own measured tokens/s (--mfu) narrows this most")
+    if held is not None and held.fits is False:
+        needed = "no number of devices, sharded by parameters alone," if held.devices is None else f"{held.devices}"
+        found.append(f"{request.count} device(s) cannot hold the model's state: {needed} are needed at least")
+    if request.calibrated is not None:
+        found += request.calibrated.warnings
+    elif request.mfu is None:
+        if request.params is not None and request.params < SMALLEST_PARAMS:
+            found.append(
+                "no published run is this small: such a model keeps a device waiting, and can take many times this"
+            )
+        found.append("utilisation is a rule of thumb: your own sweep (--from STORE) or --mfu narrows this most")
     return found
 
 
-def _missing(request: Request) -> dict[str, str]:
+def _missing(request: Request, gpu_hours: Range | None, held: Memory | None) -> dict[str, str]:
+    no_time = None if gpu_hours is not None else "the sweep recorded joules and no training time"
+    own = request.calibrated is not None
     reasons = {
-        "days": None if request.count else "no --count: device-hours only",
+        "gpu_hours": no_time,
+        "days": no_time or (None if request.count else "no --count: device-hours only"),
         "carbon": None if request.intensity else "no --region and no --intensity: a place decides it tenfold",
+        "embodied": None if request.embodied and not no_time else no_time or "not asked for (--embodied)",
         "electricity_cost": None if request.price_per_kwh is not None else "no --price-per-kwh",
-        "rental_cost": None if request.price_per_gpu_hour is not None else "no --price-per-gpu-hour",
-        "memory": None if request.params is not None else "no --params",
-        "devices_at_least": None
-        if request.params is not None and request.match is not None
-        else "needs --params and a card of the catalogue",
+        "rental_cost": no_time or (None if request.price_per_gpu_hour is not None else "no --price-per-gpu-hour"),
+        "memory": None if held is not None else "no --params",
+        "devices_at_least": _why_no_devices(request, held),
+        "inference": None
+        if request.params is not None and (request.card is not None or not own)
+        else "needs --params and the hardware's peak (--gpu)",
     }
     return {part: reason for part, reason in reasons.items() if reason is not None}
 
 
-def to_json(answer: Estimate) -> dict[str, object]:
-    """Return the JSON document of ``scaling estimate --json``."""
-    card = _card(answer.request)
-    missing = answer.missing
-    return {
-        "schema": SCHEMA,
-        "interval": {"coverage": COVERAGE, "method": METHOD},
-        "accelerator": None if card is None else card.name,
-        "count": answer.request.count,
-        "gpu_hours": answer.gpu_hours.to_json(),
-        "days": _or_null(answer.days),
-        "energy_gpu_kwh": answer.energy_gpu_kwh.to_json(),
-        "energy_site_kwh": answer.energy_site_kwh.to_json(),
-        "carbon": _carbon_json(answer),
-        "cost": {"electricity": _or_null(answer.electricity_cost), "rental": _or_null(answer.rental_cost)},
-        "memory_bytes": answer.memory_bytes,
-        "devices_at_least": answer.devices_at_least,
-        "assumptions": [factor.to_json() for factor in answer.assumptions],
-        "warnings": list(answer.warnings),
-        "missing": dict(missing),
-    }
-
-
-def _or_null(value: Range | None) -> dict[str, float] | None:
-    return None if value is None else value.to_json()
-
-
-def _carbon_json(answer: Estimate) -> dict[str, object]:
-    grid = answer.request.intensity
-    if answer.carbon_t is None or grid is None:
-        return {"tco2e": None, "reason": answer.missing["carbon"]}
-    return {
-        "tco2e": answer.carbon_t.to_json(),
-        "intensity_g_per_kwh": grid.g_per_kwh,
-        "place": grid.place,
-        "year": grid.year,
-        "source": grid.source,
-        "basis": f"location-based average; {grid.basis}",
-        "embodied": None,
-    }
+def _why_no_devices(request: Request, held: Memory | None) -> str | None:
+    if held is None or request.card is None:
+        return "needs --params and a card of the catalogue"
+    return None if held.devices is not None else "one sequence's activations alone overflow a device: shorter --context"

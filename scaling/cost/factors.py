@@ -6,7 +6,7 @@ log-normal factors, a close approximation for lopsided ones).
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 COVERAGE = 0.80
@@ -40,8 +40,8 @@ class Factor:
         name: short name, unit in brackets apart.
         unit: ``W``, ``FLOP/s``, or empty for a ratio.
         range: value with its 80 % range; low = mid = high for a figure taken as certain.
-        provenance: ``given`` (by the user), ``data_sheet``, ``published`` (measured by others), ``derived``, or
-            ``default`` (a rule of this project).
+        provenance: ``given`` (by the user), ``measured`` (in the user's own sweep), ``data_sheet``, ``published``
+            (measured by others), ``derived``, or ``default`` (a rule of this project).
         source: where it comes from, for people.
     """
 
@@ -68,6 +68,26 @@ class Factor:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swing:
+    """What one assumption alone does to the result: one bar of a tornado chart.
+
+    Attributes:
+        name: the assumption.
+        low, high: the result with this assumption at the end of its range that lowers or raises it.
+        share: its part of the interval's squared log-width, 0 to 1; the parts add up to one.
+    """
+
+    name: str
+    low: float
+    high: float
+    share: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return the plain JSON form."""
+        return {"name": self.name, "low": self.low, "high": self.high, "share": self.share}
+
+
 def combine(above: Iterable[Factor], below: Iterable[Factor] = ()) -> Range:
     """Return the product of some factors over the product of others, with its 80 % interval.
 
@@ -83,3 +103,23 @@ def combine(above: Iterable[Factor], below: Iterable[Factor] = ()) -> Range:
         r = factor.range
         mid, up, down = mid / r.mid, math.hypot(up, math.log(r.mid / r.low)), math.hypot(down, math.log(r.high / r.mid))
     return Range(low=mid * math.exp(-down), mid=mid, high=mid * math.exp(up))
+
+
+def tornado(mid: float, above: Sequence[Factor], below: Sequence[Factor] = ()) -> tuple[Swing, ...]:
+    """Return what each uncertain assumption does to a result, widest first.
+
+    Args:
+        mid: the result.
+        above: factors that multiply.
+        below: factors that divide.
+    """
+    swings = [_swing(mid, f.name, f.range.mid / f.range.low, f.range.high / f.range.mid) for f in above]
+    swings += [_swing(mid, f.name, f.range.high / f.range.mid, f.range.mid / f.range.low) for f in below]
+    wide = [s for s in swings if s.high > s.low]
+    total = sum(math.log(s.high / s.low) ** 2 for s in wide)
+    parts = [Swing(name=s.name, low=s.low, high=s.high, share=math.log(s.high / s.low) ** 2 / total) for s in wide]
+    return tuple(sorted(parts, key=lambda s: -s.share))
+
+
+def _swing(mid: float, name: str, down: float, up: float) -> Swing:
+    return Swing(name=name, low=mid / down, high=mid * up, share=0.0)

@@ -1,6 +1,5 @@
-"""The default of each factor where the user gives none, with its reason. One rule, one function.
+"""The default of each factor but utilisation where the user gives none, with its reason. One rule, one function.
 
-The utilisation of a whole run is far below the best step: downtime, repeated steps and small models take their share.
 Some constants were settled after looking at published runs (``scaling.cost.accuracy`` scores them there); what a
 rule rests on is said in its source.
 """
@@ -8,8 +7,7 @@ rule rests on is said in its source.
 from scaling.cost.factors import Factor, Range
 from scaling.hardware import Accelerator
 
-SMALL_PARAMS = 1e9
-_BOARD_SHARE = (0.65, 0.80, 0.95)
+_BOARD_SHARE = (0.65, 0.82, 0.95)
 _DESKTOP_REST_W = (60.0, 87.0, 130.0)
 
 
@@ -22,29 +20,6 @@ def flops_factor(params: float, tokens: float) -> Factor:
         range=Range(low=0.95 * mid, mid=mid, high=1.15 * mid),
         provenance="derived",
         source="6 N D (Kaplan et al. 2020); range for attention, embeddings and repeated steps left out",
-    )
-
-
-def utilisation_factor(params: float | None, card: Accelerator | None) -> Factor:
-    """Model FLOPs utilisation over the whole run, downtime included."""
-    if card is not None and card.before_bf16:
-        low, mid, high = 0.12, 0.20, 0.30
-        source = (
-            "cards before Ampere: Megatron-LM (1909.08053) 0.24 and ZeRO (1910.02054) 0.30 of the V100 peak with "
-            "recomputation, 0.18 and 0.23 without"
-        )
-    elif params is not None and params < SMALL_PARAMS:
-        low, mid, high = 0.08, 0.25, 0.50
-        source = "below 1B parameters: Pythia-70M reached 0.22 (2304.01373); hobby code 0.08, tuned code 0.5"
-    else:
-        low, mid, high = 0.15, 0.30, 0.45
-        source = "whole runs: Pythia 0.26 and 0.34 (2304.01373), MT-NLG 0.30 (2204.02311, table 3)"
-    return Factor(
-        name="MFU of the whole run",
-        unit="",
-        range=Range(low=low, mid=mid, high=high),
-        provenance="default",
-        source=source,
     )
 
 
@@ -69,13 +44,15 @@ def power_factor(tdp_w: float, tdp_source: str, card: Accelerator | None) -> Fac
     else:
         low, mid, high = (share * tdp_w for share in _BOARD_SHARE)
         span, provenance = Range(low=low, mid=mid, high=high), "default"
-        source = f"0.80 (0.65-0.95) of {tdp_w:g} W ({tdp_source}); published runs show 0.70-0.86"
+        source = (
+            f"0.82 (0.65-0.95) of {tdp_w:g} W ({tdp_source}); boards under training show 0.70-0.86, an H200 0.82-0.86"
+        )
     return Factor(name="board power", unit="W", range=span, provenance=provenance, source=source)
 
 
-def node_factor(power: Factor, card: Accelerator | None) -> Factor:
+def node_factor(power: Factor | None, card: Accelerator | None) -> Factor:
     """Power of the whole machine over power of its boards."""
-    if card is not None and card.workstation:
+    if power is not None and card is not None and card.workstation:
         low, mid, high = (1 + rest / power.range.mid for rest in _DESKTOP_REST_W)
         source = "a desktop draws 79-95 W beside its GPU (2509.22092), here 60-130 W"
     else:

@@ -64,6 +64,11 @@ class Accelerator:
         """Whether it is an NVIDIA card before Ampere (Pascal, Volta, Turing)."""
         return not self.has_bf16
 
+    @property
+    def matrix_units(self) -> bool:
+        """Whether it multiplies matrices in units of their own: every card of the catalogue but Pascal's."""
+        return not self.name.startswith("P100")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:

@@ -1,0 +1,187 @@
+"""Joules and FLOP/s of the user's own sweep, size by size, carried to a larger run.
+
+Small models keep a device waiting, so joules per FLOP fall with size until the device is busy. Sizes that still lie
+below that plateau say nothing about a large run: they are shown, named, and left out. The nearest size below the
+target speaks; the interval is the scatter among the plateau's sizes, widened with the distance to the target.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from scaling.cost.factors import Factor, Range
+from scaling.errors import NotEnoughData
+from scaling.provenance import Provenance
+
+PLATEAU = 0.90  # of the best FLOP per joule (or FLOP/s) among the sizes: below it a size is sub-saturated
+_PER_E_FOLD = 0.03  # relative drift of efficiency per factor e in size, one side of the 80 % interval
+_LEAST_SPREAD = 0.05  # relative; a single size has no scatter to show
+_RISING = 0.25  # further one-sided width where the plateau is not in sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeRow:
+    """One size of the sweep.
+
+    Attributes:
+        params: its parameters.
+        j_per_flop: measured GPU joules per training FLOP; ``None`` where no counter was read.
+        flops_per_s: training FLOPs per second of one device; ``None`` where no time was recorded.
+        tokens_per_s: the same in tokens.
+        saturated: whether it lies on the plateau.
+    """
+
+    params: float
+    j_per_flop: float | None
+    flops_per_s: float | None
+    tokens_per_s: float | None
+    saturated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """What a sweep says of larger runs on its own device.
+
+    Attributes:
+        name: the sweep's.
+        device: as the driver names it; ``None`` where the store does not tell.
+        sizes: every size, smallest first.
+        j_per_flop, flops_per_s: factors for a run of ``params``; ``None`` when not measured.
+        plateau: whether the two largest sizes agree; if not, every figure comes from sub-saturated runs.
+        warnings: what was left out, and how far the answer reaches.
+    """
+
+    name: str
+    device: str | None
+    sizes: tuple[SizeRow, ...]
+    j_per_flop: Factor | None
+    flops_per_s: Factor | None
+    plateau: bool
+    warnings: tuple[str, ...]
+
+
+def calibrated(name: str, points: pd.DataFrame, trials: pd.DataFrame, params: float) -> Calibrated:
+    """Calibrate on a store.
+
+    Args:
+        name: the store's.
+        points: its points (columns of ``scaling.store.columns.POINTS``).
+        trials: its trials.
+        params: size of the run to estimate.
+
+    Raises:
+        NotEnoughData: the store has neither measured energy nor throughput.
+    """
+    rows = _rows(points)
+    if not rows:
+        raise NotEnoughData(
+            "estimate.uncalibrated",
+            f"{name} has no measured GPU energy and no training time",
+            why="an estimate from a sweep needs joules or seconds of its runs",
+            hint="run a sweep on a GPU with an energy counter, or name the hardware: --gpu NAME",
+        )
+    kept = [row for row in rows if row.saturated]
+    plateau = _plateau(rows)
+    energy = _factor("board energy per FLOP", "J/FLOP", kept, "j_per_flop", params, plateau, name)
+    speed = _factor("device speed", "FLOP/s", kept, "flops_per_s", params, plateau, name)
+    devices = sorted({str(d) for d in trials.get("device", pd.Series(dtype=str)).dropna()})
+    return Calibrated(
+        name=name,
+        device=devices[0] if len(devices) == 1 else None,
+        sizes=rows,
+        j_per_flop=energy,
+        flops_per_s=speed,
+        plateau=plateau,
+        warnings=tuple(_warnings(rows, kept, plateau, params)),
+    )
+
+
+def measured_energy(points: pd.DataFrame) -> pd.Series:
+    """Say which points hold joules that were measured on a GPU of their own (boolean, one per row)."""
+    if "energy_gpu_j" not in points:
+        return pd.Series(False, index=points.index)
+    measured = {p.value for p in Provenance if p.measured}
+    joules = pd.to_numeric(points["energy_gpu_j"], errors="coerce")
+    alone = ~points["energy_gpu_shared"].fillna(False).astype(bool)
+    return (joules > 0) & points["energy_gpu_provenance"].isin(measured) & alone
+
+
+def _rows(points: pd.DataFrame) -> tuple[SizeRow, ...]:
+    last = points.sort_values("tokens").drop_duplicates("trial", keep="last")
+    last = last[last["params_total"] > 0]
+    flops, seconds = last["flops_train"].astype(float), pd.to_numeric(last["train_s"], errors="coerce")
+    frame = pd.DataFrame(
+        {
+            "params": last["params_total"].astype(float),
+            "j": (pd.to_numeric(last["energy_gpu_j"], errors="coerce") / flops).where(measured_energy(last)),
+            "f": (flops / seconds).where(seconds > 0),
+            "t": (last["tokens"].astype(float) / seconds).where(seconds > 0),
+        }
+    )
+    by_size = frame.groupby("params").median().reset_index()
+    measured = by_size["j"].notna()
+    used = by_size[measured] if measured.any() else by_size[by_size["f"].notna()]
+    merit = 1 / used["j"] if measured.any() else used["f"]
+    good = (merit >= PLATEAU * merit.max()).tolist()
+    columns = (used[name].astype(float).tolist() for name in ("params", "j", "f", "t"))
+    return tuple(
+        SizeRow(
+            params=params,
+            j_per_flop=_or_none(joules),
+            flops_per_s=_or_none(flops),
+            tokens_per_s=_or_none(tokens),
+            saturated=saturated,
+        )
+        for params, joules, flops, tokens, saturated in zip(*columns, good, strict=True)
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _plateau(rows: Sequence[SizeRow]) -> bool:
+    """Whether the largest size and another one lie on the plateau."""
+    return len(rows) > 1 and rows[-1].saturated and sum(row.saturated for row in rows) > 1
+
+
+def _factor(
+    name: str, unit: str, rows: Sequence[SizeRow], column: str, params: float, plateau: bool, store: str
+) -> Factor | None:
+    known = [(row.params, value) for row in rows if (value := getattr(row, column)) is not None]
+    if not known:
+        return None
+    size, mid = min(known, key=lambda pair: abs(math.log(pair[0] / params)))
+    values = [value for _, value in known]
+    scatter = max(math.log(max(values) / min(values)), _LEAST_SPREAD)
+    away = _PER_E_FOLD * abs(math.log(params / size))
+    sides = [math.hypot(scatter, away)] * 2
+    if not plateau:
+        sides[column == "flops_per_s"] += _RISING  # larger sizes cost fewer joules and run faster
+    return Factor(
+        name=name,
+        unit=unit,
+        range=Range(low=mid * math.exp(-sides[0]), mid=mid, high=mid * math.exp(sides[1])),
+        provenance="measured",
+        source=f"{store}: {len(known)} size(s) on the plateau, the nearest of {size:.3g} parameters; "
+        f"{params / size:.3g}x its size",
+    )
+
+
+def _warnings(rows: Sequence[SizeRow], kept: Sequence[SizeRow], plateau: bool, params: float) -> list[str]:
+    low = [f"{row.params:.3g}" for row in rows if not row.saturated]
+    found = []
+    if low:
+        found.append(
+            f"sub-saturated, left out: {', '.join(low)} parameters reach below {PLATEAU:.0%} of the sweep's best "
+            f"FLOPs per {'joule' if rows[0].j_per_flop is not None else 'second'}"
+        )
+    if not plateau:
+        found.append("no plateau is in sight: extrapolated from sub-saturated runs, larger ones may do better")
+    if params > 10 * kept[-1].params:
+        found.append(f"{params / kept[-1].params:.3g}x the largest size that was measured")
+    if rows[0].j_per_flop is None:
+        found.append("no energy was measured in that sweep: its speed is used, power is a rule of thumb")
+    return found
