@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers import Law, Prediction, predict_budget
-from scaling.cost.rules import power_factor, utilisation_factor
+from scaling.cost.rules import power_factor
+from scaling.cost.utilisation import utilisation_factor
 from scaling.errors import NotEnoughData
 from scaling.hardware import accelerators
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface
