@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "predict": "Learn",
     "compare": "Learn",
     "estimate": "Learn",
+    "measure": "Learn",
     "sample": "Share",
     "import": "Share",
     "export": "Share",

@@ -19,6 +19,9 @@ _STYLES = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 def command(
     torch: Annotated[bool, typer.Option("--torch", help="Also import PyTorch in a child process (seconds).")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read a 30 s load on each GPU three ways: counter, samples, codecarbon.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Say what this machine can measure, model and not know.
@@ -33,6 +36,11 @@ def command(
     from scaling.hardware import scan_gpus
     from scaling.meters.rapl import why_no_rapl
 
+    if deep:
+        from scaling.cli.doctor_deep import run_deep
+
+        run_deep(scan_gpus(), as_json)
+        return
     scan = scan_gpus()
     results = checks.run_checks(scan, Path.cwd())
     if torch:

@@ -9,6 +9,7 @@ from typer.models import OptionInfo
 from scaling.cli import output
 
 if TYPE_CHECKING:
+    from scaling.cli.estimate_inputs import Options
     from scaling.cost.request import Request
 
 _WORK, _CARD, _PLACE, _PRICE, _MORE = "What is trained", "On what", "Site and carbon", "Prices", "Other questions"
@@ -69,36 +70,21 @@ def command(
 
     Example:  scaling estimate --like gpt-3 --compare "H100,A100,B200,MI300X"
     """
-    from scaling.cli import estimate_inputs as inputs
+    given = dict(locals())  # every option, by name
+    from scaling.cli.estimate_inputs import Options
+
+    _run(Options(**given))
+
+
+def _run(options: "Options") -> None:
     from scaling.cli.estimate_more import run_accuracy, run_comparison
 
-    if accuracy or published is not None:
-        run_accuracy(published, as_json)
-        return
-    work = inputs.work(sweep, params, params_total, tokens, flops, like)
-    cards = None if compare is None else inputs.cards(compare)
-    match, count = inputs.device(gpu, count, like if cards is None and from_store is None else None, tdp, peak_flops)
-    common = {
-        **work,
-        "peak_flops_per_s": inputs.number("--peak-flops", peak_flops),
-        "tdp_w": tdp,
-        "count": count,
-        "context": context,
-        "mfu": mfu,
-        "pue": pue,
-        "node_factor": node_factor,
-        "goodput": goodput,
-        "intensity": inputs.intensity(region, intensity),
-        "price_per_kwh": price_per_kwh,
-        "price_per_gpu_hour": price_per_gpu_hour,
-        "embodied": embodied,
-        "finetune_tokens": inputs.number("--finetune-tokens", finetune_tokens),
-        "rlhf_tokens": inputs.number("--rlhf-tokens", rlhf_tokens),
-    }
-    if cards is not None:
-        run_comparison(common, cards, as_json)
-        return
-    _answer(inputs.request(common, match, from_store), as_json)
+    if options.accuracy or options.published is not None:
+        run_accuracy(options.published, options.as_json)
+    elif options.compare is not None:
+        run_comparison(options.common(), options.cards(), options.as_json)
+    else:
+        _answer(options.request(), options.as_json)
 
 
 def _answer(request: "Request", as_json: bool) -> None:

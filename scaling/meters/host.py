@@ -8,7 +8,7 @@ a constant per guessed module. One such meter per machine: two side by side woul
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -64,10 +64,13 @@ class _Messages(logging.Filter):
         return False
 
 
-def make_tracker() -> Any:  # noqa: ANN401  # codecarbon's classes are untyped
+def make_tracker(gpu_ids: Sequence[str] = ()) -> Any:  # noqa: ANN401  # codecarbon's classes are untyped
     """Build codecarbon's offline tracker with every option given, so that no file or variable changes it.
 
     The intensity is zero on purpose: carbon is worked out elsewhere, from the place that the user names.
+
+    Args:
+        gpu_ids: UUIDs of the boards that it reads too; none by default.
     """
     from codecarbon import OfflineEmissionsTracker
 
@@ -93,7 +96,7 @@ def make_tracker() -> Any:  # noqa: ANN401  # codecarbon's classes are untyped
         logging_logger=None,
         prometheus_url="",
         metadata=None,
-        gpu_ids=[],
+        gpu_ids=list(gpu_ids),
         tracking_mode="machine",
         log_level="warning",
         logger_preamble="",
@@ -130,6 +133,11 @@ class HostMeter:
         self._begun_s = time.perf_counter()
         self._thread = threading.Thread(target=self._start, name="host-meter", daemon=True)
         self._thread.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the tracker's first probe of the hardware, so that a short stretch of work is covered whole."""
+        if self._thread is not None:
+            self._thread.join()
 
     def stop(self) -> HostEnergy:
         """Stop and return the joules. Raises ``RuntimeError`` when the meter was not started."""
@@ -186,6 +194,16 @@ class HostMeter:
             mode=None,
             detail=reason,
         )
+
+
+def gpu_energy_j(tracker: Any) -> Reading:  # noqa: ANN401
+    """Return the joules that a stopped tracker booked for its boards: by their counter where they have one."""
+    data = getattr(tracker, "final_emissions_data", None)
+    if data is None:
+        return Reading.missing("codecarbon left no record")
+    if not float(data.gpu_energy) > 0:
+        return Reading.missing("codecarbon booked no GPU energy")
+    return Reading(value=float(data.gpu_energy) * _J_PER_KWH, provenance=Provenance.MEASURED_COUNTER, reason=tool())
 
 
 def tool() -> str:
