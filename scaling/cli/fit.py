@@ -38,6 +38,9 @@ def command(
         bool | None,
         typer.Option("--full/--quick", help="Sensitivity, profile and roll-outs; by default up to 2,000 points."),
     ] = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Instead: best size at fixed measured energy, frontier, J per FLOP.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Fit scaling laws to a store or a table: parameters with intervals, held-out error, findings with grades.
@@ -53,6 +56,9 @@ def command(
 
     store = open_source(source, column, steps)
     analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed, full=full)
+    if energy:
+        show_energy(store, analysis, params, as_json)
+        return
     if not analysis.fits:
         raise NotEnoughData(
             "fit.nothing",
@@ -67,6 +73,21 @@ def command(
         print_json(document(store, analysis, found))
     else:
         show(analysis, found)
+
+
+def show_energy(store: "Store", analysis: "Analysis", params: ParamCount, as_json: bool) -> None:
+    """Print the analysis of measured energy. Raises ``NotEnoughData`` where none was measured."""
+    from scaling.cli import energy_view
+    from scaling.cli.output import print_json, stdout
+    from scaling.laws.isojoule import isojoule
+
+    found = isojoule(store.points(), analysis.fits.get("L(N,D)"), params=f"params_{params.value}")
+    if as_json:
+        print_json(energy_view.document(store.sweep.get("name"), str(store.root), found))
+        return
+    console = stdout()
+    for line in energy_view.lines(found):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def document(store: "Store", analysis: "Analysis", found: "Iterable[Finding]") -> dict[str, Any]:

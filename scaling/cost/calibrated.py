@@ -13,31 +13,11 @@ import pandas as pd
 
 from scaling.cost.factors import Factor, Range
 from scaling.errors import NotEnoughData
-from scaling.provenance import Provenance
+from scaling.store.measured import PLATEAU, SizeEfficiency, efficiency_by_size
 
-PLATEAU = 0.90  # of the best FLOP per joule (or FLOP/s) among the sizes: below it a size is sub-saturated
 _PER_E_FOLD = 0.03  # relative drift of efficiency per factor e in size, one side of the 80 % interval
 _LEAST_SPREAD = 0.05  # relative; a single size has no scatter to show
 _RISING = 0.25  # further one-sided width where the plateau is not in sight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SizeRow:
-    """One size of the sweep.
-
-    Attributes:
-        params: its parameters.
-        j_per_flop: measured GPU joules per training FLOP; ``None`` where no counter was read.
-        flops_per_s: training FLOPs per second of one device; ``None`` where no time was recorded.
-        tokens_per_s: the same in tokens.
-        saturated: whether it lies on the plateau.
-    """
-
-    params: float
-    j_per_flop: float | None
-    flops_per_s: float | None
-    tokens_per_s: float | None
-    saturated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +35,7 @@ class Calibrated:
 
     name: str
     device: str | None
-    sizes: tuple[SizeRow, ...]
+    sizes: tuple[SizeEfficiency, ...]
     j_per_flop: Factor | None
     flops_per_s: Factor | None
     plateau: bool
@@ -74,7 +54,7 @@ def calibrated(name: str, points: pd.DataFrame, trials: pd.DataFrame, params: fl
     Raises:
         NotEnoughData: the store has neither measured energy nor throughput.
     """
-    rows = _rows(points)
+    rows = efficiency_by_size(points)
     if not rows:
         raise NotEnoughData(
             "estimate.uncalibrated",
@@ -98,57 +78,13 @@ def calibrated(name: str, points: pd.DataFrame, trials: pd.DataFrame, params: fl
     )
 
 
-def measured_energy(points: pd.DataFrame) -> pd.Series:
-    """Say which points hold joules that were measured on a GPU of their own (boolean, one per row)."""
-    if "energy_gpu_j" not in points:
-        return pd.Series(False, index=points.index)
-    measured = {p.value for p in Provenance if p.measured}
-    joules = pd.to_numeric(points["energy_gpu_j"], errors="coerce")
-    alone = ~points["energy_gpu_shared"].fillna(False).astype(bool)
-    return (joules > 0) & points["energy_gpu_provenance"].isin(measured) & alone
-
-
-def _rows(points: pd.DataFrame) -> tuple[SizeRow, ...]:
-    last = points.sort_values("tokens").drop_duplicates("trial", keep="last")
-    last = last[last["params_total"] > 0]
-    flops, seconds = last["flops_train"].astype(float), pd.to_numeric(last["train_s"], errors="coerce")
-    frame = pd.DataFrame(
-        {
-            "params": last["params_total"].astype(float),
-            "j": (pd.to_numeric(last["energy_gpu_j"], errors="coerce") / flops).where(measured_energy(last)),
-            "f": (flops / seconds).where(seconds > 0),
-            "t": (last["tokens"].astype(float) / seconds).where(seconds > 0),
-        }
-    )
-    by_size = frame.groupby("params").median().reset_index()
-    measured = by_size["j"].notna()
-    used = by_size[measured] if measured.any() else by_size[by_size["f"].notna()]
-    merit = 1 / used["j"] if measured.any() else used["f"]
-    good = (merit >= PLATEAU * merit.max()).tolist()
-    columns = (used[name].astype(float).tolist() for name in ("params", "j", "f", "t"))
-    return tuple(
-        SizeRow(
-            params=params,
-            j_per_flop=_or_none(joules),
-            flops_per_s=_or_none(flops),
-            tokens_per_s=_or_none(tokens),
-            saturated=saturated,
-        )
-        for params, joules, flops, tokens, saturated in zip(*columns, good, strict=True)
-    )
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _plateau(rows: Sequence[SizeRow]) -> bool:
+def _plateau(rows: Sequence[SizeEfficiency]) -> bool:
     """Whether the largest size and another one lie on the plateau."""
     return len(rows) > 1 and rows[-1].saturated and sum(row.saturated for row in rows) > 1
 
 
 def _factor(
-    name: str, unit: str, rows: Sequence[SizeRow], column: str, params: float, plateau: bool, store: str
+    name: str, unit: str, rows: Sequence[SizeEfficiency], column: str, params: float, plateau: bool, store: str
 ) -> Factor | None:
     known = [(row.params, value) for row in rows if (value := getattr(row, column)) is not None]
     if not known:
@@ -170,7 +106,9 @@ def _factor(
     )
 
 
-def _warnings(rows: Sequence[SizeRow], kept: Sequence[SizeRow], plateau: bool, params: float) -> list[str]:
+def _warnings(
+    rows: Sequence[SizeEfficiency], kept: Sequence[SizeEfficiency], plateau: bool, params: float
+) -> list[str]:
     low = [f"{row.params:.3g}" for row in rows if not row.saturated]
     found = []
     if low:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.findings import fitted, measured
+from scaling.findings import energy, fitted, measured
 from scaling.findings.case import Case, Finding, Grade, Verdict
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
@@ -19,6 +19,7 @@ _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "seed_noise": measured.seed_noise,
     "learning_rate": measured.learning_rate,
     "energy": measured.energy,
+    "isojoule": energy.isojoule_size,
     "abilities": measured.abilities,
 }
 

@@ -129,6 +129,16 @@ _RULES = (
         minimum=MappingProxyType({"trials": 5, "span": 10}),
     ),
     Rule(
+        id="isojoule",
+        question="Does the best size change when energy, not compute, is the budget?",
+        figure="fig-isojoule",
+        test="at the largest measured energy the 95% interval of the energy-optimal over the compute-optimal size lies "
+        "wholly more than {share:.0%} away from one",
+        needs="L(N,D) with intervals, and measured joules at {sizes:g} sizes on the plateau of efficiency",
+        thresholds=MappingProxyType({"share": 0.10}),
+        minimum=MappingProxyType({"sizes": 3}),
+    ),
+    Rule(
         id="abilities",
         question="Which abilities appear with scale?",
         figure="sec-abilities",

@@ -20,6 +20,8 @@ FIGURES: tuple[str, ...] = (
     "fig-returns",
     "fig-system",
     "fig-energy",
+    "fig-efficiency",
+    "fig-isojoule",
 )
 
 SECTIONS: tuple[tuple[str, str], ...] = (

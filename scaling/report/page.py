@@ -22,6 +22,7 @@ from scaling.report.figures import (
     energy,
     frontier,
     isoflop,
+    isojoule,
     laws,
     parameters,
     returns,
@@ -69,7 +70,11 @@ def sections(material: Material, look: Look) -> list[Section]:
         "sec-frontier": (isoflop.panel(material, look), frontier.panel(material)),
         "sec-returns": (returns.panel(material),),
         "sec-system": (system.panel(material, look),),
-        "sec-energy": (energy.panel(material),),
+        "sec-energy": (
+            energy.panel(material),
+            isojoule.efficiency_panel(material, look),
+            isojoule.panel(material, look),
+        ),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}
     return [Section(i, title, LEDES[i], panels.get(i, ()), listed.get(i, ())) for i, title in SECTIONS]

@@ -114,7 +114,7 @@ def _points(trial, rng, measured):
             "bpb": loss / math.log(2),
             "anneal": "average",
             "train_s": 2.0 * (k + 1),
-            "energy_gpu_j": 40 + 6.4 * n * d / 3e9 if measured else None,
+            "energy_gpu_j": 2 + 6.4 * n * d / 3e9 if measured else None,
             "energy_gpu_provenance": "measured_counter" if measured else "unavailable",
             "energy_gpu_shared": False,
             "validation_fingerprint": "a1b2c3d4" * 8,

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 
 from scaling.laws.analysis import ReturnsRow
+from scaling.laws.isojoule import MIN_RUNS, EnergyOfCompute
 from scaling.laws.noise import pooled
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, level
-from scaling.report.figures.energy import joules_per_flop
 from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.store.measured import measured_energy
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-returns"
@@ -54,17 +55,19 @@ def data(material: Material) -> Returns | None:
     if not rows:
         return None
     end = float(material.points["flops_train"].max()) if len(material.points) else 0.0
-    energy = joules_per_flop(material.points)
+    energy = EnergyOfCompute.of(material.points)
     frame = pd.DataFrame([_flat(r) for r in rows])
     frame["gain_per_kwh"] = [_per_kwh(r, energy, end) for r in rows]
     noise = pooled(material.analysis.seed_noise)
     nearest = min(rows, key=lambda r: abs(r.flops - end))
-    missing = (
-        None
-        if energy
-        else material.missing("energy", otherwise="it needs a counter or RAPL, and this sweep had neither.")
-    )
+    missing = None if energy else material.missing("energy", otherwise=_why_no_energy(material.points))
     return Returns(frame, end, None if noise is None else noise * nearest.loss.value, missing)
+
+
+def _why_no_energy(points: pd.DataFrame) -> str:
+    if measured_energy(points).any():
+        return f"fewer than {MIN_RUNS} measured runs lie on the plateau of efficiency."
+    return "it needs a counter or RAPL, and this sweep had neither."
 
 
 def _flat(row: ReturnsRow) -> dict[str, Any]:
@@ -78,11 +81,12 @@ def _flat(row: ReturnsRow) -> dict[str, Any]:
     }
 
 
-def _per_kwh(row: ReturnsRow, joules_per: float | None, end: float) -> float | None:
-    """Average gain per kWh over the next doubling, from measured joules per FLOP, inside the data only."""
-    if joules_per is None or row.flops > end:
+def _per_kwh(row: ReturnsRow, energy: EnergyOfCompute | None, end: float) -> float | None:
+    """Average gain per measured kWh over the next doubling of compute, inside the data only."""
+    if energy is None or row.flops > end:
         return None
-    return row.gain_per_doubling_nats.value / (row.flops * joules_per / _J_PER_KWH)
+    further_j = energy.joules(2 * row.flops) - energy.joules(row.flops)
+    return row.gain_per_doubling_nats.value / (further_j / _J_PER_KWH)
 
 
 def draw_exponent(found: Returns) -> Figure:

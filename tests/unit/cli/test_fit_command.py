@@ -74,3 +74,29 @@ def test_nothing_to_fit_ends_with_exit_code_4(store):
     assert isinstance(result.exception, NotEnoughData)
     assert result.exception.exit_code == 4
     assert "L(N,D) needs 4 sizes" in result.exception.what
+
+
+def metered_table(path, provenance="measured_counter"):
+    points = sweep_points(horizons=(2.5e5, 5e5, 1e6, 2e6), seeds=lambda n: 1, noise=0.002)
+    points["energy_gpu_j"] = 1e-11 * points["flops_train"]
+    points["energy_gpu_provenance"] = provenance
+    columns = ["trial", "params_total", "tokens", "flops_train", "loss_nats", "energy_gpu_j", "energy_gpu_provenance"]
+    points[columns].to_csv(path, index=False)
+
+
+def test_energy_of_an_imported_table(scaling):
+    metered_table("a.csv")
+    told = scaling("fit", "a.csv", "--energy", "--resamples", "20")
+    assert told.code == 0, told.err
+    for words in ("pJ per FLOP", "Frontier of loss against energy", "compute-optimal size"):
+        assert words in told.out
+    document = json.loads(scaling("fit", "a.csv", "--energy", "--resamples", "20", "--json").out)
+    assert {"sizes", "spent", "eta", "rows"} <= set(document)
+
+
+def test_without_measured_energy_fit_says_what_is_needed(scaling):
+    metered_table("a.csv", "modelled_load")
+    told = scaling("fit", "a.csv", "--energy", "--resamples", "0")
+    assert told.code == 4
+    assert "energy.not_measured" in told.err
+    assert "Traceback" not in told.err

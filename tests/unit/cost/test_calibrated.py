@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 
-from scaling.cost.calibrated import calibrated, measured_energy
+from scaling.cost.calibrated import calibrated
 from scaling.cost.estimate import estimate
 from scaling.cost.published import published_runs
 from scaling.cost.request import Request
 from scaling.errors import NotEnoughData
+from scaling.store.measured import measured_energy
 
 TUCANO = [r for r in published_runs() if r.family == "Tucano"]
 

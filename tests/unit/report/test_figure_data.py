@@ -9,7 +9,8 @@ import pytest
 from support.synthetic_report import HORIZONS, SIZES, loss_of
 
 from scaling.laws import Interval
-from scaling.report.figures import coverage, curves, energy, frontier, laws, returns, surface, system, trust
+from scaling.laws.isojoule import EnergyOfCompute
+from scaling.report.figures import coverage, curves, energy, frontier, isojoule, laws, returns, surface, system, trust
 from scaling.report.lawlines import along, loss
 from scaling.report.look import Look
 
@@ -131,9 +132,10 @@ def test_gain_per_kwh_needs_measured_energy(material, measured):
     assert returns.data(material).rows["gain_per_kwh"].isna().all()
     assert "counter" in returns.data(material).energy_missing
     found = returns.data(measured)
-    per_flop = energy.joules_per_flop(measured.points)
+    counted = EnergyOfCompute.of(measured.points)
     row = found.rows.iloc[0]
-    assert row["gain_per_kwh"] == pytest.approx(row["gain"] / (row["flops"] * per_flop / 3.6e6))
+    further_j = counted.joules(2 * row["flops"]) - counted.joules(row["flops"])
+    assert row["gain_per_kwh"] == pytest.approx(row["gain"] / (further_j / 3.6e6))
     assert found.rows.loc[found.rows["flops"] > found.end, "gain_per_kwh"].isna().all()
 
 
@@ -188,3 +190,22 @@ def test_intervals_of_the_frontier_reach_the_frame(material):
     row = frontier.data(material).rows.iloc[0]
     source = frontier.main_rows(material.analysis)[0]
     assert Interval(value=row["params"], low=row["params_low"], high=row["params_high"]) == source.params
+
+
+def test_best_size_of_an_energy_and_what_a_flop_costs(material, measured):
+    assert "energy was measured at 0 sizes" in isojoule.data(material)
+    assert isojoule.panel(material, Look.of(material.trials)).missing
+    found = isojoule.data(measured)
+    assert [size.saturated for size in found.sizes][-1]
+    frame = isojoule.rows_frame(found)
+    assert (frame["excess"] >= -1e-12).all()
+    drawn = isojoule.panel(measured, Look.of(measured.trials))
+    assert drawn.plots[0].id == "isojoule-size"
+    assert isojoule.efficiency_panel(measured, Look.of(measured.trials)).plots
+
+
+def test_the_floor_is_rated_power_over_peak():
+    floor = isojoule.floor_of(pd.Series(["NVIDIA H100 80GB HBM3"] * 3))
+    assert floor.j_per_flop == pytest.approx(700 / 989e12)
+    assert isojoule.floor_of(pd.Series(["cpu"])) is None
+    assert isojoule.floor_of(pd.Series(["NVIDIA H100 80GB HBM3", "NVIDIA H200"])) is None
