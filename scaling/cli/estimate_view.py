@@ -36,17 +36,18 @@ def _results(answer: Estimate) -> list[str]:
     return [
         energy_row("energy, GPU only", answer.energy_gpu_kwh),
         energy_row("energy, site", answer.energy_site_kwh),
-        _row("GPU-hours", answer.gpu_hours, format_si, missing.get("gpu_hours")),
-        _row("days", answer.days, format_si, missing.get("days")),
-        _row("carbon, t CO2e", answer.carbon_t, format_si, missing.get("carbon")),
+        row("GPU-hours", answer.gpu_hours, format_si, missing.get("gpu_hours")),
+        row("days", answer.days, format_si, missing.get("days")),
+        row("carbon, t CO2e", answer.carbon_t, format_si, missing.get("carbon")),
         *_place(answer.request.intensity),
-        _row("embodied, t CO2e", answer.embodied_t, format_si, missing.get("embodied")),
-        _row("electricity cost", answer.electricity_cost, format_si, missing.get("electricity_cost")),
-        _row("rental cost", answer.rental_cost, format_si, missing.get("rental_cost")),
+        row("embodied, t CO2e", answer.embodied_t, format_si, missing.get("embodied")),
+        row("electricity cost", answer.electricity_cost, format_si, missing.get("electricity_cost")),
+        row("rental cost", answer.rental_cost, format_si, missing.get("rental_cost")),
     ]
 
 
-def _row(title: str, value: Range | None, show: Callable[[float], str], reason: str | None = None) -> str:
+def row(title: str, value: Range | None, show: Callable[[float], str], reason: str | None = None) -> str:
+    """Return low, mid and high in columns, or why they are missing."""
     if value is None:
         return f"{title:<24}missing: {reason}"
     return f"{title:<24}{show(value.low):>12}{show(value.mid):>12}{show(value.high):>12}"
@@ -55,7 +56,7 @@ def _row(title: str, value: Range | None, show: Callable[[float], str], reason: 
 def energy_row(title: str, kwh: Range) -> str:
     """Return low, mid and high in one unit, so that the three can be compared at a glance."""
     unit, factor = next((u, f) for u, f in _ENERGY_UNITS if kwh.mid >= f or f == _ENERGY_UNITS[-1][1])
-    return _row(f"{title}, {unit}", kwh.scaled(1 / factor), lambda value: f"{float(f'{value:.3g}'):,.6g}")
+    return row(f"{title}, {unit}", kwh.scaled(1 / factor), lambda value: f"{float(f'{value:.3g}'):,.6g}")
 
 
 def _place(grid: Intensity | None) -> list[str]:
@@ -102,7 +103,7 @@ def _stage(stage: Stage) -> list[str]:
     title = "inference, 1M tokens" if stage.name == "inference" else stage.name
     found = [energy_row(title, stage.energy_kwh), f"{'':<24}{stage.words}"]
     if stage.break_even_tokens is not None:
-        found.append(_row("break-even, tokens", stage.break_even_tokens, format_si))
+        found.append(row("break-even, tokens", stage.break_even_tokens, format_si))
     return found
 
 

@@ -9,7 +9,9 @@ from scaling.cli.source import ColumnOption, SourceArgument, Steps, StepsOption,
 
 if TYPE_CHECKING:
     from scaling.answers import Law, Prediction
+    from scaling.answers.spend import Bought, Budget
     from scaling.laws import Interval
+    from scaling.store import Store
 
 FORMAT = 1  # version of the JSON document
 
@@ -21,6 +23,14 @@ def command(
     ] = None,
     params: Annotated[str | None, typer.Option(metavar="N", help="With --tokens: one run's parameters (1.5B).")] = None,
     tokens: Annotated[str | None, typer.Option(metavar="D", help="With --params: one run's tokens (30B).")] = None,
+    kwh: Annotated[float | None, typer.Option(metavar="E", help="A budget of energy at the site, kWh.")] = None,
+    money: Annotated[float | None, typer.Option(metavar="M", help="A budget of money; needs a price.")] = None,
+    hours: Annotated[float | None, typer.Option(metavar="H", help="A budget of wall time on --gpus.")] = None,
+    gpus: Annotated[
+        str | None, typer.Option(metavar="NxNAME", help="Devices to spend it on: 4xA100; by default the sweep's own.")
+    ] = None,
+    price_per_gpu_hour: Annotated[float | None, typer.Option(help="Rental price of one device.")] = None,
+    price_per_kwh: Annotated[float | None, typer.Option(help="Electricity price.")] = None,
     extrapolate: Annotated[bool, typer.Option("--extrapolate", help="Answer beyond 100x the fitted compute.")] = False,
     param_count: Annotated[ParamCount, typer.Option(help="Which parameters are N.")] = ParamCount.TOTAL,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples by trial; 0 for no intervals.")] = 1000,
@@ -35,29 +45,64 @@ def command(
 
     Example:  scaling predict losses.csv --params 70B --tokens 1.4T
 
+    Example:  scaling predict runs/quickstart --hours 24 --gpus 4xA100
+
     Beyond 100x the largest fitted compute it refuses with exit code 4, unless --extrapolate.
     """
-    from scaling.answers import analyse_store, law_of, predict_budget, predict_run
-    from scaling.cli.output import print_json
+    from scaling.answers import analyse_store, law_of
 
-    budget, size, length = _question(flops, params, tokens)
+    budget = _budget({"kwh": kwh, "money": money, "hours": hours}, others=bool(flops or params or tokens))
+    question = None if budget is not None else _question(flops, params, tokens)
     store = open_source(source, column, steps)
     analysis = analyse_store(store, params=param_count.value, resamples=resamples, seed=seed)
     law = law_of(store, analysis, param_count.value)
     if budget is not None:
-        found = predict_budget(law, budget, extrapolate=extrapolate)
-    else:
-        assert size is not None
-        assert length is not None
-        found = predict_run(law, size, length, extrapolate=extrapolate)
+        from scaling.cli.predict_spend import spend
+
+        bought = spend(store, law, budget, gpus, (price_per_gpu_hour, price_per_kwh), extrapolate=extrapolate)
+        _tell(store, law, bought.prediction, bought, as_json)
+    elif question is not None:
+        _tell(store, law, _answer(law, question, extrapolate), None, as_json)
+
+
+def _answer(law: "Law", question: tuple[float | None, float | None, float | None], extrapolate: bool) -> "Prediction":
+    from scaling.answers import predict_budget, predict_run
+
+    flops, params, tokens = question
+    if flops is not None:
+        return predict_budget(law, flops, extrapolate=extrapolate)
+    assert params is not None
+    assert tokens is not None
+    return predict_run(law, params, tokens, extrapolate=extrapolate)
+
+
+def _tell(store: "Store", law: "Law", found: "Prediction", bought: "Bought | None", as_json: bool) -> None:
+    from scaling.cli import predict_spend
+    from scaling.cli.output import print_json, stdout
+
     if as_json:
-        parts = plain(found)
-        assert isinstance(parts, dict)
-        print_json(
-            {"format": FORMAT, "name": law.name, "store": str(store.root), "law": plain(law.fit), "prediction": parts}
+        spent = {} if bought is None else {"budget": predict_spend.document(bought)}
+        head = {"format": FORMAT, "name": law.name, "store": str(store.root)}
+        print_json({**head, "law": plain(law.fit), "prediction": plain(found), **spent})
+        return
+    for line in [] if bought is None else predict_spend.lines(bought):
+        stdout().print(line, markup=False, soft_wrap=True)
+    show(law, found)
+
+
+def _budget(amounts: dict[str, float | None], *, others: bool) -> "Budget | None":
+    """Return the budget that is not in FLOPs, if one is asked. Raises ``UsageError`` for more than one question."""
+    from scaling.answers.spend import Budget
+    from scaling.errors import UsageError
+
+    given = {kind: amount for kind, amount in amounts.items() if amount is not None}
+    if len(given) > 1 or (given and others):
+        raise UsageError(
+            "predict.question",
+            "more than one question is asked",
+            hint="give one of --flops, --kwh, --money, --hours, or --params with --tokens",
         )
-    else:
-        show(law, found)
+    return next((Budget(kind=kind, amount=amount) for kind, amount in given.items()), None)
 
 
 def _question(
@@ -71,7 +116,7 @@ def _question(
             "predict.question",
             "give a budget, or the size and tokens of one run",
             why="a budget has a best split; a run has both numbers",
-            hint="--flops 1e20, or --params 1.5B --tokens 30B",
+            hint="--flops 1e20, --kwh 10, --hours 24 --gpus 4xA100, or --params 1.5B --tokens 30B",
         )
     return _count("--flops", flops), _count("--params", params), _count("--tokens", tokens)
 

@@ -84,6 +84,7 @@ def metered_table(path, provenance="measured_counter"):
     points[columns].to_csv(path, index=False)
 
 
+@pytest.mark.slow
 def test_energy_of_an_imported_table(scaling):
     metered_table("a.csv")
     told = scaling("fit", "a.csv", "--energy", "--resamples", "20")
@@ -94,6 +95,7 @@ def test_energy_of_an_imported_table(scaling):
     assert {"sizes", "spent", "eta", "rows"} <= set(document)
 
 
+@pytest.mark.slow
 def test_without_measured_energy_fit_says_what_is_needed(scaling):
     metered_table("a.csv", "modelled_load")
     told = scaling("fit", "a.csv", "--energy", "--resamples", "0")

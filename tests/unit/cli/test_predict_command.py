@@ -104,3 +104,17 @@ def test_without_a_law_there_is_no_prediction(scaling):
     result = scaling("predict", "few.csv", "--flops", "1e16")
     assert result.code == 4
     assert "L(N,D) needs" in result.err
+
+
+def test_a_budget_of_hours_on_named_devices(scaling):
+    points = sweep_points(horizons=(2.5e5, 5e5, 1e6, 2e6), seeds=lambda n: 1)
+    points[["trial", "params_total", "tokens", "loss_nats"]].to_csv("a.csv", index=False)
+    args = ("predict", "a.csv", "--hours", "24", "--gpus", "4xA100", "--resamples", "0")
+    refused = scaling(*args)
+    assert refused.code == 4
+    assert "predict.too_far" in refused.err
+    document = json.loads(scaling(*args, "--extrapolate", "--json").out)
+    assert document["budget"]["cost"]["days"]["mid"] == pytest.approx(1.0)
+    assert document["prediction"]["flops"] == pytest.approx(document["budget"]["flops"]["mid"])
+    assert scaling(*args, "--kwh", "3").code == 2
+    assert scaling("predict", "a.csv", "--kwh", "3", "--resamples", "0").code == 4

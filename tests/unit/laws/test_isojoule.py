@@ -10,6 +10,8 @@ from scaling.errors import NotEnoughData
 from scaling.laws import Cuts, analyse
 from scaling.laws.isojoule import EnergyOfCompute, isojoule
 
+pytestmark = pytest.mark.slow
+
 BASE = 1e-11  # joules per FLOP at the largest size
 
 
