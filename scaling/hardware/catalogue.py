@@ -95,9 +95,13 @@ class Peak:
 
 @cache
 def accelerators() -> tuple[Accelerator, ...]:
-    """Return every card of the catalogue."""
+    """Return every card of the catalogue that has one set of figures."""
+    return tuple(_read(row) for row in _rows() if row["peak_16bit_tflops"])
+
+
+def _rows() -> list[dict[str, str]]:
     with (files("scaling.hardware") / "accelerators.csv").open(encoding="utf-8") as file:
-        return tuple(_read(row) for row in csv.DictReader(file))
+        return list(csv.DictReader(file))
 
 
 def _read(row: dict[str, str]) -> Accelerator:
@@ -157,6 +161,13 @@ def find_accelerator(name: str) -> Match:
 
 
 def _unknown(name: str) -> UsageError:
+    for row in _rows():
+        if not row["peak_16bit_tflops"] and row["vendor"].lower() in name.lower():
+            return UsageError(
+                "accelerator.no_figures",
+                f"{row['name']}: {row['note']}",
+                hint="give --peak-flops and --tdp of your chip",
+            )
     near = difflib.get_close_matches(name.lower(), {c.name.lower(): c for c in accelerators()}, n=3, cutoff=0.3)
     by_lower = {c.name.lower(): c.name for c in accelerators()}
     names = ", ".join(by_lower[n] for n in near) or ", ".join(c.name for c in accelerators()[:8])

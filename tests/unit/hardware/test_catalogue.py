@@ -55,6 +55,12 @@ def test_unknown_card_is_an_error_with_a_way_out(asked):
     assert "--peak-flops and --tdp" in caught.value.hint
 
 
+def test_a_family_without_one_set_of_figures_says_so():
+    with pytest.raises(UsageError) as caught:
+        find_accelerator("Apple M3 Max")
+    assert caught.value.code == "accelerator.no_figures"
+
+
 def test_nearest_names_are_given():
     with pytest.raises(UsageError, match="H100"):
         find_accelerator("H101")
