@@ -53,6 +53,8 @@ FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "perplexity": ("", ("val_ppl", "val_perplexity", "eval_ppl", "eval_perplexity", "ppl", "perplexity")),
     "bpb": ("bpb", ("bpb", "val_bpb", "bits_per_byte")),
+    "energy": ("energy_gpu_j", ("energy_gpu_j", "gpu_energy_j", "energy_gpu", "gpu_energy")),
+    "train_s": ("train_s", ("train_s", "train_seconds", "training_s", "training_seconds")),
     "seed": ("seed", ("seed", "random_seed", "rng_seed")),
     "run": ("trial", ("run_id", "run", "run_name", "trial", "trial_id", "run_uuid", "id", "name")),
     "label": ("label", ("label", "display_name", "run_name", "name")),
@@ -72,6 +74,7 @@ _UNITS: dict[str, float] = {
 _COUNTS = frozenset({"params", "params_non_embedding", "params_matmul", "tokens", "tokens_unique"})
 _PF_DAY = 1e15 * 86400
 _FLOP_UNITS: dict[str, float] = {"pf_days": _PF_DAY, "pflops_days": _PF_DAY, "pfs_days": _PF_DAY, "pf_day": _PF_DAY}
+_ENERGY_UNITS: dict[str, float] = {"wh": 3600.0, "kwh": 3.6e6, "mwh": 3.6e9, "kj": 1e3}
 _PREFIXES = ("config.", "summary.", "metrics.", "params.", "hparams.", "hparam/", "hp.", "tags.")
 _NOT_A_LOSS = re.compile(r"(^|_)(ci|cilo|cihi|std|stderr|se|err|error|min|max|low|high|lo|hi|scale|weight|aux|z)(_|$)")
 _SCALED = re.compile(r"^(?P<column>.+?)\s*\*\s*(?P<factor>[\d.]+(?:[eE][+-]?\d+)?)$")
@@ -147,7 +150,7 @@ def _guesses(field: str, by_name: Mapping[str, str]) -> list[Mapped]:
     """Return every column that could be the field, best first: exact names, then names with a unit at their end."""
     names = FIELDS[field][1]
     found = [Mapped(column=by_name[n], how="guessed") for n in names if n in by_name]
-    units = _UNITS if field in _COUNTS else _FLOP_UNITS if field == "flops" else {}
+    units = _UNITS if field in _COUNTS else {"flops": _FLOP_UNITS, "energy": _ENERGY_UNITS}.get(field, {})
     found += [
         Mapped(column=by_name[f"{n}_{unit}"], how="guessed", factor=factor)
         for n in names

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.errors import NotEnoughData, UsageError
+from scaling.provenance import Provenance
 from scaling.store.columns import POINTS
 from scaling.tables import trackers
 from scaling.tables.checks import check
@@ -21,7 +22,7 @@ from scaling.units import parse_count
 Steps = Literal["last", "all"]
 _NUMBERS = {
     "params", "params_non_embedding", "params_matmul", "tokens", "tokens_unique", "epochs", "flops", "loss",
-    "perplexity", "bpb", "seed", "step",
+    "perplexity", "bpb", "seed", "step", "energy", "train_s",
 }  # fmt: skip
 _SIZES = ("params", "params_non_embedding", "params_matmul")
 _ENDED = frozenset({"done", "finished", "success", "completed", "imported"})
@@ -38,7 +39,8 @@ def read_table(path: Path | str, columns: Mapping[str, str] | None = None, steps
         columns: field -> column (``column*1e9`` to scale, a number such as ``124M`` for all rows); fields that are
             not named are guessed from the columns' names. Fields: ``params``, ``params_non_embedding``,
             ``params_matmul``, ``tokens``, ``tokens_unique``, ``epochs``, ``flops``, ``loss``, ``perplexity``,
-            ``bpb``, ``seed``, ``run``, ``label``, ``step``, ``family``, ``data``, ``validation``, ``status``.
+            ``bpb``, ``energy`` (joules), ``train_s``, ``seed``, ``run``, ``label``, ``step``, ``family``, ``data``,
+            ``validation``, ``status``.
         steps: for runs logged step by step, the ``last`` loss of each run or ``all`` of them.
 
     Returns:
@@ -123,6 +125,12 @@ class _Reader:
             frame[FIELDS[field][0] or field] = self._column(field, mapped)
         if "perplexity" in frame:
             frame = self._loss_from_perplexity(frame)
+        if "energy_gpu_j" in frame and "energy_gpu_provenance" not in frame:
+            frame["energy_gpu_provenance"] = Provenance.SAMPLED_POWER.value
+            self.notes.append(
+                f"GPU energy in {self.mapping['energy'].column} is taken as read from a sensor; where it is a model, "
+                "say so in a column energy_gpu_provenance (modelled_load)."
+            )
         return self._runs(frame)
 
     def _column(self, field: str, mapped: Mapped) -> "pd.Series[float] | pd.Series[str]":

@@ -363,3 +363,21 @@ def test_published_tables_are_understood_or_ask():
         read_table(SHARED / "gadre2024_runs.csv")
     three = read_table(SHARED / "gadre2024_runs.csv", {"loss": "loss_c4_val"})
     assert set(three.points["data_fingerprint"]) == {"c4_original", "rpj", "rw_original"}
+
+
+def test_gpu_energy_is_read_in_its_unit_and_taken_as_measured_aloud(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("params,tokens,loss,gpu_energy_kwh,train_seconds\n1e6,1e8,3.0,0.5,60\n2e6,1e8,2.8,0.9,100\n")
+    table = read_table(path)
+    assert table.points["energy_gpu_j"].tolist() == [0.5 * 3.6e6, 0.9 * 3.6e6]
+    assert table.points["train_s"].tolist() == [60, 100]
+    assert set(table.points["energy_gpu_provenance"]) == {"sampled_power"}
+    assert any("taken as read from a sensor" in note for note in table.notes)
+
+
+def test_told_provenance_of_energy_is_kept(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "params,tokens,loss,energy_gpu_j,energy_gpu_provenance\n1e6,1e8,3.0,5,modelled_load\n2e6,1e8,2.8,9,modelled_load\n"
+    )
+    assert set(read_table(path).points["energy_gpu_provenance"]) == {"modelled_load"}
