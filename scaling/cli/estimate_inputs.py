@@ -10,7 +10,7 @@ from scaling.cost.grid import Intensity, find_intensity, given_intensity
 from scaling.cost.published import find_published
 from scaling.cost.request import Request
 from scaling.errors import UsageError
-from scaling.hardware import Match, find_accelerator
+from scaling.hardware import Match, accelerators, find_accelerator
 from scaling.units import parse_count
 
 _COUNTED = re.compile(r"^\s*(\d+)\s*[x×*]\s*(.+)$")
@@ -67,7 +67,7 @@ class Options:
             )
         own = calibrated_on(self.from_store, float(common["params"]))
         _refuse_other_device(own, match)
-        return Request(**common, match=match, calibrated=own)
+        return Request(**common, match=match or _own_card(own), calibrated=own)
 
     def common(self) -> dict[str, Any]:
         """Return the parts of a request that do not depend on the device."""
@@ -174,6 +174,12 @@ def calibrated_on(path: Path, params: float) -> Calibrated:
 
     store = open_source(path, None, Steps.LAST)
     return calibrated(str(store.sweep.get("name") or path.name), store.points(), store.trials(), params)
+
+
+def _own_card(own: Calibrated) -> Match | None:
+    """Return the sweep's own card, for memory and serving, where the catalogue knows it by its driver's name."""
+    known = [card for card in accelerators() if own.device in (card.name, *card.device_names)]
+    return Match(accelerator=known[0]) if known else None
 
 
 def _refuse_other_device(own: Calibrated, match: Match | None) -> None:

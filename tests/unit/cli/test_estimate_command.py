@@ -113,3 +113,17 @@ def test_calibrated_on_a_table_with_counted_joules(tmp_path):
     assert document["calibrated_on"]["plateau_in_sight"]
     assert {f["provenance"] for f in document["assumptions"] if f["name"] == "board energy per FLOP"} == {"measured"}
     assert typed("--from", str(path), "--flops", "1e20").exception.code == "estimate.from_without_params"
+
+
+def test_the_card_of_a_calibrating_sweep_is_known_by_its_drivers_name():
+    from scaling.cli.estimate_inputs import _own_card
+    from scaling.cost.calibrated import Calibrated
+
+    def own(device):
+        return Calibrated(
+            name="x", device=device, sizes=(), j_per_flop=None, flops_per_s=None, plateau=True, warnings=()
+        )
+
+    assert _own_card(own("NVIDIA H100 80GB HBM3")).accelerator.name == "H100-SXM5-80GB"
+    assert _own_card(own("cpu")) is None
+    assert _own_card(own(None)) is None
