@@ -27,7 +27,7 @@ def _flag(text: str, panel: str, name: str) -> OptionInfo:
 
 def command(
     sweep: Annotated[
-        str, typer.Argument(metavar="[SWEEP]", help="A sweep file or a shipped sweep: all its trials.")
+        str, typer.Argument(metavar="SWEEP", help="A sweep file or a shipped sweep: all its trials.")
     ] = "",
     params: Annotated[str | None, _option("Parameters, active ones if sparse: 175e9, 7B.", _WORK)] = None,
     params_total: Annotated[str | None, _option("All parameters of a sparse model.", _WORK)] = None,
