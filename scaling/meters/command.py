@@ -126,6 +126,7 @@ class _Meters:
     gpus: list[tuple[Gpu, GpuMeter]]
     cpu: CpuMeter
     host: HostMeter
+    running: bool = False
 
     @classmethod
     def open(cls, devices: Devices) -> "_Meters":
@@ -135,6 +136,7 @@ class _Meters:
 
     def begin(self) -> None:
         self.host.start()
+        self.running = True
         self.host.wait_until_ready()
         self.cpu.begin(_WINDOW)
         for _, meter in self.gpus:
@@ -142,9 +144,12 @@ class _Meters:
 
     def end(self) -> tuple[tuple[tuple[Gpu, GpuWindow], ...], CpuWindow, HostEnergy]:
         gpus = tuple((gpu, meter.end(_WINDOW)) for gpu, meter in self.gpus)
+        self.running = False
         return gpus, self.cpu.end(_WINDOW), self.host.stop()
 
     def close(self) -> None:
+        if self.running:  # the command could not be started: its tracker must not listen on
+            self.host.stop()
         for _, meter in self.gpus:
             meter.close()
         self.cpu.close()

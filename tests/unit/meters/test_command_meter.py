@@ -1,5 +1,6 @@
 """Real children metered, their exit codes and signals passed on; boards and tracker are scripted."""
 
+import logging
 import os
 import signal
 import sys
@@ -113,4 +114,5 @@ def test_no_such_program():
     with pytest.raises(UsageError) as caught:
         meter_command(["/no/such/program"], devices=Devices(open_library=no_driver, make_tracker=Tracker))
     assert caught.value.code == "measure.cannot_run"
+    assert not logging.getLogger("codecarbon").filters
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
