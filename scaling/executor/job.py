@@ -103,7 +103,7 @@ class NodeRun:
 
     def _supervise(self, attempt: AttemptFolder) -> int:
         job, asked = self._job, False
-        with closing(LocalExecutor((self._slot(),), job.module, job.processes)) as executor:
+        with closing(LocalExecutor((self._slot(),), job.module, processes=job.processes)) as executor:
             task = Task(store=Path(job.store), trial=job.trial, attempt=attempt, slot=None)
             (handle,) = executor.submit([task])
             self._cancel = lambda grace_s: executor.cancel(handle, grace_s)

@@ -54,6 +54,7 @@ class LocalExecutor:
         self,
         slots: tuple[Slot, ...],
         module: str = "scaling.trial",
+        *,
         hang_s: float = HANG_S,
         processes: int = 1,
     ) -> None:

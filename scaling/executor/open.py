@@ -24,6 +24,10 @@ def open_executor(spec: ExecutorSpec, sweep: str, store: StoreFolder, tell: Call
         from scaling.executor.slurm import SlurmExecutor
 
         return SlurmExecutor(spec, sweep, store.root / "slurm")
+    if spec.kind == "ray":
+        from scaling.executor.ray import RayExecutor
+
+        return RayExecutor(spec, store.root / "ray.log")
     from scaling.executor.devices import choose, local_slots
     from scaling.hardware import scan_gpus
 

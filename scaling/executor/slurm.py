@@ -15,12 +15,13 @@ from scaling.errors import MachineError
 from scaling.executor.handles import Handle
 from scaling.executor.job import NodeJob, NodeRun
 from scaling.executor.protocol import Phase, Slot, Status, Task
-from scaling.executor.slurm_site import ARRAY_LIMIT, ask, need_submitit, parameters, read_queue
+from scaling.executor.slurm_site import ARRAY_LIMIT, ask, last_line, need_submitit, parameters, read_queue
 from scaling.spec.schema import ExecutorSpec
 from scaling.store.files import unwritable
 
 LOOK_EVERY_S = 2.0
 _SILENCE_S = 600.0  # a controller that is being restarted
+_REPORT_S = 15.0  # after its grace: a job ends its trial itself and writes how
 
 
 class ArrayTask:
@@ -115,8 +116,8 @@ class SlurmExecutor:
 
     def poll(self, handles: Iterable[str]) -> dict[str, Status]:
         """Return what the queue says of each job, at most every two seconds anew."""
-        now = time.monotonic()
-        if now - self._looked_s >= LOOK_EVERY_S:
+        handles, now = list(handles), time.monotonic()
+        if handles and now - self._looked_s >= LOOK_EVERY_S:
             self._look(now)
         for handle in [h for h, at in self._kill_s.items() if now >= at]:
             del self._kill_s[handle]
@@ -137,14 +138,14 @@ class SlurmExecutor:
         status = self._queue.get(handle, Status(Phase.UNKNOWN, message=f"SLURM knows no job {handle}"))
         if status.phase in (Phase.WAITING, Phase.RUNNING):
             return status
-        return replace(status, message="; ".join(filter(None, [status.message, _last_line(self.logs(handle))])))
+        return replace(status, message="; ".join(filter(None, [status.message, last_line(self.logs(handle))])))
 
     def cancel(self, handle: str, grace_s: float) -> None:
-        """End a job that waits now, and one that runs once its grace is over."""
-        if grace_s <= 0 or self._status(handle).phase is Phase.WAITING:
+        """End a job that waits now; one that runs has been asked to, and is killed should it not heed that."""
+        if self._status(handle).phase is Phase.WAITING:
             ask("scancel", handle)
         else:
-            self._kill_s[handle] = time.monotonic() + grace_s
+            self._kill_s[handle] = time.monotonic() + grace_s + _REPORT_S
 
     def logs(self, handle: str) -> Path:
         """Return what the job wrote before and around its trial."""
@@ -152,11 +153,3 @@ class SlurmExecutor:
 
     def close(self) -> None:
         """Nothing: the jobs go on. See ``job_name`` for how to find them."""
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""

@@ -112,6 +112,15 @@ def read_state(state: str, node: str, reason: str) -> Status:
     return Status(Phase.ENDED, place=node, message=f"SLURM says {state} on {node or 'no node'}")
 
 
+def last_line(path: Path) -> str:
+    """Return the last line of a log, or nothing where there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
 def ask(*command: str) -> str:
     """Run one of SLURM's commands and return what it prints. Raises ``MachineError`` when it fails."""
     try:

@@ -121,9 +121,9 @@ class ToySlurm:
             with contextlib.suppress(psutil.Error, ValueError):
                 process = psutil.Process(int(path.read_text()))
                 process.terminate()
-                with contextlib.suppress(psutil.TimeoutExpired):
-                    process.wait(5)
-                    continue
+                deadline = time.monotonic() + 5
+                while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+                    time.sleep(0.05)
                 process.kill()
         for process in self._processes():
             with contextlib.suppress(psutil.Error):

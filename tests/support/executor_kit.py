@@ -88,7 +88,7 @@ class ExecutorKit:
         sweep = make_sweep("hang")
         state = self.run(executor, sweep, OnceBegun(sweep.jobs[0], grace_s=20.0)).states["t0"]
         attempt = sweep.jobs[0].folder.attempt(1)
-        assert (state.state, state.attempts) == (State.FAILED, 1)
+        assert (state.state, state.attempts) == (State.FAILED, 1), state
         assert read_failure(attempt).cause == "time_limit"
         assert (attempt.checkpoint_dir / "state.json").exists()
         assert sweep.await_empty(self.patience_s) == []
@@ -97,7 +97,7 @@ class ExecutorKit:
         self.only_isolated()
         sweep = make_sweep("deaf")
         state = self.run(executor, sweep, OnceBegun(sweep.jobs[0], grace_s=0.5)).states["t0"]
-        assert (state.state, state.attempts) == (State.FAILED, 1)
+        assert (state.state, state.attempts) == (State.FAILED, 1), state
         assert read_failure(sweep.jobs[0].folder.attempt(1)).cause == "time_limit"
         assert sweep.await_empty(self.patience_s) == []
 

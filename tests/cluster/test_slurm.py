@@ -1,0 +1,99 @@
+"""The SLURM executor on a real SLURM of two nodes, with a node that is lost on the way."""
+
+import os
+import signal
+import time
+from contextlib import closing
+
+import pytest
+from cluster.conftest import Command, attempts, need, on_node, table, wait_for
+from cluster.toy_slurm import ToySlurm
+from support.executor_kit import ExecutorKit
+
+from scaling.errors import MachineError
+from scaling.executor import slurm as module
+from scaling.executor.handles import read_handle
+from scaling.executor.open import refuse_impossible
+from scaling.executor.slurm import SlurmExecutor
+from scaling.spec.schema import ExecutorSpec, SlurmSpec
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    need("munged", "slurmctld", "slurmd", "sbatch")
+    pytest.importorskip("submitit")
+    began = time.monotonic()
+    toy = ToySlurm(tmp_path_factory.mktemp("slurm"))
+    before = dict(os.environ)
+    os.environ.update(toy.environment)
+    try:
+        toy.up()
+        print(f"SLURM is up after {time.monotonic() - began:.1f} s")
+        yield toy
+    finally:
+        toy.down()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def command(tmp_path, cluster):
+    with closing(Command(tmp_path, cluster.environment)) as command:
+        yield command
+
+
+class TestSlurm(ExecutorKit):
+    patience_s = 20.0
+
+    @pytest.fixture
+    def executor(self, cluster, tmp_path, monkeypatch):
+        monkeypatch.setattr(module, "LOOK_EVERY_S", 0.5)
+        folder = tmp_path / "logs der Jobs"
+        with closing(SlurmExecutor(ExecutorSpec(kind="slurm"), "kit", folder, module="fake_trial")) as executor:
+            yield executor
+
+
+def test_a_request_that_no_node_can_fill_is_refused_ahead(cluster):
+    refuse_impossible(ExecutorSpec(kind="slurm", gpus_per_trial=2))
+    with pytest.raises(MachineError, match="gpus_per_trial is 3: no node has more than 2 GPUs"):
+        refuse_impossible(ExecutorSpec(kind="slurm", gpus_per_trial=3))
+    with pytest.raises(MachineError, match="no node has more than 4"):
+        refuse_impossible(ExecutorSpec(kind="slurm", cpus_per_trial=64))
+    with pytest.raises(MachineError, match="no partition 'gpu'"):
+        refuse_impossible(ExecutorSpec(kind="slurm", slurm=SlurmSpec(partition="gpu")))
+
+
+def test_a_job_whose_time_is_up_saves_its_state_and_goes_on_in_the_same_job(command, cluster, tmp_path):
+    store = tmp_path / "store"
+    runner = command.start(store, "--executor", "slurm", "--only", "d16 s0", "--set", "trials.0.ladder.horizons=[3M]")
+    (mine,) = wait_for(lambda: [a for a in attempts(store).values() if a and a[-1].curve_path.exists()], 120, "a start")
+    job = read_handle(mine[0]).handle
+    cluster.ask("scancel", "--signal=USR2", job)  # what SLURM sends ahead of its time limit
+    wait_for(lambda: len(max(attempts(store).values(), key=len)) == 2, 120, "the second attempt")
+    output, _ = runner.communicate(timeout=150)
+    assert runner.returncode == 1, output  # the other trials were left out
+    first, second = max(attempts(store).values(), key=len)
+    assert read_handle(second).handle == read_handle(first).handle == job
+    assert "resuming at step" in second.log_path.read_text()
+
+
+def test_a_sweep_survives_its_runner_and_a_lost_node_and_gives_the_local_table(command, cluster, tmp_path, local_table):
+    store = tmp_path / "store"
+    began = time.monotonic()
+    runner = command.start(store, "--executor", "slurm")
+    wait_for(lambda: "n2" in on_node(store), 90, "a trial on n2")
+    runner.send_signal(signal.SIGKILL)
+    runner.wait()
+    assert "n2" in on_node(store)  # the jobs go on
+    runner = command.start(store, "--executor", "slurm")
+    time.sleep(2)
+    killed = cluster.lose("n2")
+    output, _ = runner.communicate(timeout=170)
+    assert runner.returncode == 0, output
+    assert "since an earlier run" in output
+    assert table(store) == local_table
+    tries = [len(mine) for mine in attempts(store).values()]
+    assert max(tries) == 2  # those of n2 ran a second time
+    print(f"SLURM: {time.monotonic() - began:.0f} s, {killed} processes of n2 killed, attempts {tries}")
