@@ -23,6 +23,7 @@ from scaling.store.records import CurveLine, SteadyWindow
 from scaling.training.average import GrowingAverage
 from scaling.training.evaluate import Objective
 from scaling.training.optim import make_optimizers, set_lr_scale
+from scaling.training.team import ALONE, Team
 
 _STEADY_AFTER_STEPS = 20  # allocator, caches and clocks settle in the first steps
 _MIN_STEADY_STEPS = 8
@@ -100,6 +101,7 @@ class Trainer:
         train: the recipe.
         device: where the model lies.
         observer: told of curve lines and horizons.
+        team: the processes that train it together.
     """
 
     state: TrainState
@@ -108,6 +110,7 @@ class Trainer:
     train: TrainSpec
     device: torch.device
     observer: Observer
+    team: Team = ALONE
     steady: Window = field(default_factory=Window)
 
     def run(self, horizon_steps: Sequence[int]) -> None:
@@ -160,7 +163,7 @@ class Trainer:
             scale = min(1.0, step / max(self.train.warmup_steps, 1)) * decay(step)
             loss, norm = self._step(state, scale)
             losses += loss
-        mean = (losses / (until - first + 1)).item()  # waits for the device: the interval's time is true
+        mean = self.team.mean(losses / (until - first + 1)).item()  # waits for the device: the interval's time is true
         state.train_s += time.perf_counter() - began
         if not (math.isfinite(mean) and math.isfinite(norm.item())):
             raise Diverged(until, mean)
@@ -176,15 +179,21 @@ class Trainer:
     def _step(self, state: TrainState, lr_scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimizer step; returns the loss and the gradient norm, still on the device."""
         before = time.perf_counter()
-        windows = torch.from_numpy(self.stream.batch(state.step)).int().to(self.device)
+        windows = torch.from_numpy(self.team.share(self.stream.batch(state.step))).int().to(self.device)
         mask = self.stream.loss_mask(state.step)
-        counted = None if mask is None else torch.from_numpy(mask).to(self.device)
+        counted = None if mask is None else torch.from_numpy(self.team.share(mask)).to(self.device)
         state.data_wait_s += time.perf_counter() - before
         bfloat16 = self.train.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
             losses = self.objective(state.model, windows)
-            loss = losses.mean() if counted is None else losses[counted].mean()
+            if counted is None:
+                loss = losses.mean()
+            elif mask is None or self.team.size == 1:
+                loss = losses[counted].mean()
+            else:  # of the whole batch's targets, however they fell to the processes
+                loss = losses[counted].sum() * (self.team.size / float(mask.sum()))
         loss.backward()
+        self.team.average_gradients(state.model)
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), self.train.clip)
         set_lr_scale(state.optimizers, lr_scale)
         for optimizer in state.optimizers:

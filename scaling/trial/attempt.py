@@ -20,7 +20,7 @@ from torch import nn
 from scaling.data import Corpus, WindowStream, load
 from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
-from scaling.meters.gpu import GpuMeter, open_gpu_meter
+from scaling.meters.gpu import GpuMeter
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.models import build
 from scaling.provenance import Reading
@@ -31,6 +31,7 @@ from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE
 from scaling.training.checkpoint import restore_newest, save_checkpoint
 from scaling.training.evaluate import Objective, evaluate, next_token_losses
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
+from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
 from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, open_probes
@@ -57,11 +58,12 @@ class Trial:
         self.member = Member(folder)
         self.spec = self.member.spec
         self.probes = open_probes(self.spec)
+        self.team = join_team()
         self.device = hardware.pick_device()
         self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
         self.validation = torch.from_numpy(self.corpus.validation).int()
         self.stream = WindowStream(self.corpus.train, self.spec.data.context, self.member.batch_windows, self.spec.seed)
-        self.gpu: GpuMeter = open_gpu_meter(hardware.gpu_uuid(self.device), hardware.synchroniser(self.device))
+        self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
         self.gpu_j: Reading | None = None  # joules of training so far
         self.seconds = {"evaluate": 0.0, "samples": 0.0, "save": 0.0}
@@ -76,7 +78,7 @@ class Trial:
         torch.manual_seed(self.spec.seed)
         state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
         self._resume(state)
-        trainer = Trainer(state, self._objective(), self.stream, self.spec.train, self.device, observer=self)
+        trainer = Trainer(state, self._objective(), self.stream, self.spec.train, self.device, self, self.team)
         self.seconds["start"] = time.perf_counter() - self.started
         self.cpu.begin("trial")
         self.gpu.begin("trial")
@@ -92,7 +94,8 @@ class Trial:
 
     def on_curve(self, line: CurveLine) -> None:
         """Append a line to the attempt's curve."""
-        append_line(self.attempt.curve_path, to_json(line))
+        if self.team.leads:
+            append_line(self.attempt.curve_path, to_json(line))
 
     def on_horizon(self, step: int, model: nn.Module, train_s: float) -> None:
         """Evaluate and publish a point; keep the weights of the last one."""
@@ -103,18 +106,21 @@ class Trial:
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(self.probes, model, self.device)
         self.seconds["evaluate"] += time.perf_counter() - began
-        self.member.publish_point(step, measured, self.stream, train_s=train_s, energy_gpu_j=gpu_j, probes=probes)
+        if self.team.leads:
+            self.member.publish_point(step, measured, self.stream, train_s=train_s, energy_gpu_j=gpu_j, probes=probes)
         self._annealed = model
         self.gpu.begin("train")
 
     def on_pause(self, state: TrainState) -> None:
         """Write a checkpoint when one is due; obey a request to stop."""
         now = time.perf_counter()
-        if self._stop or now - self._checkpointed > CHECKPOINT_EVERY_S:
+        stop = self.team.any(self._stop, self.device)
+        if self.team.leads and (stop or now - self._checkpointed > CHECKPOINT_EVERY_S):
             save_checkpoint(self.attempt.checkpoint_dir, state)
             self._checkpointed = time.perf_counter()
             self.seconds["save"] += self._checkpointed - now
-        if self._stop:
+        if stop:
+            self.team.wait()
             raise StopRequested
 
     # -- parts -------------------------------------------------------------------------------------
@@ -140,6 +146,8 @@ class Trial:
         return self.gpu_j
 
     def _finish(self, trainer: Trainer, diverged: Diverged | None, idle: Reading) -> None:
+        if not self.team.leads:
+            return
         samples, weights = tuple[Sample, ...](), None
         if diverged is None:
             began = time.perf_counter()
@@ -163,10 +171,11 @@ class Trial:
         if os.environ.get("SCALING_SLOTS", "1") != "1":
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = trainer.steady.close(self.spec.train.batch_tokens)
+        speed = steady.tokens_per_s
         return Metered(
             steady=steady,
             utilisation=hardware.utilisation(
-                self.device, self.spec.train.precision, self.member.flops, steady.tokens_per_s
+                self.device, self.spec.train.precision, self.member.flops, speed and speed / self.team.size
             ),
             memory_peak_bytes=hardware.memory_peak_bytes(self.device),
             energy_gpu_j=energy_gpu,
@@ -191,6 +200,7 @@ class Trial:
             **environment(),
             "device": hardware.device_name(self.device),
             "torch_threads": torch.get_num_threads(),
+            "processes": self.team.size,
             "git": git_state(Path.cwd()),
         }
 
@@ -222,6 +232,9 @@ def main(argv: list[str]) -> int:
         Trial(folder, attempt, started).run()
     except StopRequested:
         return EXIT_CONTINUE
+    except PeerLost as error:
+        print(f"another process of this trial has gone: {error}", flush=True)  # noqa: T201  # its own end is the cause
+        return 1
     except Exception as error:  # noqa: BLE001  # the boundary of the process: recorded, shown, never lost
         traceback.print_exc()
         return _fail(attempt, error)

@@ -7,7 +7,10 @@ import torch
 
 from scaling.families import FlopsPerToken
 from scaling.hardware import peak_flops_per_s
+from scaling.meters.gpu import GpuMeter, open_gpu_meter
+from scaling.meters.together import GpusTogether
 from scaling.store.records import Utilisation
+from scaling.training.team import Team
 
 
 def pick_device() -> torch.device:
@@ -23,6 +26,15 @@ def device_name(device: torch.device) -> str:
 def gpu_uuid(device: torch.device) -> str | None:
     """Return ``GPU-…`` as NVML writes it; ``None`` for the CPU."""
     return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
+
+
+def open_meters(device: torch.device, team: Team) -> GpuMeter:
+    """Open the meter of the trial's GPU, or in the leading process of a team the meter of all its GPUs together."""
+    synchronise = synchroniser(device)
+    if device.type != "cuda" or team.size == 1 or not team.leads:
+        return open_gpu_meter(gpu_uuid(device), synchronise)
+    boards = [gpu_uuid(torch.device("cuda", index)) for index in range(team.size)]
+    return GpusTogether([open_gpu_meter(uuid, synchronise) for uuid in boards])
 
 
 def synchroniser(device: torch.device) -> Callable[[], None] | None:

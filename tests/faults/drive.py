@@ -1,5 +1,6 @@
 """A runner in a process of its own, to be killed: locks the store and runs what is left of it."""
 
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +28,10 @@ def main():
         jobs.append(Job(folder=store.trial(name), label=spec.label, horizons=spec.horizons, flops=1e6))
     todo = [job for job in jobs if not settled_state(job).state.finished]
     print("todo", len(todo), flush=True)
-    with lock, closing(LocalExecutor(core_slots(2), module="fake_trial")) as executor:
+    module, count = os.environ.get("DRIVE", "fake_trial 1").split()
+    processes = int(count)
+    slots = core_slots(2 // processes)
+    with lock, closing(LocalExecutor(slots, module=module, processes=processes)) as executor:
         outcome = Runner(executor, todo, Recorder(), Limits(grace_s=20)).run()
     sys.exit(130 if outcome.interrupted else 0)
 
