@@ -48,7 +48,7 @@ class Command:
         self.started.append(process)
         return process
 
-    def run(self, store, *options, timeout=170):
+    def run(self, store, *options, timeout=300):
         process = self.start(store, *options)
         output, _ = process.communicate(timeout=timeout)
         assert process.returncode == 0, output

@@ -85,7 +85,7 @@ def test_a_sweep_survives_a_lost_node_and_gives_the_local_table(cluster, tmp_pat
         head, second = wait_for(lambda: both(store), 120, "trials on both nodes")
         assert head != second
         killed = cluster.lose("node 2")
-        output, _ = runner.communicate(timeout=170)
+        output, _ = runner.communicate(timeout=300)
         assert runner.returncode == 0, output
     assert table(store) == local_table
     tries = [len(mine) for mine in attempts(store).values()]
