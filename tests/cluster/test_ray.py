@@ -17,7 +17,7 @@ from scaling.executor import ray as module
 from scaling.executor.ray import RayExecutor
 from scaling.spec.schema import ExecutorSpec, RaySpec
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

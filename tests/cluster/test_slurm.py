@@ -17,7 +17,7 @@ from scaling.executor.open import refuse_impossible
 from scaling.executor.slurm import SlurmExecutor
 from scaling.spec.schema import ExecutorSpec, SlurmSpec
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
