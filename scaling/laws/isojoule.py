@@ -26,7 +26,7 @@ from scaling.store.measured import SizeEfficiency, efficiency_by_size, measured_
 MIN_SIZES = 3
 MIN_RUNS = 4
 J_PER_KWH = 3.6e6
-_GRID = 241  # computes along the compute-optimal path, evenly in its logarithm
+_GRID = 61  # computes along the compute-optimal path, evenly in its logarithm
 _NEEDED = "measured joules at three sizes or more: a GPU with an energy counter, or a table with energy_gpu_j"
 
 

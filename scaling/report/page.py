@@ -72,8 +72,7 @@ def sections(material: Material, look: Look) -> list[Section]:
         "sec-system": (system.panel(material, look),),
         "sec-energy": (
             energy.panel(material),
-            isojoule.efficiency_panel(material, look),
-            isojoule.panel(material, look),
+            *isojoule.panels(material, look),
         ),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}

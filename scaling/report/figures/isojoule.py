@@ -147,11 +147,18 @@ def draw_efficiency(found: IsoJoule, look: Look, column: str, floor: Floor | Non
     return figure
 
 
-def panel(material: Material, look: Look) -> Panel:
-    """Return the best size at fixed energy and the frontier, or what is missing and why."""
+def panels(material: Material, look: Look) -> tuple[Panel, Panel]:
+    """Return what a FLOP costs by size, and the best size at fixed energy; or what is missing and why."""
     found = data(material)
     if isinstance(found, str):
-        return absent(ANCHOR, "Energy as the budget is unknown", found)
+        return (
+            absent(EFFICIENCY, "What a FLOP costs by size is unknown", found),
+            absent(ANCHOR, "Energy as the budget is unknown", found),
+        )
+    return _efficiency_panel(found, material, look), _panel(found, look)
+
+
+def _panel(found: IsoJoule, look: Look) -> Panel:
     plots = [Plot("frontier-energy", "Loss against energy, every measured point", draw_frontier(found, look), 380)]
     frame, end = rows_frame(found), max(p.energy_j for p in found.spent)
     if len(frame):
@@ -175,11 +182,7 @@ def panel(material: Material, look: Look) -> Panel:
     )
 
 
-def efficiency_panel(material: Material, look: Look) -> Panel:
-    """Return joules per FLOP and per token against size, or what is missing and why."""
-    found = data(material)
-    if isinstance(found, str):
-        return absent(EFFICIENCY, "What a FLOP costs by size is unknown", found)
+def _efficiency_panel(found: IsoJoule, material: Material, look: Look) -> Panel:
     devices = material.trials["device"] if "device" in material.trials else pd.Series(dtype=str)
     floor = floor_of(devices)
     low = [size for size in found.sizes if not size.saturated]

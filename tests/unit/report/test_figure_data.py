@@ -194,14 +194,14 @@ def test_intervals_of_the_frontier_reach_the_frame(material):
 
 def test_best_size_of_an_energy_and_what_a_flop_costs(material, measured):
     assert "energy was measured at 0 sizes" in isojoule.data(material)
-    assert isojoule.panel(material, Look.of(material.trials)).missing
+    assert all(panel.missing for panel in isojoule.panels(material, Look.of(material.trials)))
     found = isojoule.data(measured)
     assert [size.saturated for size in found.sizes][-1]
     frame = isojoule.rows_frame(found)
     assert (frame["excess"] >= -1e-12).all()
-    drawn = isojoule.panel(measured, Look.of(measured.trials))
-    assert drawn.plots[0].id == "isojoule-size"
-    assert isojoule.efficiency_panel(measured, Look.of(measured.trials)).plots
+    efficiency, budget = isojoule.panels(measured, Look.of(measured.trials))
+    assert [plot.id for plot in efficiency.plots] == ["j-per-flop", "j-per-token"]
+    assert budget.plots[0].id == "isojoule-size"
 
 
 def test_the_floor_is_rated_power_over_peak():
