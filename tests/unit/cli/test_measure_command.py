@@ -15,6 +15,7 @@ def run(*args):
     return subprocess.run([*MEASURE, *args], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_exit_code_output_and_page(tmp_path):
     page = tmp_path / "power.html"
     done = run("--html", str(page), "--", sys.executable, "-c", "import time; print('hello'); time.sleep(.7); exit(3)")
