@@ -1,6 +1,7 @@
 """Puts the page together: sections in order, embedded data, scripts with their hashes, one HTML string."""
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -37,9 +38,11 @@ from scaling.report.panel import Panel, Table
 from scaling.report.prose import ABILITIES, LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
 from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
+from scaling.report.thin import thinned
 
 _HERE = Path(__file__).parent / "templates"
-_SCRIPTS = ("report.js", "tables.js", "budget.js")
+_PACK_ABOVE = 500_000  # characters; below it the data can be read in the page's source
+_SCRIPTS = ("data.js", "report.js", "tables.js", "budget.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,10 @@ def sections(material: Material, look: Look) -> list[Section]:
         ),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}
-    return [Section(i, title, LEDES[i], panels.get(i, ()), listed.get(i, ())) for i, title in SECTIONS]
+    return [
+        Section(i, title, LEDES[i], tuple(thinned(p) for p in panels.get(i, ())), listed.get(i, ()))
+        for i, title in SECTIONS
+    ]
 
 
 def embed(value: object) -> Markup:
@@ -85,6 +91,15 @@ def embed(value: object) -> Markup:
     for char in "<>&\u2028\u2029" + DIRECTION_CHANGES:
         text = text.replace(char, f"\\u{ord(char):04x}")
     return Markup(text)  # every character with a meaning in HTML is escaped above
+
+
+def pack(value: object) -> Markup:
+    """Return JSON as ``embed`` does; where it is long, gzipped in base64, which the page's script unpacks."""
+    text = embed(value)
+    if len(text) < _PACK_ABOVE:
+        return text
+    squeezed = gzip.compress(text.encode(), compresslevel=6, mtime=0)  # no time inside: same data, same bytes
+    return Markup("gzip:" + base64.b64encode(squeezed).decode())  # letters, digits, + / = only
 
 
 def script_hash(script: str) -> str:
@@ -193,8 +208,8 @@ def _render(page: Page, library: str | None, source: str | None) -> str:
         css=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # our own file
         light=Markup(page.look.css(dark=False)),  # numbers only
         dark=Markup(page.look.css(dark=True)),  # numbers only
-        figures=embed(_figures(page.sections)),
-        payloads=embed(_payloads(page.sections)),
+        figures=pack(_figures(page.sections)),
+        payloads=pack(_payloads(page.sections)),
         budget=embed(page.budget),
         theme=embed({"template": TEMPLATE, "config": CONFIG}),
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from scaling.report.look import Style
 from scaling.units import format_bytes, format_duration, format_energy, format_flops, format_si
 
-MAX_TABLE_ROWS = 200  # rows printed as HTML; the CSV has all
+MAX_TABLE_ROWS = 100  # rows printed as HTML; the CSV has all
 MAX_FILTERED_ROWS = 2000  # rows of a table in which one looks things up
 
 

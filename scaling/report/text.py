@@ -6,6 +6,7 @@ from markupsafe import Markup, escape
 
 _EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
 DIRECTION_CHANGES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_ODD = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{DIRECTION_CHANGES}]")
 
 
 def number(value: object) -> str:
@@ -25,15 +26,11 @@ def prose(text: str) -> Markup:
 
 def visible(text: str) -> str:
     """Return text with control and direction-changing characters made visible; line breaks and tabs stay."""
-    return "".join(_shown(c) for c in text)
+    return _ODD.sub(lambda found: _shown(found[0]), text)
 
 
 def _shown(char: str) -> str:
     code = ord(char)
-    if code < 0x20 and char not in "\n\t":
+    if code < 0x20:
         return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or char in DIRECTION_CHANGES:
-        return "\ufffd"
-    return char
+    return "\u2421" if code == 0x7F else "\ufffd"

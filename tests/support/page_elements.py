@@ -1,5 +1,8 @@
 """A page as a parser sees it."""
 
+import base64
+import gzip
+import json
 from html.parser import HTMLParser
 
 LIBRARY = "/* a stand-in for plotly.js */"
@@ -30,3 +33,10 @@ class Elements(HTMLParser):
             self.scripts[-1][1] += data
         elif self._inside is None:
             self.text.append(data)
+
+
+def block(parsed, name):
+    """A data block of the page, unpacked as its script does."""
+    text = next(text for attrs, text in parsed.scripts if attrs.get("id") == name)
+    packed = text.removeprefix("gzip:")
+    return json.loads(text if packed == text else gzip.decompress(base64.b64decode(packed)))

@@ -35,17 +35,24 @@ def trials_frame(measured=False):
 
 
 def _trial(rank, seed, measured):
-    n = SIZES[rank]
     state = {FAILED: "failed", DIVERGED: "diverged"}.get((rank, seed), "done")
     reason = {"failed": "killed: signal 9 (out of memory?)", "diverged": "loss is NaN at step 312"}.get(state)
+    row = trial_row(SIZES[rank], f"d{8 * (rank + 1)} s{seed}", f"t{rank}{seed}abcdef01", seed, measured)
+    ended = dict.fromkeys(_ended(1, measured))
+    gone = {"failed": ended, "diverged": {"loss_nats": None, "bpb": None}}.get(state, {})
+    return row | gone | {"state": state, "reason": reason, "attempts": 1 + (state == "failed")}
+
+
+def trial_row(n, label, trial, seed, measured=False):
+    """One finished trial of ``n`` parameters."""
     start = {
-        "trial": f"t{rank}{seed}abcdef01",
-        "label": f"d{8 * (rank + 1)} s{seed}",
+        "trial": trial,
+        "label": label,
         "family": "gpt",
         "seed": seed,
-        "state": state,
-        "reason": reason,
-        "attempts": 1 + (state == "failed"),
+        "state": "done",
+        "reason": None,
+        "attempts": 1,
         "params_total": n,
         "params_non_embedding": int(n * 0.7),
         "params_matmul": int(n * 0.85),
@@ -53,9 +60,7 @@ def _trial(rank, seed, measured):
         "lr_hidden": 0.02,
         "lr_embedding": 0.024,
     }
-    ended = _ended(n, measured)
-    ended |= {"loss_nats": None, "bpb": None} if state == "diverged" else {}
-    return start | (dict.fromkeys(ended) if state == "failed" else ended)
+    return start | _ended(n, measured)
 
 
 def _ended(n, measured):

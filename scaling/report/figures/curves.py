@@ -1,6 +1,6 @@
 """Training curves against compute, with the annealed points and their lower envelope."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ ANCHOR = "fig-curves"
 BEYOND = 2.5  # how far past the data L(C) is drawn
 CEILING = 1.2  # times the highest annealed loss
 MAX_PER_CURVE = 500
-MAX_DISPLAYED = 14_000  # of the page's 25,000; the other figures share the rest
+MANY = 150  # trials from which curves are joined by size: a browser draws few long paths faster than many short ones
+MAX_DISPLAYED = 10_000  # of the page's 25,000; the other figures share the rest
 AXES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "flops_train": ("Training FLOPs C", power_of_ten),
     "tokens": ("Tokens D", format_si),
@@ -103,9 +104,9 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
     title, text = AXES[by]
     shown = found.shown(by)
     figure = canvas(log_axis(title, shown[by], text, 0.02), log_axis("", shown["loss_nats"], plain))
-    for _, part in found.lines.groupby("trial", sort=False):
+    for name, part in strokes(found.lines):
         style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
-        hover = words([str(part["label"].iloc[0])]).replace("%", "&#37;")  # plotly would expand %{…}
+        hover = words([name]).replace("%", "&#37;")  # plotly would expand %{…}
         line(
             figure,
             part[by],
@@ -122,6 +123,18 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
     if by == "flops_train":
         _draw_laws(figure, found)
     return figure
+
+
+def strokes(lines: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield what is drawn as one line with its name: a trial, or, of very many, all of a size with gaps between."""
+    if lines["trial"].nunique() <= MANY:
+        yield from ((str(part["label"].iloc[0]), part) for _, part in lines.groupby("trial", sort=False))
+        return
+    for params, part in by_number(lines, "params_total"):
+        pieces = [piece for _, piece in part.groupby("trial", sort=False)]
+        gap = pieces[0].iloc[:1].assign(loss_nats=float("nan"))
+        joined = pd.concat([row for piece in pieces for row in (piece, gap)])
+        yield f"{size_label(params)}, {len(pieces)} trials", joined
 
 
 def _draw_laws(figure: Figure, found: Curves) -> None:

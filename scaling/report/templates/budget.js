@@ -221,7 +221,8 @@
       marker: { color: css, symbol: "diamond", size: 13, line: { width: 1, color: "var(--paper)" } },
       error_y: found.loss.low === null ? undefined : { type: "data", symmetric: false, array: [found.loss.high - found.loss.value], arrayminus: [found.loss.value - found.loss.low], color: css, thickness: 2 },
     }];
-    if (box) document.dispatchEvent(new CustomEvent("overlay", { detail: { id: box.id, traces: here } }));
+    if (box) scalingData.overlay = { id: box.id, traces: here };
+    if (box) document.dispatchEvent(new Event("overlay"));
     return undefined;
   };
 

@@ -1,8 +1,7 @@
 "use strict";
 // Draws the figures from the page's own JSON, in the colours of the page's CSS, and serves CSV and SVG. No network.
-(() => {
-  const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const figures = read("figures"), payloads = read("payloads"), theme = read("theme");
+(async () => {
+  const figures = await scalingData("figures"), theme = await scalingData("theme");
   const hidden = new Map();  // drawing id -> set of legend groups switched off
   const chosen = new Map();  // drawing id -> key of the figure that its switch points to
   const overlays = new Map();  // drawing id -> traces that another script lays over it
@@ -106,17 +105,22 @@
       const box = document.getElementById(set.dataset.switch);
       set.addEventListener("change", (e) => { chosen.set(box.id, e.target.value); draw(box); });
     }
-    document.addEventListener("overlay", ({ detail: { id, traces } }) => {
+    const overlay = () => {
+      const { id, traces } = scalingData.overlay;
       overlays.set(id, traces);
       const box = document.getElementById(id);
       if (box.dataset.drawn) draw(box);
-    });
+    };
+    document.addEventListener("overlay", overlay);
+    if (scalingData.overlay) overlay();  // it was there before this script had its figures
   };
 
   const wire = () => {
     for (const b of document.querySelectorAll("[data-csv]")) {
       b.hidden = false;
-      b.addEventListener("click", () => save(`${b.dataset.csv}.csv`, "text/csv;charset=utf-8", csv(payloads[b.dataset.csv])));
+      b.addEventListener("click", async () => {
+        save(`${b.dataset.csv}.csv`, "text/csv;charset=utf-8", csv((await scalingData("payloads"))[b.dataset.csv]));
+      });
     }
     for (const b of document.querySelectorAll("[data-svg]")) {
       b.hidden = false;

@@ -1,13 +1,13 @@
 "use strict";
 // Sorting by any column and filtering by text, on rows that are already in the page.
 (() => {
-  const payloads = JSON.parse(document.getElementById("payloads").textContent);
   const compare = (x, y) => {
     if (x === null || y === null) return (x === null) - (y === null);  // what is missing comes last, both ways
     return typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
   };
 
-  const sort = (table, heads, column) => {
+  const sort = async (table, heads, column) => {
+    const payloads = await scalingData("payloads");
     const head = heads[column], up = head.getAttribute("aria-sort") !== "ascending";
     heads.forEach((h) => h.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");

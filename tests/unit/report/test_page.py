@@ -2,19 +2,20 @@
 
 import base64
 import dataclasses
+import gzip
 import hashlib
 import json
 import re
 
 import pytest
 from support import synthetic_report as synthetic
-from support.page_elements import LIBRARY, Elements
+from support.page_elements import LIBRARY, Elements, block
 
 from scaling.findings import RULES
 from scaling.report import render_material
 from scaling.report.anchors import ANCHORS, FIGURES
 from scaling.report.look import Look
-from scaling.report.page import build, embed, page_of, policy
+from scaling.report.page import build, embed, pack, page_of, policy
 from scaling.report.prose import sample_groups
 from scaling.report.text import prose, visible
 
@@ -27,10 +28,6 @@ def page(material):
 @pytest.fixture(scope="module")
 def parsed(page):
     return Elements(page)
-
-
-def block(parsed, name):
-    return json.loads(next(text for attrs, text in parsed.scripts if attrs.get("id") == name))
 
 
 @pytest.mark.parametrize("kind", ["material", "measured", "empty"])
@@ -115,6 +112,15 @@ def test_embedded_json_cannot_end_its_script():
     text = embed({"a": "</script><!-- \u2028\u2029 & >"})
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == {"a": "</script><!-- \u2028\u2029 & >"}
+
+
+def test_long_data_is_packed_and_the_same_data_give_the_same_bytes():
+    value = {"text": ["</script>", *map(str, range(200_000))]}
+    packed = [str(pack(value)) for _ in range(2)]
+    assert packed[0] == packed[1]
+    assert len(packed[0]) < 600_000
+    assert json.loads(gzip.decompress(base64.b64decode(packed[0].removeprefix("gzip:")))) == value
+    assert str(pack({"a": 1})) == '{"a":1}'
 
 
 def test_embedded_json_refuses_nan():

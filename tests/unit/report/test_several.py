@@ -1,9 +1,7 @@
 """Several studies on one page: who is ahead, exponents side by side, what may not be compared, hostile names."""
 
-import json
-
 import pytest
-from support.page_elements import LIBRARY, Elements
+from support.page_elements import LIBRARY, Elements, block
 from support.synthetic_report import HOSTILE, side
 from typer.testing import CliRunner
 
@@ -68,8 +66,7 @@ def test_hostile_names_stay_text_in_a_comparison(material):
     parsed = Elements(page)
     assert len(parsed.scripts) == 6
     assert "\u202e" not in page
-    figures = json.loads(next(text for a, text in parsed.scripts if a.get("id") == "figures"))
-    for trace in (t for f in figures.values() for t in f["data"]):
+    for trace in (t for f in block(parsed, "figures").values() for t in f["data"]):
         assert "%{x} <b>" not in (trace.get("hovertemplate") or "")
 
 

@@ -1,0 +1,61 @@
+"""Fewer marks where there are more than a page can draw: a fixed choice per drawing, said under the figure.
+
+Axes are laid out on all marks before, and tables and CSV hold all, so thinning costs density and nothing else.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from scaling.report.panel import Choice, Panel, Plot
+
+MAX_MARKS = 800  # per drawing; all figures of a page together stay below 25,000 displayed points
+
+
+def thinned(panel: Panel) -> Panel:
+    """Return the panel with at most ``MAX_MARKS`` marks in each drawing, and a note where some are left out."""
+    most = max((_marks(figure) for plot in panel.plots for figure in plot.drawings().values()), default=0)
+    if most <= MAX_MARKS:
+        return panel
+    note = f"About {MAX_MARKS} of {most:,} marks are drawn, a fixed random choice; the CSV has all."
+    plots = tuple(_thin_plot(plot) for plot in panel.plots)
+    return replace(panel, plots=plots, notes=(*panel.notes, note.replace(",", "\u202f", 1)))
+
+
+def _thin_plot(plot: Plot) -> Plot:
+    figures = {key: _thin(figure) for key, figure in plot.drawings().items()}
+    first = figures[plot.id]
+    choices = tuple(
+        Choice(c.key, c.label, first if i == 0 else figures[f"{plot.id}~{c.key}"]) for i, c in enumerate(plot.choices)
+    )
+    return replace(plot, figure=first, choices=choices)
+
+
+def _is_marks(trace: Any) -> bool:
+    return trace.type == "scatter" and trace.mode == "markers" and trace.x is not None
+
+
+def _marks(figure: Any) -> int:
+    return sum(len(trace.x) for trace in figure.data if _is_marks(trace))
+
+
+def _thin(figure: Any) -> Any:
+    """Thin every trace of marks by the same share, in place; one mark of each is always left."""
+    share = MAX_MARKS / max(1, _marks(figure))
+    if share < 1:
+        for trace in figure.data:
+            if _is_marks(trace):
+                _keep(trace, share)
+    return figure
+
+
+def _keep(trace: Any, share: float) -> None:
+    count = len(trace.x)
+    chosen = np.sort(np.random.default_rng(count).permutation(count)[: max(1, round(share * count))])
+    for name in ("x", "y", "hovertext"):
+        values = getattr(trace, name)
+        if values is not None and not isinstance(values, str):
+            setattr(trace, name, [values[i] for i in chosen])
+    if trace.error_y.array is not None:
+        trace.error_y.array = [trace.error_y.array[i] for i in chosen]

@@ -1,0 +1,51 @@
+import numpy as np
+import pandas as pd
+
+from scaling.report.draw import canvas, line, marks
+from scaling.report.figures.curves import strokes
+from scaling.report.look import Style
+from scaling.report.panel import Choice, Panel, Plot
+from scaling.report.thin import MAX_MARKS, thinned
+
+STYLE = Style("a", "var(--c-blue)")
+
+
+def drawing(count):
+    figure = canvas({}, {})
+    marks(figure, np.arange(count), np.arange(count) * 2, STYLE, [f"n {i}" for i in range(count)])
+    marks(figure, [1.0], [2.0], STYLE, ["lonely"])
+    line(figure, np.arange(count), np.arange(count))
+    return figure
+
+
+def panel(count):
+    choices = [Choice("a", "a", drawing(count)), Choice("b", "b", drawing(count))]
+    return Panel(anchor="fig-x", claim="c", caption="d", plots=(Plot.switched("x", "y", choices),))
+
+
+def test_few_marks_stay_as_they_are():
+    whole = panel(MAX_MARKS - 1)
+    assert thinned(whole) is whole
+
+
+def test_many_marks_are_thinned_alike_in_every_drawing_and_it_is_said():
+    found = thinned(panel(7000))
+    for figure in found.plots[0].drawings().values():
+        dense, lonely, curve = figure.data
+        assert MAX_MARKS - 5 <= len(dense.x) <= MAX_MARKS
+        assert [2 * x for x in dense.x] == list(dense.y)
+        assert dense.hovertext[0] == f"n {dense.x[0]:.0f}"
+        assert len(lonely.x) == 1
+        assert len(curve.x) == 7000
+    assert "800 of 7\u202f001 marks" in found.notes[0]
+    again = thinned(panel(7000))
+    assert again.plots[0].figure.data[0].x == found.plots[0].figure.data[0].x
+
+
+def test_very_many_curves_are_joined_by_size_with_gaps():
+    rows = [(f"t{t}", f"d{t}", 1000 + t % 2, step, 3.0) for t in range(200) for step in (1, 2)]
+    lines = pd.DataFrame(rows, columns=["trial", "label", "params_total", "step", "loss_nats"])
+    drawn = list(strokes(lines))
+    assert [name for name, _ in drawn] == ["1k params, 100 trials", "1k params, 100 trials"]
+    assert all(part["loss_nats"].isna().sum() == 100 for _, part in drawn)
+    assert len(list(strokes(lines[lines["trial"] < "t13"]))) < 150
