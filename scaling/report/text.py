@@ -1,6 +1,7 @@
 """Text on its way to the page: untrusted characters made visible, sentences set, numbers of findings printed."""
 
 import re
+from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
@@ -13,9 +14,19 @@ def number(value: object) -> str:
     """Return a number of a finding as people read it; text stays as it is."""
     if value is None:
         return "missing"
+    if isinstance(value, Mapping):
+        return _mapping(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
+
+
+def _mapping(value: Mapping[str, object]) -> str:
+    """Return an interval as such, and any other mapping as its parts."""
+    if set(value) == {"value", "low", "high"}:
+        middle, low, high = (number(value[k]) for k in ("value", "low", "high"))
+        return middle if value["low"] is None else f"{middle} [{low}, {high}]"
+    return ", ".join(f"{name.replace('_', ' ')} {number(part)}" for name, part in value.items())
 
 
 def prose(text: str) -> Markup:

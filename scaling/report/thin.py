@@ -4,10 +4,12 @@ Axes are laid out on all marks before, and tables and CSV hold all, so thinning 
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
+from scaling.report.draw import Figure
 from scaling.report.panel import Choice, Panel, Plot
 
 MAX_MARKS = 800  # per drawing; all figures of a page together stay below 25,000 displayed points
@@ -32,15 +34,15 @@ def _thin_plot(plot: Plot) -> Plot:
     return replace(plot, figure=first, choices=choices)
 
 
-def _is_marks(trace: Any) -> bool:
+def _is_marks(trace: BaseTraceType) -> bool:
     return trace.type == "scatter" and trace.mode == "markers" and trace.x is not None
 
 
-def _marks(figure: Any) -> int:
+def _marks(figure: Figure) -> int:
     return sum(len(trace.x) for trace in figure.data if _is_marks(trace))
 
 
-def _thin(figure: Any) -> Any:
+def _thin(figure: Figure) -> Figure:
     """Thin every trace of marks by the same share, in place; one mark of each is always left."""
     share = MAX_MARKS / max(1, _marks(figure))
     if share < 1:
@@ -50,7 +52,7 @@ def _thin(figure: Any) -> Any:
     return figure
 
 
-def _keep(trace: Any, share: float) -> None:
+def _keep(trace: go.Scatter, share: float) -> None:
     count = len(trace.x)
     chosen = np.sort(np.random.default_rng(count).permutation(count)[: max(1, round(share * count))])
     for name in ("x", "y", "hovertext"):

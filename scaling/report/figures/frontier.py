@@ -17,7 +17,7 @@ from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-frontier"
 OPTIMUM = Style("optimum, 95 % band", INK, "", "solid")
-PROFILE = Style("IsoFLOP minima", "var(--c-vermillion)", "diamond")
+PROFILE = Style("IsoFLOP minima", "var(--c-vermillion)", "x-thin")
 KAPLAN = Style("slope of Kaplan et al. 2020", "var(--c-orange)", "", "dot")
 CHINCHILLA = Style("slope of Hoffmann et al. 2022", "var(--c-blue)", "", "dot")
 # Exponents of N*(C): Kaplan et al. 2020 (2001.08361, eq. 6.1), Hoffmann et al. 2022 (2203.15556, approach 1).
@@ -111,7 +111,7 @@ def draw(found: Frontier, quantity: str) -> Figure:
     flops = rows["flops"]
     minima = found.minima
     figure = canvas(
-        log_axis("Training FLOPs C", flops, power_of_ten, 0.02),
+        log_axis("Training FLOPs C", [*flops, *minima["flops"]], power_of_ten, 0.02),
         log_axis("", [*heights(rows, quantity), *minima[quantity]]),
     )
     for style, exponent in PUBLISHED:

@@ -17,7 +17,7 @@ from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-isoflop"
-MINIMUM = Style("minimum with 95 % interval", "var(--c-vermillion)", "diamond")
+MINIMUM = Style("minimum with 95 % interval", "var(--c-vermillion)", "x-thin")  # a shape no size has
 REFUSED = Style("no minimum shown (hollow)", "var(--ink-2)", "circle-open")
 MAX_PROFILES = 12
 _GRID = 40
@@ -87,7 +87,7 @@ def _curve(material: Material, profile: Profile) -> tuple[tuple[float, ...], tup
 
 
 def draw(found: Profiles, look: Look) -> Figure:
-    """Draw cells joined by budget, the law's own profile thin, minima as diamonds with their interval in N."""
+    """Draw cells by budget, the law's own profile thin, minima as crosses with their interval in N."""
     sizes = [n for p in found.profiles for n in p.sizes]
     losses = [v for p in found.profiles for v in p.losses]
     figure = canvas(log_axis("Parameters N", sizes), log_axis("", losses, plain))
@@ -103,7 +103,7 @@ def draw(found: Profiles, look: Look) -> Figure:
             if low is not None and high is not None:
                 line(figure, (low, high), [profile.loss.value] * 2, MINIMUM.colour, width=2, group=MINIMUM.label)
             told = f"minimum at {format_flops(profile.flops)}: N* = {_sized(profile)}"
-            marks(figure, [profile.params.value], [profile.loss.value], MINIMUM, [words([told])], size=10)
+            marks(figure, [profile.params.value], [profile.loss.value], MINIMUM, [words([told])], size=12)
     return figure
 
 
@@ -139,8 +139,8 @@ def panel(material: Material, look: Look) -> Panel:
         claim=_claim(found),
         caption=(
             "Each colour is one compute budget; marks are sizes trained to it, or their trunk read between two "
-            "horizons. Diamonds are minima of a parabola in ln N with their 95 % interval; hollow profiles do not "
-            f"bracket theirs. Thin lines: the fitted L(N, D) at the same budget; {whole.flops_convention}.{why}"
+            "horizons. Crosses are minima of a parabola in ln N with their 95 % interval; hollow profiles do not "
+            f"bracket theirs. Thin lines: the fitted L(N, D) at the same budget.{why}"
         ),
         plots=(Plot("isoflop", "Loss, nats per token", draw(found, look), 460),),
         legend=legend([*styles, MINIMUM, *([REFUSED] if found.rows["params"].isna().any() else [])]),

@@ -17,7 +17,7 @@ from scaling.report.anchors import ANCHORS, FIGURES
 from scaling.report.look import Look
 from scaling.report.page import build, embed, pack, page_of, policy
 from scaling.report.prose import sample_groups
-from scaling.report.text import prose, visible
+from scaling.report.text import number, prose, visible
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +167,8 @@ def test_samples_show_one_trial_per_size(material):
     assert [g.prompt for g in groups] == ["def read(", "import "]
     assert len(groups[0].entries) == 8
     assert groups[0].left_out == 4
+
+
+def test_numbers_of_findings_read_as_intervals():
+    assert number({"value": 0.51234, "low": 0.4, "high": 0.6}) == "0.5123 [0.4, 0.6]"
+    assert number({"E": {"value": 1.0, "low": None, "high": None}, "n_points": 1200}) == "E 1, n points 1\u202f200"
