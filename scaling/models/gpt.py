@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from scaling.families.gpt import GPTConfig
+from scaling.models.linear import Linear
 
 
 def rotary_frequencies(context: int, head_dim: int, base: float) -> Tensor:
@@ -76,8 +77,8 @@ class Attention(nn.Module):
     def __init__(self, c: GPTConfig) -> None:
         super().__init__()
         self.c = c
-        self.qkv = nn.Linear(c.d_model, (c.n_head + 2 * c.n_kv_head) * c.head_dim, bias=c.bias)
-        self.out = nn.Linear(c.n_head * c.head_dim, c.d_model, bias=c.bias)
+        self.qkv = Linear(c.d_model, (c.n_head + 2 * c.n_kv_head) * c.head_dim, bias=c.bias)
+        self.out = Linear(c.n_head * c.head_dim, c.d_model, bias=c.bias)
         if c.qk_norm:
             self.gain = nn.Parameter(torch.ones(c.head_dim))
 
@@ -116,8 +117,8 @@ class MLP(nn.Module):
     def __init__(self, c: GPTConfig) -> None:
         super().__init__()
         self.activation = c.activation
-        self.up = nn.Linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
-        self.down = nn.Linear(c.d_ff, c.d_model, bias=c.bias)
+        self.up = Linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
+        self.down = Linear(c.d_ff, c.d_model, bias=c.bias)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""
@@ -172,7 +173,7 @@ class GPT(nn.Module):
         self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layer))
         self.norm = _norm(c, c.d_model)
-        self.unembedding = nn.Linear(c.d_model, c.vocab_size, bias=False)
+        self.unembedding = Linear(c.d_model, c.vocab_size, bias=False)
         if c.tied:
             self.unembedding.weight = self.embedding.weight
         self._initialise()
