@@ -70,6 +70,18 @@ class Reading:
             shared=self.shared or other.shared,
         )
 
+    def share(self, part: float, of: str) -> "Reading":
+        """Return a part of what a device measured for several users at once, and say of what; missing stays missing."""
+        if self.value is None:
+            return self
+        own = self.provenance in (Provenance.MEASURED_COUNTER, Provenance.MEASURED_RAPL)
+        return Reading(
+            value=self.value * part,
+            provenance=Provenance.MEASURED_PRORATED if own else self.provenance,
+            reason=f"a share of {part:.3g} of {of}",
+            shared=self.shared,
+        )
+
     @classmethod
     def missing(cls, reason: str) -> "Reading":
         """Return a reading that was not taken, with the reason."""

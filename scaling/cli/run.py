@@ -193,13 +193,15 @@ def _train(
     attached: "Sequence[Attached]",
     states: "Mapping[str, TrialState]",
 ) -> "Outcome":
+    from scaling.executor.grouping import group_jobs
     from scaling.executor.host import HostWatch
     from scaling.executor.runner import Limits, Runner
 
+    grouped = group_jobs(todo, {t.id: t.spec for t in resolved.trials}, resolved.spec.executor, executor)
     limits = Limits(trial_s=resolved.spec.limits.trial_time, sweep_s=resolved.spec.limits.sweep_time)
     here = HostWatch(store) if executor.places else None  # elsewhere this machine only waits
     with _observer(executor, jobs, todo, attached, states) as observer:
-        outcome = Runner(executor, todo, observer, limits, attached).run()
+        outcome = Runner(executor, grouped, observer, limits, attached).run()
     if here is not None:
         here.finish(len(outcome.states), len(executor.capacity() or ()))
     return outcome

@@ -18,12 +18,14 @@ class Job:
         label: short name for people.
         horizons: planned horizons, in tokens.
         flops: training FLOPs to the last horizon.
+        others: further trials of one shape that the same process trains (a group).
     """
 
     folder: TrialFolder
     label: str
     horizons: tuple[int, ...]
     flops: float
+    others: tuple["Job", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,21 +10,23 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from scaling.errors import MachineError
 from scaling.executor.belief import Witness
 from scaling.executor.booking import Booking
 from scaling.executor.breaker import Breaker
-from scaling.executor.budget import Purse, Use, use_of, use_of_record
+from scaling.executor.budget import Purse, Use
+from scaling.executor.grouping import Seats, join, seat
 from scaling.executor.handles import Attached, Handle, write_handle
 from scaling.executor.job import ask_to_stop
 from scaling.executor.judge import Cancelled, goes_on, judge
-from scaling.executor.progress import Glance, Job, Observer, glance
+from scaling.executor.progress import Job, Observer
 from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
 from scaling.executor.rates import Spent, rates
-from scaling.store.files import BadRecord, disk_free_bytes, read_json
+from scaling.executor.started import Started
+from scaling.store.files import BadRecord, disk_free_bytes
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import EXIT_UNWRITABLE, State, TrialState, read_failure
 
@@ -53,51 +55,6 @@ class Limits:
     trials: int | None = None
     same_failures: int = 3
     min_free_bytes: int = MIN_FREE_BYTES
-
-
-@dataclass(slots=True)
-class _Running:
-    """An attempt that was started and has not been judged.
-
-    ``began`` stays ``None`` while the engine keeps it waiting: limits count from its start.
-    """
-
-    job: Job
-    attempt: AttemptFolder
-    slot: Slot | None
-    handle: str
-    place: str
-    began: float | None
-    booking: Booking
-    witness: Witness
-    cancelled: Cancelled | None = None
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self.began is None else time.monotonic() - self.began
-
-    def use(self) -> Use:
-        """What it has used so far, as far as this machine can see."""
-        return use_of(self.booking.gpus, self.seconds, self.booking.energy_so_far())
-
-    def final_use(self) -> Use:
-        """What it used, in the words of its supervisor where it left any."""
-        try:
-            return use_of_record(read_json(self.latest().exit_path))
-        except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError):
-            return self.use()
-
-    def look(self) -> Glance:
-        return glance(self.job, self.latest(), self.place)
-
-    def latest(self) -> AttemptFolder:
-        """The attempt that counts: an engine that starts a job again on another node makes a new one."""
-        return self.attempt if self.slot else self.job.folder.latest_attempt() or self.attempt
-
-    def see(self, status: Status) -> None:
-        self.place = status.place or self.place
-        if status.phase is Phase.RUNNING and self.began is None:
-            self.began = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +106,7 @@ class Runner:
         self._purse = purse
         self._free = deque(executor.capacity() or ())
         self._breaker = Breaker(tuple(slot.name for slot in self._free), limits.same_failures)
-        self._running = [self._known(a.job, a.attempt, None, a.handle, executor.name, None) for a in attached]
+        self._running = [self._known(a.job, a.attempt, None, a.handle, executor.name, None, []) for a in attached]
         self._left: list[Job] = []
         self._started = 0
         self._spent: list[Spent] = []
@@ -174,7 +131,7 @@ class Runner:
                 self._keep_limits(began)
                 self._fill()
                 self._collect()
-                self._observer.tick([r for r in self._running if r.began is not None])
+                self._observer.tick([view for r in self._running if r.began is not None for view in r.views()])
                 if self._running:
                     time.sleep(POLL_S)
         if self._fault is not None:
@@ -184,38 +141,47 @@ class Runner:
             interrupted=self._signals > 0,
             detached=len(self._running),
             stopped=self._stopped,
-            left=tuple(job.label for job in self._left),
+            left=tuple(member.label for job in self._left for member in (job, *job.others)),
             used=None if self._purse is None else self._purse.used,
         )
 
     def _fill(self) -> None:
         """Give the executor what it can take: a trial for each free slot, or all at once where it has a queue."""
         places = self._executor.places
-        tasks: list[tuple[Job, Task]] = []
+        tasks: list[tuple[Job, Task, Seats]] = []
         try:
             while self._queue and (self._free or not places) and self._may_start():
                 job, slot = self._queue.popleft(), self._free.popleft() if places else None
-                self._started += 1
+                self._started += 1 + len(job.others)
                 attempt = job.folder.new_attempt()
-                tasks.append((job, Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)))
-            handles = self._executor.submit([task for _, task in tasks]) if tasks else []
-            for (job, task), handle in zip(tasks, handles, strict=True):
-                self._note_start(job, task, handle)
+                task = Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)
+                tasks.append((job, task, seat(job, attempt)))
+            handles = self._executor.submit([task for _, task, _ in tasks]) if tasks else []
+            for (job, task, others), handle in zip(tasks, handles, strict=True):
+                self._note_start(job, task, others, handle)
         except MachineError as error:
             self._pause(error)
 
     def _known(
-        self, job: Job, attempt: AttemptFolder, slot: Slot | None, handle: str, place: str, began: float | None
-    ) -> _Running:
+        self,
+        job: Job,
+        attempt: AttemptFolder,
+        slot: Slot | None,
+        handle: str,
+        place: str,
+        began: float | None,
+        others: Seats,
+    ) -> Started:
         booking, witness = Booking(slot.environment if slot else {}), Witness(self._executor.patience_s)
-        return _Running(job, attempt, slot, handle, place, began, booking, witness)
+        return Started(job, attempt, slot, handle, place, began, booking, witness, others)
 
-    def _note_start(self, job: Job, task: Task, handle: str) -> None:
+    def _note_start(self, job: Job, task: Task, others: Seats, handle: str) -> None:
         place = task.slot.name if task.slot else f"{self._executor.name} job {handle}"
         began = time.monotonic() if self._executor.places else None
-        self._running.append(self._known(job, task.attempt, task.slot, handle, place, began))
+        self._running.append(self._known(job, task.attempt, task.slot, handle, place, began, others))
         write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
-        self._observer.started(job, task.attempt.number, place)
+        for member, attempt in [(job, task.attempt), *others]:
+            self._observer.started(member, attempt.number, place)
 
     def _may_start(self) -> bool:
         """Look for room and budget before a start; what cannot be afforded is set aside."""
@@ -247,14 +213,14 @@ class Runner:
         committed = [*(r.use() for r in self._running), *to_come]
         return self._purse.affords(gpus, self._expected_s(job) or 0.0, committed)
 
-    def _to_come_s(self, running: _Running) -> float:
+    def _to_come_s(self, running: Started) -> float:
         expected = self._expected_s(running.job)
         return 0.0 if expected is None else max(0.0, expected - running.seconds)
 
     def _expected_s(self, job: Job) -> float | None:
-        """Seconds that a trial takes at this run's rates; ``None`` before one has ended."""
-        found = rates(self._spent)
-        return None if found is None else found[0] * max(job.horizons) + found[1] * job.flops
+        """Seconds that a job takes at this run's rates; ``None`` before one has ended."""
+        found, members = rates(self._spent), (job, *job.others)
+        return None if found is None else sum(found[0] * max(m.horizons) + found[1] * m.flops for m in members)
 
     def _collect(self) -> None:
         statuses = self._executor.poll([r.handle for r in self._running])
@@ -272,20 +238,31 @@ class Runner:
             except MachineError as error:
                 self._pause(error)
 
-    def _ended(self, running: _Running, status: Status) -> None:
+    def _ended(self, running: Started, status: Status) -> None:
         state = judge(running.job, running.latest(), status, running.cancelled)
         if self._purse is not None:
             self._purse.book(running.final_use())
         running.booking.close()
         if state.state is State.DONE:
-            self._spent.append(Spent(max(running.job.horizons), running.job.flops, running.seconds))
+            seconds = running.seconds / (1 + len(running.others))
+            self._spent.append(Spent(max(running.job.horizons), running.job.flops, seconds))
         if status.exit_code == EXIT_UNWRITABLE and state.state is State.INTERRUPTED:
             self._pause(_full(str(running.attempt.path), None))
         if not self._tried_elsewhere(running, state):
             taken_away = running.slot is None and running.cancelled is None and goes_on(running.latest(), state)
-            self._close(running.job, state, taken_away)
+            self._close(replace(running.job, others=()), state, taken_away)
+            self._end_others(running, status)
 
-    def _tried_elsewhere(self, running: _Running, state: TrialState) -> bool:
+    def _end_others(self, running: Started, status: Status) -> None:
+        """Judge the further members of a group; those of it that are tried again are tried together."""
+        for job, attempt in running.others:
+            self._close(job, judge(job, attempt, status, running.cancelled), taken_away=False)
+        ids = {job.folder.id for job in (running.job, *running.job.others)}
+        again = [job for job in self._queue if job.folder.id in ids]
+        if len(again) > 1:
+            self._queue = deque([join(again), *(job for job in self._queue if job.folder.id not in ids)])
+
+    def _tried_elsewhere(self, running: Started, state: TrialState) -> bool:
         """Heed failures that repeat. Returns whether the trial was put back, to be tried in another slot."""
         if running.cancelled is not None:
             return False
@@ -354,7 +331,7 @@ class Runner:
         for running in self._running:
             self._cancel(running, running.cancelled or why, grace_s)
 
-    def _cancel(self, running: _Running, why: Cancelled, grace_s: float) -> None:
+    def _cancel(self, running: Started, why: Cancelled, grace_s: float) -> None:
         running.cancelled = why
         if running.slot is None:
             ask_to_stop(running.attempt, grace_s)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from scaling.families.gpt import GPTConfig
 from scaling.models.linear import Linear
+from scaling.models.stacked import scale, shift
 
 
 def rotary_frequencies(context: int, head_dim: int, base: float) -> Tensor:
@@ -88,8 +89,7 @@ class Attention(nn.Module):
         heads = self.qkv(x).unflatten(-1, (c.n_head + 2 * c.n_kv_head, c.head_dim))
         qk, v = heads.split([c.n_head + c.n_kv_head, c.n_kv_head], dim=2)
         if c.qk_norm:  # one gain for queries and keys: their product is all that attention sees
-            unit = F.layer_norm if c.norm == "layernorm" else F.rms_norm
-            qk = unit(qk, (c.head_dim,), self.gain.type_as(qk))
+            qk = self._normalise(qk)
         if frequencies is not None:
             qk = self._turn(qk, frequencies)
         q, k = qk.split([c.n_head, c.n_kv_head], dim=2)
@@ -102,6 +102,12 @@ class Attention(nn.Module):
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
+
+    def _normalise(self, qk: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
+        unit = F.layer_norm if self.c.norm == "layernorm" else F.rms_norm
+        if self.gain.dim() == 2:  # a stack of models
+            return scale(unit(qk, (self.c.head_dim,)), self.gain)
+        return unit(qk, (self.c.head_dim,), self.gain.type_as(qk))
 
     def _turn(self, qk: Float[Tensor, "B T H K"], frequencies: Tensor) -> Float[Tensor, "B T H K"]:
         """Rotate the leading dimensions of each head; the rest carry no position."""
@@ -182,7 +188,8 @@ class GPT(nn.Module):
         """Return next-token logits."""
         x = self.embedding(tokens)
         if self.c.position == "learned":
-            x = x + self.position[: tokens.shape[1]]
+            stacked = self.position.dim() == 3
+            x = shift(x, self.position[:, : x.shape[1]]) if stacked else x + self.position[: x.shape[1]]
         if self.positions is not None:
             x = x + self.positions[: tokens.shape[1]]
         for block in self.blocks:

@@ -257,6 +257,8 @@ class ExecutorSpec(_Part):
         gpus_per_trial: GPUs that train one trial together; 0 trains on the CPU. Without a GPU: processes.
         cpus_per_trial: cores of one trial; by default one, or a GPU's share of the machine.
         use_busy_gpus: take GPUs that other processes use.
+        group: trials that differ in seed and learning rates alone, trained by one process in one batched program:
+            ``off``, ``auto`` (where it pays), or how many at most. Losses then agree to rounding, not to the bit.
         slurm: options of ``kind: slurm``.
         ray: options of ``kind: ray``.
     """
@@ -266,6 +268,7 @@ class ExecutorSpec(_Part):
     gpus_per_trial: Annotated[int, Field(ge=0, le=1024)] = 1
     cpus_per_trial: Whole | None = None
     use_busy_gpus: bool = False
+    group: Literal["off", "auto"] | Whole = "off"
     slurm: SlurmSpec = SlurmSpec()
     ray: RaySpec = RaySpec()
 

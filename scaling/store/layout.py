@@ -12,7 +12,7 @@
         end/TOKENS.json              how the trial ended; the one with most tokens counts
         weights/TOKENS.safetensors
         a1/, a2/ …                   one folder per attempt: handle.json, claim.json, exit.json, failure.json,
-                                     curve.jsonl, log.txt, power.csv, checkpoints/
+                                     group.json, curve.jsonl, log.txt, power.csv, checkpoints/
 
 Names that lead out of the store (``..``, links) are refused.
 """
@@ -65,6 +65,11 @@ class AttemptFolder:
     def claim_path(self) -> Path:
         """Who runs the attempt: host, boot, process."""
         return self.path / "claim.json"
+
+    @property
+    def group_path(self) -> Path:
+        """The trials and attempts that this attempt's process trains together, where it trains several."""
+        return self.path / "group.json"
 
     @property
     def handle_path(self) -> Path:

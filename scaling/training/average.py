@@ -28,4 +28,8 @@ class GrowingAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` (from 1)."""
-        torch._foreach_lerp_(self._target, self._source, 1 - (1 - 1 / step) ** (self._gamma + 1))
+        torch._foreach_lerp_(self._target, self._source, self.share(step))
+
+    def share(self, step: int) -> float:
+        """Return the share of the weights after ``step`` in the average."""
+        return float(1 - (1 - 1 / step) ** (self._gamma + 1))

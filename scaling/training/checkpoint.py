@@ -6,7 +6,7 @@ Written at the end of a logged interval, so that a resumed curve has the same li
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -48,6 +48,24 @@ def restore_newest(folders: Iterable[Path], state: TrainState) -> tuple[Path | N
             return path, damaged
         damaged.append(f"checkpoint {path.name} is damaged ({fault}): using the one before it")
     return None, damaged
+
+
+def restore_together(folders: Sequence[Iterable[Path]], states: Sequence[TrainState]) -> tuple[int, list[str]]:
+    """Load the last step that every member of a group has saved whole, each from its own folders.
+
+    Returns:
+        The step (0: no common one, the states are untouched) and a line on each damaged checkpoint.
+    """
+    found = [{p.name: p for folder in own for p in folder.glob("step-*.safetensors")} for own in folders]
+    damaged: list[str] = []
+    for name in sorted(set.intersection(*(set(own) for own in found)), reverse=True):
+        faults = [fault for own in found if (fault := _fault(own[name])) is not None]
+        if not faults:
+            for own, state in zip(found, states, strict=True):
+                _restore(own[name], state)
+            return states[0].step, damaged
+        damaged.append(f"checkpoint {name} is damaged ({faults[0]}): using the one before it")
+    return 0, damaged
 
 
 def _fault(path: Path) -> str | None:

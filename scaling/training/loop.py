@@ -119,17 +119,12 @@ class Trainer:
         Raises:
             Diverged: the loss or gradient is NaN or infinite.
         """
-        branches = [(self._branch_step(h), h) for h in horizon_steps if h > self.state.step]
+        branches = [(branch_step(self.train, h), h) for h in horizon_steps if h > self.state.step]
         for start, horizon in branches:
             if start < self.state.step:  # resumed inside this horizon's cooldown: its point is published already
                 continue
             self._advance(self.state, start, lambda step: 1.0)
             self._anneal(start, horizon)
-
-    def _branch_step(self, horizon: int) -> int:
-        if self.train.anneal == "average":
-            return horizon
-        return horizon - max(1, math.ceil(horizon * self.train.cooldown_share))
 
     def _anneal(self, start: int, horizon: int) -> None:
         """Give the observer the annealed model of ``horizon``; the trunk is left as it was."""
@@ -145,7 +140,7 @@ class Trainer:
         on_trunk = state is self.state
         while state.step < last:
             first = state.step + 1
-            until = min(last, _next_log(state.step))
+            until = min(last, next_log(state.step))
             before = state.train_s
             line = self._interval(state, until, decay)
             if on_trunk:
@@ -211,6 +206,16 @@ def fresh_state(model: nn.Module, train: TrainSpec) -> TrainState:
     return TrainState(model=model, optimizers=make_optimizers(model, train), average=average)
 
 
-def _next_log(step: int) -> int:
-    """Steps between lines grow with the run, and do not depend on where it will end."""
+def branch_step(train: TrainSpec, horizon: int) -> int:
+    """Return the step at which the run to ``horizon`` leaves the trunk: the horizon itself with an average."""
+    if train.anneal == "average":
+        return horizon
+    return horizon - max(1, math.ceil(horizon * train.cooldown_share))
+
+
+def next_log(step: int) -> int:
+    """Return the step of the next line of the curve.
+
+    Steps between lines grow with the run, and do not depend on where it will end.
+    """
     return step + max(10, step // 100)

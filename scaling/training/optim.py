@@ -18,9 +18,9 @@ from scaling.spec.schema import TrainSpec
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic coefficients of Jordan et al. 2024
 _ITERATIONS = 4  # five in the original; the fifth changed no loss beyond seed noise at widths 16-64
 _ONEDNN_ROWS = 96  # one product per matrix pays from here on; below, one call for the whole stack (measured)
-_MOMENTUM = 0.95
-_BETAS = (0.9, 0.95)
-_EPS = 1e-10
+MOMENTUM = 0.95
+BETAS = (0.9, 0.95)
+EPS = 1e-10
 
 
 def orthogonalise(stack: Tensor) -> Tensor:
@@ -46,17 +46,18 @@ def _iterate_onednn(x: Tensor) -> Tensor:
     return x
 
 
-def _orthogonalise_all(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """Orthogonalise matrices of any shapes, and scale each by ``sqrt(max(1, rows / cols))``."""
+def orthogonalise_all(stacks: Sequence[Tensor]) -> list[Tensor]:
+    """Orthogonalise stacks ``(n, rows, cols)`` of any shapes; scale each matrix by ``sqrt(max(1, rows / cols))``."""
     buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for i, matrix in enumerate(matrices):
-        rows, cols = matrix.shape
+    for i, stack in enumerate(stacks):
+        rows, cols = stack.shape[1:]
         buckets[min(rows, cols), max(rows, cols)].append(i)
-    result = list(matrices)
+    result = list(stacks)
     for (small, large), members in buckets.items():
-        tall = [matrices[i].shape[0] > matrices[i].shape[1] for i in members]
-        stack = torch.stack([matrices[i].mT if t else matrices[i] for i, t in zip(members, tall, strict=True)])
-        for i, is_tall, x in zip(members, tall, orthogonalise(stack).unbind(), strict=True):
+        tall = [stacks[i].shape[1] > stacks[i].shape[2] for i in members]
+        together = torch.cat([stacks[i].mT if t else stacks[i] for i, t in zip(members, tall, strict=True)])
+        parts = orthogonalise(together).split([len(stacks[i]) for i in members])
+        for i, is_tall, x in zip(members, tall, parts, strict=True):
             result[i] = x.mT * (large / small) ** 0.5 if is_tall else x
     return result
 
@@ -84,12 +85,12 @@ class Muon(torch.optim.Optimizer):
         params: list[Tensor] = group["params"]
         grads = [p.grad for p in params if p.grad is not None]
         momenta = [self._momentum(p) for p in params]
-        torch._foreach_lerp_(momenta, grads, 1 - _MOMENTUM)
-        nesterov = torch._foreach_lerp(grads, momenta, _MOMENTUM)
+        torch._foreach_lerp_(momenta, grads, 1 - MOMENTUM)
+        nesterov = torch._foreach_lerp(grads, momenta, MOMENTUM)
         if group["weight_decay"]:
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        directions = _orthogonalise_all(_split(nesterov, group["rows"]))
-        torch._foreach_add_(_split(params, group["rows"]), directions, alpha=-group["lr"])
+        directions = orthogonalise_all([m[None] for m in _split(nesterov, group["rows"])])
+        torch._foreach_add_(_split(params, group["rows"]), [d[0] for d in directions], alpha=-group["lr"])
 
     def _momentum(self, p: Tensor) -> Tensor:
         state = self.state[p]
@@ -109,13 +110,13 @@ def make_optimizers(model: nn.Module, train: TrainSpec) -> list[torch.optim.Opti
     matrices = model.hidden_matrices()
     chosen = {id(p) for p, _ in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    adam = torch.optim.Adam(rest, lr=train.lr.embedding, betas=_BETAS, eps=_EPS, fused=True)
+    adam = torch.optim.Adam(rest, lr=train.lr.embedding, betas=BETAS, eps=EPS, fused=True)
     if train.optimizer == "muon":
         return [Muon(matrices, train.lr.hidden, train.weight_decay), adam]
     hidden = [p for p, _ in matrices]
     decay = train.weight_decay
     return [
-        torch.optim.AdamW(hidden, lr=train.lr.hidden, betas=_BETAS, eps=_EPS, weight_decay=decay, fused=True),
+        torch.optim.AdamW(hidden, lr=train.lr.hidden, betas=BETAS, eps=EPS, weight_decay=decay, fused=True),
         adam,
     ]
 

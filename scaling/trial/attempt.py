@@ -37,7 +37,7 @@ from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, open_probes
 
 CHECKPOINT_EVERY_S = float(os.environ.get("SCALING_CHECKPOINT_S", "30"))
-_IDLE_S = 2.0
+IDLE_S = 2.0
 
 
 class StopRequested(Exception):
@@ -74,7 +74,7 @@ class Trial:
     def run(self) -> None:
         """Train, publish, and leave an end record; a divergence is an end like any other."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        idle = self.gpu.idle_power_w(_IDLE_S)
+        idle = self.gpu.idle_power_w(IDLE_S)
         torch.manual_seed(self.spec.seed)
         state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
         self._resume(state)
@@ -228,8 +228,16 @@ def main(argv: list[str]) -> int:
     store, trial, number = argv
     folder = TrialFolder(store, trial)
     attempt = folder.attempt(int(number))
+    attempts = [attempt]
     try:
-        Trial(folder, attempt, started).run()
+        if attempt.group_path.exists():
+            from scaling.trial.group import Group, read_group
+
+            places = read_group(folder, attempt)
+            attempts = [own for _, own in places]
+            Group(places, started).run()
+        else:
+            Trial(folder, attempt, started).run()
     except StopRequested:
         return EXIT_CONTINUE
     except PeerLost as error:
@@ -237,5 +245,5 @@ def main(argv: list[str]) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  # the boundary of the process: recorded, shown, never lost
         traceback.print_exc()
-        return _fail(attempt, error)
+        return max(_fail(own, error) for own in attempts)
     return 0

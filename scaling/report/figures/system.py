@@ -92,7 +92,7 @@ def panel(material: Material, look: Look) -> Panel:
     return Panel(
         anchor=ANCHOR,
         claim=_claim(frame),
-        caption=" ".join([_READING[kind], *_absences(frame)]),
+        caption=" ".join([_READING[kind], *_absences(frame), *saving(material.points)]),
         plots=tuple(plots),
         legend=legend(
             [
@@ -113,6 +113,21 @@ def _absences(frame: pd.DataFrame) -> list[str]:
             reasons = sorted({str(r) for r in gone[f"{name}_reason"].dropna()}) or ["no reason recorded"]
             said.append(f"{heading} is missing for {len(gone)} of {len(frame)} trials: {'; '.join(reasons)}.")
     return said
+
+
+def saving(points: pd.DataFrame) -> list[str]:
+    """Say what one trunk for all horizons of a trial saves against a run for each; nothing where it saves nothing."""
+    if not {"anneal", "trial", "tokens"} <= set(points.columns):
+        return []
+    trunks = points[points["anneal"] == "average"].groupby("trial")["tokens"]
+    trained, apart = float(trunks.max().sum()), float(trunks.sum().sum())
+    if apart <= trained:
+        return []
+    return [
+        f"{format_si(trained)} tokens were trained for points that cost {format_si(apart)} tokens as separate runs, "
+        f"{apart / trained:.1f} times as many: one trunk serves every horizon of a trial. Each point carries the "
+        "FLOPs, seconds and joules of a run to its own horizon."
+    ]
 
 
 def _claim(frame: pd.DataFrame) -> str:

@@ -174,6 +174,16 @@ def test_shared_gpus_and_models_never_enter_joules_per_flop(measured):
     assert energy.joules_per_flop(points) > 0
 
 
+def test_system_says_what_one_trunk_saves():
+    trunk = {"trial": "a", "anneal": "average"}
+    points = pd.DataFrame([{**trunk, "tokens": tokens} for tokens in (1e6, 2e6, 4e6)])
+    (sentence,) = system.saving(points)
+    assert sentence.startswith("4M tokens were trained for points that cost 7M tokens as separate runs, 1.8 times")
+    assert system.saving(points.iloc[:1]) == []  # one horizon saves nothing
+    assert system.saving(points.assign(anneal="cooldown")) == []
+    assert system.saving(points[["trial", "tokens"]]) == []
+
+
 def test_system_says_why_mfu_is_missing(material):
     frame = system.data(material)
     assert len(frame) == 13

@@ -1,0 +1,279 @@
+"""What does the quickstart's set of points cost, beside nanoGPT run point by point?
+
+The quickstart has fifteen trunks (eight widths, seeds 0 and 1) with six horizons each: ninety points. nanoGPT, as its
+users run it, makes a point by a run of its own: width, seed and horizon, learning rate warmed up and decayed by a
+cosine to a tenth over that horizon. Both see the same training bytes and batches of 1,024 tokens, in float32 on one
+thread, without compile (which costs more than it saves at these lengths); nanoGPT is evaluated once, at its end, on our
+validation windows, and writes no checkpoint.
+
+    speed   seconds per step, alternated at every width, and seconds to start a process and to evaluate; the wall time
+            of both sets follows as steps x seconds per step + starts + evaluations
+    loss    trains the real nanoGPT to every point, at the best of four learning rates for each width (found at 400k
+            tokens, not counted), and compares with the points of a quickstart store
+
+    python benchmarks/quickstart_vs_nanogpt.py --nanogpt nanoGPT speed
+    python benchmarks/quickstart_vs_nanogpt.py --nanogpt nanoGPT loss --store runs/quickstart [--widths 16 32 64]
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nanogpt import Silent, sha, spread
+
+from scaling.executor.slots import ALLOCATOR, THREADS
+
+LAYERS, CONTEXT, WINDOWS = 2, 128, 8
+STEP_TOKENS = CONTEXT * WINDOWS
+WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96)
+HORIZONS = (279_552, 400_384, 560_128, 799_744, 1_130_496, 1_599_488)
+TRUNKS = {width: 1 if width == 96 else 2 for width in WIDTHS}  # seeds of the quickstart
+RATES = (4e-3, 8e-3, 16e-3, 32e-3)  # candidates for nanoGPT; its own example has 1e-3, at larger widths
+WARMUP, FLOOR = 50, 0.1
+
+
+def quickstart():
+    """The quickstart's spec and its corpus."""
+    from scaling.data import prepare
+    from scaling.spec import load_sweep
+
+    spec = load_sweep("quickstart").spec
+    return spec, prepare(spec.data)
+
+
+class NanoGPT:
+    """One model of the real nanoGPT with its own optimizer, on our corpus."""
+
+    def __init__(self, width, seed, corpus, rate):
+        import contextlib
+        import io
+
+        import numpy as np
+        import torch
+        from model import GPT, GPTConfig
+
+        torch.manual_seed(seed)
+        self.random = np.random.default_rng(seed)
+        self.data, self.rate = corpus.train, rate
+        heads = max(1, width // 16)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.model = GPT(
+                GPTConfig(
+                    block_size=CONTEXT,
+                    vocab_size=corpus.identity.vocab_size,
+                    n_layer=LAYERS,
+                    n_head=heads,
+                    n_embd=width,
+                    dropout=0.0,
+                    bias=False,
+                )
+            )
+            self.optimizer = self.model.configure_optimizers(0.1, rate, (0.9, 0.95), "cpu")
+
+    def batch(self):
+        import torch
+
+        starts = self.random.integers(0, len(self.data) - CONTEXT, WINDOWS)
+        x = torch.stack([torch.from_numpy(self.data[s : s + CONTEXT].astype("int64")) for s in starts])
+        y = torch.stack([torch.from_numpy(self.data[s + 1 : s + 1 + CONTEXT].astype("int64")) for s in starts])
+        return x, y
+
+    def train(self, steps, last=None):
+        """Train ``steps`` steps of a run of ``last``; returns nothing."""
+        import torch
+
+        for step in range(1, steps + 1):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * self.schedule(step, last or steps)
+            _, loss = self.model(*self.batch())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+    @staticmethod
+    def schedule(step, last):
+        if step <= WARMUP:
+            return step / WARMUP
+        done = (step - WARMUP) / max(1, last - WARMUP)
+        return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def loss(self, windows):
+        """Mean loss on validation windows."""
+        import torch
+
+        self.model.eval()
+        with torch.no_grad():
+            losses = [
+                self.model(w[:, :-1].contiguous(), w[:, 1:].contiguous())[1].item() * len(w) for w in windows.split(32)
+            ]
+        self.model.train()
+        return sum(losses) / len(windows)
+
+
+def our_step(width, spec, corpus, **recipe):
+    """Return a function that trains our quickstart model by ``n`` steps; ``recipe`` replaces parts of it."""
+    import torch
+
+    from scaling.data import WindowStream
+    from scaling.families import get_family
+    from scaling.models import build
+    from scaling.spec.schema import TrainSpec
+    from scaling.training.evaluate import next_token_losses
+    from scaling.training.loop import Trainer, fresh_state
+
+    family = get_family("gpt")
+    keys = {k: v for k, v in spec.model.items() if k != "family"} | {"d_model": width}
+    train = TrainSpec.model_validate({**spec.train.model_dump(), **recipe})
+    torch.manual_seed(0)
+    model = build(family, family.build_config(keys, corpus.identity.vocab_size, CONTEXT))
+    state = fresh_state(model, train)
+    stream = WindowStream(corpus.train, CONTEXT, WINDOWS, 0)
+    trainer = Trainer(state, next_token_losses, stream, train, torch.device("cpu"), Silent())
+    return lambda steps: trainer._advance(state, state.step + steps, lambda step: 1.0), model
+
+
+def seconds(call, *arguments, **options):
+    began = time.perf_counter()
+    call(*arguments, **options)
+    return time.perf_counter() - began
+
+
+def speed(arguments):
+    """Measure seconds per step of both, and add the wall times up."""
+    import torch
+
+    from scaling.training.evaluate import evaluate, next_token_losses
+
+    spec, corpus = quickstart()
+    windows = torch.from_numpy(corpus.validation).long()
+    starts = {
+        "nanoGPT": "import torch, numpy, model",
+        "ours": "import numpy, scaling.trial.attempt; from scaling.models import gpt",
+    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(arguments.nanogpt), *sys.path])}
+    start_s = {
+        name: min(seconds(subprocess.run, [sys.executable, "-c", code], check=True, env=environment) for _ in range(3))
+        for name, code in starts.items()
+    }
+    print(f"seconds to start a process: nanoGPT {start_s['nanoGPT']:.2f}, ours {start_s['ours']:.2f}")
+    print(f"{'width':>5} {'nanoGPT ms':>11} {'AdamW ms':>9} {'ours ms':>8} {'kernels':>18} {'optimizer':>18}")
+    totals = {"nanoGPT": 0.0, "nanoGPT, last horizon alone": 0.0, "AdamW trunks": 0.0, "ours": 0.0}
+    for width in WIDTHS:
+        nano = NanoGPT(width, 0, corpus, 1e-3)
+        (plain, _), (full, model) = (
+            our_step(width, spec, corpus, optimizer="adamw", anneal="cooldown"),
+            our_step(width, spec, corpus),
+        )
+        contenders = {"nanoGPT": nano.train, "AdamW": plain, "ours": full}
+        times = {name: [] for name in contenders}
+        steps = max(8, min(50, 1200 // width))
+        for run in contenders.values():
+            run(steps // 4)
+        for _ in range(arguments.rounds):
+            for name, run in contenders.items():
+                times[name].append(seconds(run, steps) / steps)
+        nano_eval = min(seconds(nano.loss, windows) for _ in range(2))
+        our_eval = min(
+            seconds(evaluate, model, next_token_losses, windows.int(), torch.device("cpu")) for _ in range(2)
+        )
+        step_s = {name: statistics.median(values) for name, values in times.items()}
+        all_steps, trunk_steps, trunks = sum(HORIZONS) / STEP_TOKENS, max(HORIZONS) / STEP_TOKENS, TRUNKS[width]
+        runs = len(HORIZONS)
+        totals["nanoGPT"] += trunks * (all_steps * step_s["nanoGPT"] + runs * (start_s["nanoGPT"] + nano_eval))
+        totals["nanoGPT, last horizon alone"] += trunks * (
+            trunk_steps * step_s["nanoGPT"] + start_s["nanoGPT"] + runs * nano_eval
+        )
+        totals["AdamW trunks"] += trunks * (trunk_steps * step_s["AdamW"] + start_s["ours"] + runs * our_eval)
+        totals["ours"] += trunks * (trunk_steps * step_s["ours"] + start_s["ours"] + runs * our_eval)
+        kernels = [a / b for a, b in zip(times["nanoGPT"], times["AdamW"], strict=True)]
+        optimizer = [a / b for a, b in zip(times["AdamW"], times["ours"], strict=True)]
+        print(
+            f"{width:5} {1e3 * step_s['nanoGPT']:11.2f} {1e3 * step_s['AdamW']:9.2f} {1e3 * step_s['ours']:8.2f} "
+            f"{spread(kernels):>18} {spread(optimizer):>18}",
+            flush=True,
+        )
+    for name, total in totals.items():
+        print(f"{name:28} {total:8.0f} core-seconds")
+    a, b, c, d = totals.values()
+    print(f"gain {a / d:.2f} = trunk reuse {a / b:.2f} x kernels {b / c:.2f} x optimizer and average {c / d:.2f}")
+
+
+def best_rate(width, corpus, windows):
+    """Return nanoGPT's best learning rate of the candidates at the second horizon, and the losses."""
+    losses = {}
+    for rate in RATES:
+        run = NanoGPT(width, 0, corpus, rate)
+        run.train(HORIZONS[1] // STEP_TOKENS)
+        losses[rate] = run.loss(windows)
+    return min(losses, key=losses.get), losses
+
+
+def loss(arguments):
+    """Train nanoGPT to every point and compare with a store."""
+    import torch
+
+    from scaling.store import load
+
+    torch.set_num_threads(1)
+    _, corpus = quickstart()
+    windows = torch.from_numpy(corpus.validation).long()
+    points = load(arguments.store).points()
+    if set(points["validation_fingerprint"]) != {corpus.identity.validation_fingerprint}:
+        sys.exit(f"{arguments.store} was evaluated on another corpus than this machine's standard library")
+    rows = []
+    print(f"{'width':>5} {'seed':>4} {'tokens':>10} {'rate':>6} {'nanoGPT':>8} {'ours':>8} {'difference':>10}")
+    for width in arguments.widths:
+        rate, tried = best_rate(width, corpus, windows)
+        print(f"{width:5} at 400k tokens: " + ", ".join(f"{r:.0e} {v:.4f}" for r, v in tried.items()), flush=True)
+        for seed in range(min(arguments.seeds, TRUNKS[width])):
+            for tokens in HORIZONS:
+                run = NanoGPT(width, seed, corpus, rate)
+                run.train(tokens // STEP_TOKENS)
+                theirs = run.loss(windows)
+                mine = points[(points["label"] == f"d{width} s{seed}") & (points["tokens"] == tokens)]
+                ours = float(mine["loss_nats"].iloc[0])
+                rows.append({"d_model": width, "seed": seed, "tokens": tokens, "nanogpt": theirs, "ours": ours})
+                print(
+                    f"{width:5} {seed:4} {tokens:10,} {rate:6.0e} {theirs:8.4f} {ours:8.4f} {ours / theirs - 1:+10.2%}",
+                    flush=True,
+                )
+    differences = [r["ours"] / r["nanogpt"] - 1 for r in rows]
+    print(
+        f"{len(rows)} points: ours lower at {sum(d <= 0 for d in differences)}, "
+        f"mean {statistics.mean(differences):+.2%}, worst {max(differences):+.2%}"
+    )
+    if arguments.out:
+        arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of nanoGPT")
+    parts = parser.add_subparsers(dest="part", required=True)
+    part = parts.add_parser("speed")
+    part.add_argument("--rounds", type=int, default=7)
+    part = parts.add_parser("loss")
+    part.add_argument("--store", type=Path, required=True, help="a finished quickstart store")
+    part.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
+    part.add_argument("--seeds", type=int, default=2, help="seeds of each width, at most as many as the quickstart has")
+    part.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if not (arguments.nanogpt / "model.py").is_file():
+        parser.error(f"{arguments.nanogpt} holds no model.py: git clone https://github.com/karpathy/nanoGPT")
+    wanted = {**THREADS, **ALLOCATOR}
+    if any(os.environ.get(name) != value for name, value in wanted.items()):  # read by the C library at its start
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+    sys.path.insert(0, str(arguments.nanogpt.resolve()))
+    print(f"nanoGPT {sha(arguments.nanogpt)}")
+    {"speed": speed, "loss": loss}[arguments.part](arguments)
+
+
+if __name__ == "__main__":
+    main()
