@@ -27,21 +27,16 @@ def command(
 
     Example:  scaling sample "runs/quickstart/d96 s0" --prompt "def "
     """
+    from scaling.data.tokenizer import find
     from scaling.training.sampling import generate
 
     if not prompt:
         raise UsageError("sample.empty_prompt", "the prompt is empty", hint='give some text: --prompt "def "')
     folder = find_trial(Path(trial))
     spec = folder.read_spec()
-    encoded = prompt.encode()
-    if max(encoded) >= spec.data.vocab_size:
-        raise UsageError(
-            "sample.unknown_bytes",
-            f"this model was trained on 7-bit text ({spec.data.vocab_size} tokens); the prompt has other bytes",
-            hint="use plain ASCII in --prompt",
-        )
-    text = generate(_model(folder, spec), encoded, tokens, temperature, seed, spec.data.context)
-    decoded = text.decode("utf-8", errors="replace")
+    tokenizer = find(spec.data, folder.root)
+    start = tokenizer.prompt(prompt)
+    decoded = tokenizer.decode(generate(_model(folder, spec), start, tokens, temperature, seed, spec.data.context))
     if as_json:
         print_json({"schema": 1, "trial": folder.id, "label": spec.label, "prompt": prompt, "text": decoded})
     else:

@@ -1,21 +1,17 @@
-"""Where documents come from: the interpreter's own sources, or the user's text files.
+"""Corpora that need no file of the user's: the sources of this Python, and those of everything installed in it."""
 
-A document is the unit that goes whole to training or to validation.
-"""
-
-import glob
+import os
 import platform
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.errors import MachineError, UsageError
+from scaling.errors import MachineError
 
-_STDLIB_SKIP = frozenset(
+_SKIP = frozenset(
     {"test", "tests", "idle_test", "encodings", "ensurepip", "site-packages", "dist-packages", "__pycache__"}
 )
-_BLOCK_BYTES = 4_096  # own text in few files is split into blocks of this size
-_FILES_AS_DOCUMENTS = 50  # with this many files, each file is one document
 
 
 def stdlib_name() -> str:
@@ -29,66 +25,48 @@ def stdlib_documents() -> Iterator[bytes]:
     Raises:
         MachineError: the interpreter ships without its sources.
     """
+    return SourceReader(stdlib_files())()
+
+
+def stdlib_files() -> list[Path]:
+    """Return the files of the standard library, tests and encodings left out."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    found = False
-    for path in sorted(root.rglob("*.py")):
-        if _STDLIB_SKIP.isdisjoint(path.relative_to(root).parts):
+    return [path for path in sorted(root.rglob("*.py")) if _SKIP.isdisjoint(path.relative_to(root).parts)]
+
+
+def installed_files() -> list[Path]:
+    """Return every source file of this Python and of the packages installed in it, in an order free of its place."""
+    paths = sysconfig.get_paths()
+    roots = {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    outer = [root for root in roots if not any(root != other and root.is_relative_to(other) for other in roots)]
+    found = [
+        (os.path.relpath(os.path.join(folder, name), root), os.path.join(folder, name))  # noqa: PTH118  # 40,000 of them
+        for root in outer
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name.endswith(".py")
+    ]
+    return [Path(path) for _, path in sorted(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReader:
+    """Reads source files as documents; those with other than 7-bit text are left out, so that 128 tokens do."""
+
+    files: list[Path]
+
+    def __call__(self) -> Iterator[bytes]:
+        """Yield each file. Raises ``MachineError`` when there is none."""
+        found = False
+        for path in self.files:
             text = path.read_bytes()
             if text and text.isascii():
                 found = True
                 yield text
-    if not found:
-        raise MachineError(
-            "data.no_stdlib",
-            "this Python has no standard library sources to train on",
-            where=str(root),
-            hint="use your own text: --set data.path=my.txt",
-        )
-
-
-def resolve_paths(patterns: Sequence[str]) -> list[Path]:
-    """Expand files, folders and globs to a sorted list of files.
-
-    Raises:
-        UsageError: a pattern matches no file.
-    """
-    files: set[Path] = set()
-    for pattern in patterns:
-        path = Path(pattern).expanduser()
-        if path.is_dir():
-            matches = [p for p in path.rglob("*") if p.is_file()]
-        elif path.is_file():
-            matches = [path]
-        else:
-            matches = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]  # noqa: PTH207
-        if not matches:
-            raise UsageError(
-                "data.missing",
-                "no text found for data.path",
-                where=pattern,
-                why="a trial cannot start without its corpus",
-                hint="give an existing file, a folder or a glob such as 'texts/**/*.txt'",
+        if not found:
+            raise MachineError(
+                "data.no_stdlib",
+                "this Python has no standard library sources to train on",
+                where=sysconfig.get_paths()["stdlib"],
+                hint="use your own text: --set data.path=my.txt",
             )
-        files.update(p.resolve() for p in matches)
-    return sorted(files)
-
-
-def text_documents(files: Sequence[Path]) -> Iterator[bytes]:
-    """Yield documents of the user's files: whole files when there are many, else blocks of 4 KiB.
-
-    Raises:
-        UsageError: a file cannot be read.
-    """
-    whole = len(files) >= _FILES_AS_DOCUMENTS
-    for path in files:
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise UsageError(
-                "data.unreadable",
-                f"cannot read the corpus: {error.strerror}",
-                where=str(path),
-                hint=f"check it with: ls -l {str(path)!r}",
-            ) from error
-        step = max(len(text), 1) if whole else _BLOCK_BYTES
-        yield from (text[i : i + step] for i in range(0, len(text), step))

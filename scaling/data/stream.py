@@ -1,5 +1,6 @@
 """Training windows in a seeded order, addressable by step: resuming needs no state."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,48 @@ class TokenStream(Protocol):
         """Return how many distinct tokens the first ``tokens`` of the stream hold."""
 
 
+class TokenRuns:
+    """Runs of tokens inside larger arrays, such as the training parts of mapped files; no window leaves its run.
+
+    Args:
+        arrays: the files, mapped rather than loaded; windows are copied out of them.
+        which: number of the array of each run, shape ``(runs,)``.
+        starts: where in it the run begins.
+        lengths: its tokens.
+        fingerprint: what identifies all of them in order.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[Tokens],
+        which: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        fingerprint: str,
+    ) -> None:
+        self.fingerprint = fingerprint
+        self._arrays, self._which, self._starts, self._lengths = arrays, which, starts, lengths
+
+    def __len__(self) -> int:
+        return int(self._lengths.sum())
+
+    def windows(self, context: int) -> int:
+        """Return how many windows of ``context`` predicted tokens there are."""
+        return int(self._per_run(context).sum())
+
+    def take(self, picks: NDArray[np.int64], context: int) -> Tokens:
+        """Return windows by number: shape ``(len(picks), context + 1)``."""
+        ends = np.cumsum(self._per_run(context))
+        runs = np.searchsorted(ends, picks, side="right")
+        inside = picks - (ends[runs] - self._per_run(context)[runs])
+        starts = self._starts[runs] + inside * context
+        width = context + 1
+        return np.stack([self._arrays[a][s : s + width] for a, s in zip(self._which[runs], starts, strict=True)])
+
+    def _per_run(self, context: int) -> NDArray[np.int64]:
+        return np.maximum((self._lengths - 1) // context, 0)
+
+
 class WindowStream:
     """Non-overlapping windows of the corpus, permuted anew each epoch: a ``TokenStream`` in which every token counts.
 
@@ -29,14 +72,14 @@ class WindowStream:
     models of all sizes with one seed see the same tokens at the same step.
 
     Args:
-        train: training tokens, shape ``(n,)``.
+        train: training tokens, shape ``(n,)``, or runs of them.
         context: tokens predicted per window.
         batch_windows: windows in a step.
         seed: of the permutation.
     """
 
-    def __init__(self, train: Tokens, context: int, batch_windows: int, seed: int) -> None:
-        self.windows = (len(train) - 1) // context
+    def __init__(self, train: Tokens | TokenRuns, context: int, batch_windows: int, seed: int) -> None:
+        self.windows = train.windows(context) if isinstance(train, TokenRuns) else (len(train) - 1) // context
         self.context = context
         self.batch_windows = batch_windows
         self._train = train
@@ -48,8 +91,10 @@ class WindowStream:
     def batch(self, step: int) -> Tokens:
         """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
         first = step * self.batch_windows
-        picks = [self._window(i) for i in range(first, first + self.batch_windows)]
-        return self._train[np.asarray(picks)[:, None] * self.context + self._offsets]
+        picks = np.asarray([self._window(i) for i in range(first, first + self.batch_windows)])
+        if isinstance(self._train, TokenRuns):
+            return self._train.take(picks, self.context)
+        return self._train[picks[:, None] * self.context + self._offsets]
 
     def loss_mask(self, step: int) -> None:
         """Return ``None``: every token counts."""

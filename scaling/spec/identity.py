@@ -37,7 +37,7 @@ def trial_hash(spec: TrialSpec) -> str:
     content = {
         "family": spec.family,
         "model": _plain(spec.model),
-        "data": spec.data.model_dump(mode="json"),
+        "data": spec.data.hashed(),
         "train": spec.train.model_dump(mode="json"),
         "seed": spec.seed,
         "trainer_version": spec.trainer_version,

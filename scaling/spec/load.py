@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def load_sweep(path_or_name: str | Path, sets: Sequence[str] = ()) -> LoadedSwee
     source = _source(path)
     document = parse_document(source, _read(path))
     problems = apply_overrides(document, sets)
-    _anchor_data_path(document, path.parent)
+    _anchor_data_paths(document, path.parent)
     problems += free_key_problems(document.data)
     spec = _validate(document, problems)
     return LoadedSweep(spec, dict(_origins(document, spec)), source, document)
@@ -135,20 +135,42 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _anchor_data_path(document: Document, folder: Path) -> None:
-    """Make ``data.path`` of the file relative to the file; one given by ``--set`` stays relative to the caller."""
+def _anchor_data_paths(document: Document, folder: Path) -> None:
+    """Make the paths of the file relative to the file; those given by ``--set`` stay relative to the caller."""
     data = document.data.get("data")
-    if not isinstance(data, dict) or document.override_of(("data", "path")) is not None:
+    if not isinstance(data, dict):
         return
-    given = data.get("path")
-    if isinstance(given, str):
-        data["path"] = _anchored(folder, given)
-    elif isinstance(given, list):
-        data["path"] = [_anchored(folder, item) if isinstance(item, str) else item for item in given]
+    for key, anchored in _PATH_KEYS.items():
+        given = data.get(key)
+        if document.override_of(("data", key)) is not None:
+            continue
+        if isinstance(given, str):
+            data[key] = anchored(folder, given)
+        elif isinstance(given, list):
+            data[key] = [anchored(folder, item) if isinstance(item, str) else item for item in given]
 
 
 def _anchored(folder: Path, given: str) -> str:
     return given if not given or given.startswith("~") else os.path.normpath(folder / given)
+
+
+def _anchored_tokenizer(folder: Path, given: str) -> str:
+    """Anchor the file in ``hf:FILE.json`` or ``tiktoken:FILE.tiktoken``; anything else is a name."""
+    kind, colon, name = given.partition(":")
+    return f"{kind}:{_anchored(folder, name)}" if colon and name.endswith((".json", ".tiktoken")) else given
+
+
+def _anchored_dataset(folder: Path, given: str) -> str:
+    """Anchor a dataset's folder, which begins with a dot or a slash; anything else is a name."""
+    return _anchored(folder, given) if given.startswith((".", "/")) else given
+
+
+_PATH_KEYS: Mapping[str, Callable[[Path, str], str]] = {
+    "path": _anchored,
+    "validation_path": _anchored,
+    "tokenizer": _anchored_tokenizer,
+    "dataset": _anchored_dataset,
+}
 
 
 def _validate(document: Document, problems: list[Problem]) -> SweepSpec:

@@ -29,7 +29,7 @@ class Point:
         flops_6nd: six x total parameters x tokens.
         loss_nats: mean loss on the fixed validation set, nats per token.
         loss_se_nats: its sampling standard error over validation windows (common to all trials of a sweep).
-        bpb: bits per byte.
+        bpb: bits per byte of the validation text; ``None`` for tokens whose text is not known.
         anneal: ``average`` or ``cooldown``.
         train_s: seconds of training steps up to this horizon, evaluations left out.
         energy_gpu_j: joules of the trial's GPUs in training up to this horizon.
@@ -47,7 +47,7 @@ class Point:
     flops_6nd: float
     loss_nats: float
     loss_se_nats: float
-    bpb: float
+    bpb: float | None
     anneal: str
     train_s: float
     energy_gpu_j: Reading

@@ -1,12 +1,16 @@
 """Text from a trained model: the same prompts, seed and temperature whatever the size."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 
 @torch.no_grad()
-def generate(model: nn.Module, prompt: bytes, tokens: int, temperature: float, seed: int, context: int) -> bytes:
-    """Continue ``prompt`` by ``tokens`` bytes; temperature 0 is greedy.
+def generate(
+    model: nn.Module, prompt: Sequence[int], tokens: int, temperature: float, seed: int, context: int
+) -> list[int]:
+    """Continue ``prompt``, tokens, by ``tokens`` more, which are returned; temperature 0 is greedy.
 
     Raises:
         ValueError: an empty prompt.
@@ -21,7 +25,7 @@ def generate(model: nn.Module, prompt: bytes, tokens: int, temperature: float, s
         logits = model(text[None, -context:])[0, -1].float().cpu()
         text = torch.cat([text, _pick(logits, temperature, generator).to(text)])
     model.train()
-    return bytes(text[len(prompt) :].tolist())
+    return [int(token) for token in text[len(prompt) :].tolist()]
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -10,10 +10,12 @@ from typing import Any
 
 from torch import nn
 
-from scaling.data import WindowStream
+from scaling.data import TokenStream
+from scaling.data.tokenizer import find, keep
+from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
 from scaling.provenance import Reading
-from scaling.spec.schema import TrialSpec
+from scaling.spec.schema import DataIdentity, TrialSpec
 from scaling.store.layout import TrialFolder
 from scaling.store.records import EndRecord, Point, Sample, SteadyWindow, Utilisation
 from scaling.training.checkpoint import save_weights
@@ -79,7 +81,7 @@ class Member:
         self,
         step: int,
         measured: Evaluation,
-        stream: WindowStream,
+        stream: TokenStream,
         *,
         train_s: float,
         energy_gpu_j: Reading,
@@ -100,7 +102,7 @@ class Member:
             flops_6nd=self.flops.rough_6n * tokens,
             loss_nats=measured.loss_nats,
             loss_se_nats=measured.loss_se_nats,
-            bpb=measured.loss_nats / math.log(2) * data.validation_tokens / data.validation_bytes,
+            bpb=_bits_per_byte(measured.loss_nats, data),
             anneal=self.spec.train.anneal,
             train_s=train_s,
             energy_gpu_j=energy_gpu_j,
@@ -139,15 +141,19 @@ class Member:
         self.folder.publish_end(end)
 
     def write_samples(self, model: nn.Module) -> tuple[Sample, ...]:
-        """Generate the texts that the spec asks for."""
-        s = self.spec.samples
-        texts = [
-            generate(model, p.encode(), s.tokens, s.temperature, s.seed + i, self.spec.data.context)
-            for i, p in enumerate(s.prompts)
-        ]
-        return tuple(
-            Sample(prompt=p, text=t.decode("utf-8", errors="replace")) for p, t in zip(s.prompts, texts, strict=True)
-        )
+        """Generate the texts that the spec asks for; a prompt that the vocabulary cannot write is left out, said so."""
+        s, samples = self.spec.samples, list[Sample]()
+        tokenizer = find(self.spec.data, self.folder.root)
+        keep(tokenizer, self.folder.root)
+        for i, prompt in enumerate(s.prompts):
+            try:
+                start = tokenizer.prompt(prompt)
+            except UsageError as error:
+                print(f"no sample: {error.what}", flush=True)  # noqa: T201  # goes to the attempt's log.txt
+                continue
+            tokens = generate(model, start, s.tokens, s.temperature, s.seed + i, self.spec.data.context)
+            samples.append(Sample(prompt=prompt, text=tokenizer.decode(tokens)))
+        return tuple(samples)
 
     def write_weights(self, model: nn.Module) -> dict[str, str]:
         """Write the final weights; return their place in the trial's folder and their sha256."""
@@ -158,3 +164,10 @@ class Member:
     def _memory_predicted_bytes(self) -> dict[str, float]:
         value_bytes = 2 if self.spec.train.precision == "bfloat16" else 4
         return self.family.memory_bytes(self.config, self.spec.train.batch_tokens, value_bytes)
+
+
+def _bits_per_byte(loss_nats: float, data: DataIdentity) -> float | None:
+    """Return the loss per byte of text; ``None`` for tokens whose text is not known."""
+    if data.validation_bytes is None:
+        return None
+    return loss_nats / math.log(2) * data.validation_tokens / data.validation_bytes

@@ -24,6 +24,17 @@ def test_the_analysis_side_loads_without_torch(module):
     assert "torch" not in loaded_after(f"import {module}")
 
 
+@pytest.mark.parametrize(
+    "data", [{"source": "markov"}, {"path": "scaling/laws/*.py", "tokenizer": "bpe", "vocab_size": 300, "context": 8}]
+)
+def test_reading_a_corpus_loads_no_torch(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALING_CACHE", str(tmp_path))
+    statement = (
+        f"from scaling.data import prepare; from scaling.spec.schema import DataSpec; prepare(DataSpec(**{data}))"
+    )
+    assert {"torch", "pandas"}.isdisjoint(loaded_after(statement))
+
+
 def test_the_command_line_starts_without_heavy_modules():
     heavy = {"torch", "pandas", "scipy", "numpy", "plotly", "pydantic", "codecarbon"}
     assert heavy.isdisjoint(loaded_after("import scaling.cli"))

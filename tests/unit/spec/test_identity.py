@@ -1,11 +1,13 @@
 """A trial's id is a hash of everything that changes its number, and of nothing else."""
 
 import re
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling.spec import expand, trial_hash
+from scaling.spec.identity import trial_id
 from scaling.spec.schema import DataIdentity, LearningRates, SamplesSpec, SweepSpec, TrainSpec, TrialSpec
 
 IDENTITY = DataIdentity(
@@ -146,3 +148,17 @@ def test_the_id_is_the_head_of_the_full_hash():
     assert re.fullmatch("[0-9a-f]{64}", trial.sha256)
     assert trial.id == trial.sha256[:16]
     assert trial_hash(trial.spec) == trial.sha256
+
+
+def test_the_shipped_quickstart_keeps_its_ids():
+    """Every trial of the report in this repository has the id that its spec gives today."""
+    folders = sorted((Path(__file__).parents[3] / "reports" / "quickstart" / "trials").iterdir())
+    assert len(folders) == 15
+    for folder in folders:
+        spec = TrialSpec.model_validate_json((folder / "spec.json").read_text())
+        assert trial_id(trial_hash(spec)) == folder.name
+
+
+def test_what_follows_from_a_corpus_is_not_part_of_the_id():
+    data = IDENTITY.model_copy(update={"entropy_nats": 1.5, "validation_entropy_nats": 1.51})
+    assert trial_hash(SPEC.model_copy(update={"data": data})) == trial_hash(SPEC)

@@ -1,12 +1,14 @@
 """One trial as a real process: what it publishes, how it stops and resumes, how it fails."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from scaling.data import prepare
@@ -79,6 +81,41 @@ def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
     assert not trial.attempt(1).checkpoint_dir.exists()
 
 
+def make_own(folder, *sets):
+    sweep = folder / "own.yaml"
+    sweep.write_text(SWEEP % ("average", "40k"))
+    spec = load_sweep(str(sweep), sets).spec
+    corpus = prepare(spec.data)
+    (planned,) = expand(spec, corpus.identity, corpus.location)
+    trial = StoreFolder(folder / "store").trial(planned.id)
+    trial.path.mkdir(parents=True)
+    trial.write_spec(planned.spec)
+    return trial
+
+
+def test_a_trial_on_bpe_tokens_samples_text_and_counts_bits_by_the_byte(tmp_path):
+    trial = make_own(tmp_path, "data.tokenizer=bpe", "data.vocab_size=600")
+    _, code, output = run(trial)
+    assert code == 0, output
+    data, (_, last) = trial.read_spec().data, trial.points()
+    assert data.vocab_size == 600
+    assert data.validation_bytes > 1.5 * data.validation_tokens
+    bits = last.loss_nats / math.log(2) * data.validation_tokens
+    assert last.bpb == pytest.approx(bits / data.validation_bytes)
+    assert (tmp_path / "store" / "tokenizers" / f"{data.tokenizer}.json").is_file()
+    assert all(len(sample.text) > 8 for sample in trial.end().samples)  # tokens of more than one letter
+
+
+def test_a_trial_on_bare_tokens_has_no_bits_per_byte_and_no_samples_of_words(tmp_path):
+    np.random.default_rng(0).integers(0, 50_257, 600_000).astype("<u2").tofile(tmp_path / "a.bin")
+    trial = make_own(tmp_path, f"data.path={tmp_path / 'a.bin'}", "data.vocab_size=50257")
+    _, code, output = run(trial)
+    assert code == 0, output
+    assert [p.bpb for p in trial.points()] == [None, None]
+    assert trial.end().samples == ()
+    assert "no sample: this model's tokens are the numbers 0 to 50256" in output
+
+
 def test_stopped_by_sigterm_it_resumes_to_the_same_losses(tmp_path):
     unbroken = make_store(tmp_path / "a", horizon="160k")
     attempt, code, output = run(unbroken)
@@ -103,14 +140,7 @@ def test_a_missing_corpus_is_a_failure_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("SCALING_CACHE", str(tmp_path / "cache"))
     text = tmp_path / "my.txt"
     text.write_bytes(bytes(range(32, 127)) * 4000 + b"".join(b"%d " % i for i in range(60_000)))
-    sweep = tmp_path / "own.yaml"
-    sweep.write_text(SWEEP % ("average", "40k"))
-    spec = load_sweep(str(sweep), [f"data.path={text}"]).spec
-    corpus = prepare(spec.data)
-    (planned,) = expand(spec, corpus.identity, corpus.location)
-    trial = StoreFolder(tmp_path / "store").trial(planned.id)
-    trial.path.mkdir(parents=True)
-    trial.write_spec(planned.spec)
+    trial = make_own(tmp_path, f"data.path={text}")
     text.unlink()
     for cached in (tmp_path / "cache" / "corpora").iterdir():
         cached.unlink()

@@ -1,0 +1,69 @@
+"""The contract of every corpus: where tokens come from, and what a trial gets of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scaling.data.stream import TokenRuns, Tokens
+from scaling.data.tokenizer import Tokenizer
+from scaling.errors import UsageError
+
+MIN_WINDOWS = 16  # fewer validation or training windows than this is no corpus
+
+Inputs = Sequence[tuple[str, int, int]]
+"""What a source reads: path, bytes, time of last change in ns. While it stays the same, so do the tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A corpus as tokens, divided once.
+
+    Attributes:
+        train: training tokens, shape ``(n,)``, or runs of them.
+        validation: windows of shape ``(windows, context + 1)``; the last ``context`` of each are predicted.
+        validation_bytes: bytes of text that the predicted tokens stand for; ``None`` where the text is not known.
+        tokenizer: how tokens are text.
+        entropy_nats: exact conditional entropy of a made-up language at this context.
+        validation_entropy_nats: the language's own loss on the validation windows.
+    """
+
+    train: Tokens | TokenRuns
+    validation: Tokens
+    validation_bytes: int | None
+    tokenizer: Tokenizer
+    entropy_nats: float | None = None
+    validation_entropy_nats: float | None = None
+
+
+class TokenSource(Protocol):
+    """One place where tokens come from. ``sources.open_source`` makes one from the sweep's ``data``."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a trial's identity."""
+
+    @property
+    def location(self) -> Mapping[str, object]:
+        """Keys of ``DataSpec``, beside context and validation tokens, that open it again; plain JSON."""
+
+    def inputs(self) -> Inputs | None:
+        """Return what it reads, without reading it; ``None`` where that cannot be told: it is read every time."""
+
+    def split(self, context: int, validation_tokens: int) -> Split:
+        """Read everything and divide it.
+
+        Raises:
+            UsageError: missing, unreadable or too small a corpus.
+            MachineError: this machine lacks what the source needs.
+        """
+
+
+def too_small(train_tokens: int, held_out_tokens: int, context: int, where: str) -> UsageError:
+    """Return the error for a corpus with too few windows."""
+    return UsageError(
+        "data.too_small",
+        f"the corpus has {train_tokens:,} training and {held_out_tokens:,} validation tokens: "
+        f"fewer than {MIN_WINDOWS} windows of {context}",
+        where=where,
+        hint="give more text (a few MB make a usable law), or a shorter data.context",
+    )

@@ -1,0 +1,16 @@
+"""Tokenizers: the byte, BPE trained on the corpus, and those of ``tiktoken`` and Hugging Face."""
+
+from scaling.data.tokenizer.choose import fixed_tokenizer
+from scaling.data.tokenizer.contract import Tokenizer, token_dtype
+from scaling.data.tokenizer.plain import ByteTokenizer, SymbolTokenizer
+from scaling.data.tokenizer.store import find, keep
+
+__all__ = [
+    "ByteTokenizer",
+    "SymbolTokenizer",
+    "Tokenizer",
+    "find",
+    "fixed_tokenizer",
+    "keep",
+    "token_dtype",
+]
