@@ -110,7 +110,7 @@ def _hub(spec: DataSpec) -> TokenSource:
     found = open_dataset(spec)
     validation = _validation(spec)
     return DocumentSource(
-        name=f"huggingface:{spec.dataset}",
+        name=f"huggingface:{spec.dataset}" if found.folder is None else "huggingface",  # an id holds no path
         location=located(spec),
         documents=_Limited(found.documents, spec.max_bytes),
         held_out=validation,

@@ -102,19 +102,28 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
     lowest = min(r.loss for r in _used(case))
     low, high = ends
     limits = rule.thresholds
-    identified = (
+    truth: float | None = (case.sweep.get("data") or {}).get("entropy_nats")
+    missed = truth is not None and not low <= truth <= high
+    identified = not missed and (
         low > limits["above_zero"] * lowest
         and high - low <= limits["width"] * floor.value
         and floor.value >= limits["share"] * lowest
     )
     if identified:
         sentence = f"The irreducible loss is E = {shown(floor)} nats per token; the lowest loss seen is {lowest:.3g}."
+    elif missed:
+        sentence = (
+            f"The irreducible loss is not identified: its interval, {low:.3g} to {high:.3g} nats per token, misses the "
+            f"entropy of this made-up language, {truth:.4g}; the form of the law or the reach of the data is wrong."
+        )
     else:
         sentence = (
             f"The irreducible loss is not identified: the data are compatible with E from {low:.3g} to {high:.3g} "
             f"nats per token, and the lowest loss seen, {lowest:.3g}, shows no plateau."
         )
-    return graded(identified, sentence, E=triple(floor), lowest_loss=lowest, trials=fit.n_trials)
+    if truth is not None and not missed:
+        sentence += f" The exact conditional entropy of this made-up language, {truth:.4g}, lies inside the interval."
+    return graded(identified, sentence, E=triple(floor), lowest_loss=lowest, trials=fit.n_trials, entropy_nats=truth)
 
 
 def allocation_exponent(fit: Fit) -> Interval:

@@ -53,7 +53,7 @@ _ENERGY = {
 _SECONDS = {
     "start": "before the first step",
     "train": "in training steps",
-    "data_wait": "waiting for data",
+    "data_wait": "waiting for data, part of the training steps",
     "evaluate": "in evaluations",
     "samples": "generating samples",
     "save": "writing checkpoints and weights",
@@ -83,6 +83,7 @@ TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "power_idle_w": ("W", "power of the GPUs before the trial"),
         "wall_s": ("s", "wall time of the attempt that ended the trial"),
         **{f"seconds_{name}": ("s", f"wall time {text}") for name, text in _SECONDS.items()},
+        "data_wait_share": ("", "share of the time in training steps spent waiting for data, 0 to 1"),
         "lr_hidden": ("", "peak learning rate of hidden matrices"),
         "lr_embedding": ("", "peak learning rate of embedding, unembedding and gains"),
         "device": ("", "device it ran on"),

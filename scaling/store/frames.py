@@ -112,8 +112,13 @@ def _end(end: EndRecord) -> Row:
         "power_idle_w": end.power_idle_w.value,
         "wall_s": end.seconds.get("total"),
         **{f"seconds_{name}": end.seconds.get(name) for name in phases},
+        "data_wait_share": _share(end.seconds.get("data_wait"), end.seconds.get("train")),
         "device": end.environment.get("device"),
     }
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
 
 
 def _energy(part: str, reading: Reading) -> Row:

@@ -75,7 +75,7 @@ def make_end(trial="t0", tokens=2000, state="done", reason=None):
         energy_cpu_j=MISSING,
         energy_ram_j=MISSING,
         power_idle_w=MISSING,
-        seconds={"total": 9.0, "train": 5.0},
+        seconds={"total": 9.0, "train": 5.0, "data_wait": 0.5},
         environment={"device": "cpu"},
         samples=(Sample(prompt="def ", text="f(): <b>"),),
     )

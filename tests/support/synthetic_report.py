@@ -90,6 +90,7 @@ def _ended(n, measured):
         "power_idle_w": None,
         "wall_s": wall,
         **{f"seconds_{phase}": wall * share for phase, share in PHASES.items()},
+        "data_wait_share": PHASES["data_wait"] / PHASES["train"],
         "device": "cpu",
     }
 

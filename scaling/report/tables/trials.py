@@ -8,7 +8,7 @@ from scaling.units import format_duration
 PHASES: dict[str, str] = {
     "start": "starting the process, building the model, loading data",
     "train": "optimizer steps",
-    "data_wait": "waiting for data",
+    "data_wait": "waiting for data between them",
     "evaluate": "evaluation at the horizons",
     "samples": "generating samples",
     "save": "writing checkpoints and weights",
@@ -33,6 +33,7 @@ def trials(material: Material) -> Table:
         Column("mfu", "MFU", "percent"),
         Column("energy_gpu_j", "GPU energy", "energy"),
         Column("wall_s", "Wall time", "seconds"),
+        Column("data_wait_share", "Waiting for data", "percent"),
         Column("lr_hidden", "LR hidden", "learning_rate"),
         Column("lr_embedding", "LR embedding", "learning_rate"),
         Column("device", "Device"),
@@ -98,6 +99,8 @@ def seconds(material: Material) -> Table:
     frame = material.trials
     spent = {p: float(frame[f"seconds_{p}"].sum()) for p in PHASES if f"seconds_{p}" in frame}
     total = float(frame["wall_s"].sum()) if "wall_s" in frame else 0.0
+    if "train" in spent:
+        spent["train"] -= spent.get("data_wait", 0.0)  # which the time of training steps includes
     rest = total - sum(spent.values())
     rows = [
         {"phase": p.replace("_", " "), "what": PHASES[p], "seconds": s, "share": s / total if total else None}

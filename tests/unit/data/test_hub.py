@@ -35,7 +35,7 @@ def test_a_dataset_gives_the_same_corpus_as_its_text(tmp_path, sentences):
     plain = prepare(DataSpec(path=str(text), context=32, validation_tokens=2048)).identity
     for folder in (files, saved):
         corpus = prepare(spec_of(folder))
-        assert corpus.identity.source == f"huggingface:{folder}"
+        assert corpus.identity.source == "huggingface"
         assert corpus.identity.fingerprint == plain.fingerprint
         assert corpus.identity.validation_fingerprint == plain.validation_fingerprint
         assert load(corpus.identity, corpus.location).identity == corpus.identity

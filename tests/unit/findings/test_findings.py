@@ -28,9 +28,9 @@ def nothing(points):
     return analyse(points.iloc[:3], resamples=0)
 
 
-def judge(name, analysis, points, trials=None):
+def judge(name, analysis, points, trials=None, sweep=None):
     """Return the finding of that name, with what every finding must hold checked."""
-    found = {f.id: f for f in findings(analysis, points, trials_of(points) if trials is None else trials, {})}
+    found = {f.id: f for f in findings(analysis, points, trials_of(points) if trials is None else trials, sweep or {})}
     assert list(found) == list(RULE)
     finding = found[name]
     assert finding.sentence.endswith(".")
@@ -91,6 +91,21 @@ def test_irreducible_loss(analysis, nothing, points):
     assert "compatible with E from" in finding.sentence
     assert judge("irreducible_loss", nothing, points).grade == TOO_LITTLE
     assert judge("irreducible_loss", analyse(points, resamples=0), points).grade == TOO_LITTLE
+
+
+def test_a_known_entropy_lies_in_the_interval_or_the_floor_is_not_identified(analysis):
+    near_floor = sweep_points(noise=0.001, loss=lambda n, d: 2.0 + 30 / n**0.5 + 900 / d**0.6)
+    found = analyse(near_floor, resamples=150)
+    low, high = found.fits["L(N,D)"].params["E"].low, found.fits["L(N,D)"].params["E"].high
+    inside = judge("irreducible_loss", found, near_floor, sweep={"data": {"entropy_nats": (low + high) / 2}})
+    assert inside.grade == SUPPORTED
+    assert "lies inside the interval" in inside.sentence
+    for truth in (0.99 * low, 1.01 * high):
+        missed = judge("irreducible_loss", found, near_floor, sweep={"data": {"entropy_nats": truth}})
+        assert missed.grade == NOT
+        assert "not identified" in missed.sentence
+        assert f"misses the entropy of this made-up language, {truth:.4g}" in missed.sentence
+        assert missed.numbers["entropy_nats"] == truth
 
 
 def test_compute_optimal(analysis, nothing, points):

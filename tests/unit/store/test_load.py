@@ -33,6 +33,7 @@ def test_values_reach_their_columns(store):
     assert points["energy_gpu_provenance"].tolist() == ["measured_counter"] * 2
     trial = loaded.trials().set_index("trial").loc["t0"]
     assert (trial["state"], trial["wall_s"], trial["seconds_train"]) == ("done", 9.0, 5.0)
+    assert trial["data_wait_share"] == 0.1
     assert trial["energy_cpu_reason"] == "no counter"
     assert trial["memory_predicted_bytes"] == 2.0
     assert loaded.samples()["text"].tolist() == ["f(): <b>"]
