@@ -227,6 +227,10 @@ def _time_and_energy(predicted: "Forecast") -> tuple[str, str]:
     )
 
 
+def _entropy(entropy_nats: float | None) -> str:
+    return "" if entropy_nats is None else f", exact entropy {entropy_nats:.4g} nats per token"
+
+
 def summary(resolved: "Resolved", forecasts: "Sequence[Forecast]") -> list[str]:
     """Return the totals as lines for people."""
     from scaling.cost.forecast import total
@@ -243,7 +247,7 @@ def summary(resolved: "Resolved", forecasts: "Sequence[Forecast]") -> list[str]:
         f"largest memory {format_bytes(max(sum(t.memory_bytes.values()) for t in trials))}",
         f"time {time}, energy {energy}",
         f"corpus: {corpus}, {format_si(float(identity.validation_tokens))} validation tokens, "
-        f"vocabulary {identity.vocab_size}",
+        f"vocabulary {identity.vocab_size:,}" + _entropy(identity.entropy_nats),
         "LR: hidden/embedding; N: all parameters; C: training FLOPs, causal attention counted as half; "
         "horizons rounded to whole steps",
     ]

@@ -1,12 +1,15 @@
 """The first half of ``plan`` and ``run``: a sweep, its corpus and its trials."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from scaling.cli.output import say
 from scaling.data import Corpus, prepare
 from scaling.errors import UsageError
 from scaling.spec import LoadedSweep, PlannedTrial, expand, load_sweep
 from scaling.spec.schema import DataIdentity, SweepSpec
+from scaling.units import format_bytes, format_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,39 @@ def resolve(sweep: str, sets: Sequence[str] = ()) -> Resolved:
     return Resolved(loaded=loaded, identity=corpus.identity, location=corpus.location, trials=trials)
 
 
+class ReadingLine:
+    """Says on stderr how far the reading of a large corpus is, every few seconds."""
+
+    def __init__(self, every_s: float = 3.0) -> None:
+        self._every_s = every_s
+        self._began = self._said = time.monotonic()
+        self._read_bytes = 0
+        self._total_bytes: int | None = None
+
+    def begin(self, total_bytes: int | None) -> Callable[[int], None]:
+        """Start to count."""
+        self._total_bytes = total_bytes
+        return self._more
+
+    def _more(self, more_bytes: int) -> None:
+        self._read_bytes += more_bytes
+        now = time.monotonic()
+        if now - self._said >= self._every_s:
+            self._said = now
+            say(f"reading the corpus: {format_bytes(self._read_bytes)}{self._rest(now - self._began)}")
+
+    def _rest(self, elapsed_s: float) -> str:
+        total = self._total_bytes
+        if total is None or total <= self._read_bytes:
+            return ""
+        left_s = elapsed_s * (total - self._read_bytes) / self._read_bytes
+        return f" of {format_bytes(total)}, about {format_duration(left_s)} left"
+
+
 def _corpus(loaded: LoadedSweep) -> Corpus:
     """Prepare the corpus; an error about it also names the line that asked for it."""
     try:
-        return prepare(loaded.spec.data)
+        return prepare(loaded.spec.data, ReadingLine())
     except UsageError as error:
         origin = loaded.origins["data.path"]
         if origin != "default":

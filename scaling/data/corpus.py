@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from scaling.data import cache
-from scaling.data.source import TokenSource
+from scaling.data.source import Inputs, Progress, TokenSource
 from scaling.data.sources import open_source
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import keep
@@ -29,7 +30,14 @@ class Corpus:
     validation: Tokens
 
 
-def prepare(spec: DataSpec) -> Corpus:
+class Waiter(Protocol):
+    """Whoever waits for a corpus, and may want to show how long it takes."""
+
+    def begin(self, total_bytes: int | None) -> Progress:
+        """Return what is to be told of bytes read; ``None`` where their number is not known beforehand."""
+
+
+def prepare(spec: DataSpec, waiter: Waiter | None = None) -> Corpus:
     """Read, divide, tokenize and fingerprint a corpus, and keep the result; inputs that did not change are not read.
 
     Raises:
@@ -43,7 +51,7 @@ def prepare(spec: DataSpec) -> Corpus:
     kept = None if known is None else cache.read(known, verify=False)
     if known is not None and kept is not None:
         return Corpus(known, source.location, *kept)
-    corpus = _read(source, spec)
+    corpus = _read(source, spec, _unheard if waiter is None else waiter.begin(_total(inputs)))
     if isinstance(corpus.train, TokenRuns):
         return corpus  # its files are its cache
     if cache.write(corpus.identity, corpus.train, corpus.validation) and key is not None and inputs is not None:
@@ -74,8 +82,19 @@ def load(identity: DataIdentity, location: Mapping[str, object]) -> Corpus:
     return corpus
 
 
-def _read(source: TokenSource, spec: DataSpec) -> Corpus:
-    split = source.split(spec.context, spec.validation_tokens)
+def _unheard(more: int) -> None:
+    """Nobody waits."""
+
+
+def _total(inputs: Inputs | None) -> int | None:
+    packed = (".gz", ".zst", ".parquet")
+    if not inputs or any(path.endswith(packed) or size == 0 for path, size, _ in inputs):
+        return None
+    return sum(size for _, size, _ in inputs)
+
+
+def _read(source: TokenSource, spec: DataSpec, progress: Progress) -> Corpus:
+    split = source.split(spec.context, spec.validation_tokens, progress)
     keep(split.tokenizer)
     train = split.train
     identity = DataIdentity(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.data.markov import Floats, entropy, thresholds, zipf
-from scaling.data.source import MIN_WINDOWS, Inputs, Split, too_small
+from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.stream import Tokens
 from scaling.data.tokenizer import SymbolTokenizer, token_dtype
 from scaling.errors import UsageError
@@ -34,7 +34,7 @@ class GrammarSource:
         """Return nothing: the settings say it all."""
         return []
 
-    def split(self, context: int, validation_tokens: int) -> Split:
+    def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
         """Draw training text and validation windows, sentence by sentence.
 
         Raises:

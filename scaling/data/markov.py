@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.data.source import MIN_WINDOWS, Inputs, Split, too_small
+from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.stream import Tokens
 from scaling.data.tokenizer import SymbolTokenizer, token_dtype
 from scaling.errors import UsageError
@@ -39,7 +39,7 @@ class MarkovSource:
         """Return nothing: the settings say it all."""
         return []
 
-    def split(self, context: int, validation_tokens: int) -> Split:
+    def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
         """Draw training text, and validation windows that begin anywhere in it."""
         spec, windows = self.spec, validation_tokens // context
         if windows < MIN_WINDOWS or (spec.tokens - 1) // context < MIN_WINDOWS:

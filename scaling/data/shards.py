@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.data.folder import SETTLED_NS, cache_folder
-from scaling.data.source import MIN_WINDOWS, Inputs, Split, too_small
+from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.split import VALIDATION_SHARE
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import SymbolTokenizer, Tokenizer, fixed_tokenizer, token_dtype
@@ -90,13 +90,14 @@ class ShardSource:
             tokenizer=tokenizer or SymbolTokenizer(vocab_size),
         )
 
-    def inputs(self) -> Inputs | None:
-        """Return ``None``: opening the files is as quick as remembering them, as each is hashed once."""
-        return None
+    def inputs(self) -> Inputs:
+        """Return the files."""
+        states = [(str(shard.path), shard.path.stat()) for shard in [*self.shards, *(self.held_out or ())]]
+        return [(path, state.st_size, state.st_mtime_ns) for path, state in states]
 
-    def split(self, context: int, validation_tokens: int) -> Split:
+    def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
         """Divide the blocks; hashes those of files that are new or have changed."""
-        hashes = [self._hashes(shard) for shard in self.shards]
+        hashes = [self._hashes(shard, progress) for shard in self.shards]
         aside = [np.zeros(len(h), dtype=bool) if self.held_out else _held_out(h) for h in hashes]
         train = self._runs([~held for held in aside], hashes)
         held = self._runs(aside, hashes) if self.held_out is None else _whole(self.held_out)
@@ -129,14 +130,14 @@ class ShardSource:
         joined = [np.concatenate(part).astype(np.int64) for part in (which, starts, lengths)]
         return TokenRuns(arrays, joined[0], joined[1], joined[2], fingerprint.hexdigest())
 
-    def _hashes(self, shard: _Shard) -> NDArray[np.uint8]:
+    def _hashes(self, shard: _Shard, progress: Progress) -> NDArray[np.uint8]:
         """Return the hash of every block, shape ``(blocks, 16)``, and check that the vocabulary holds the tokens."""
         path = cache_folder() / "shards" / f"{hashlib.sha256(str(shard.path).encode()).hexdigest()[:32]}.npz"
         state = shard.path.stat()
         key = np.array([state.st_size, state.st_mtime_ns, shard.tokens.itemsize])
         known = _kept(path, key)
         if known is None:
-            known = _hash_blocks(shard.tokens)
+            known = _hash_blocks(shard.tokens, progress)
             _keep(path, key, *known)
         hashes, largest = known
         self._check(largest, str(shard.path))
@@ -189,12 +190,13 @@ def _whole(shards: Sequence[_Shard]) -> TokenRuns:
     return TokenRuns([shard.tokens for shard in shards], numbers, np.zeros_like(lengths), lengths, "")
 
 
-def _hash_blocks(tokens: Tokens) -> tuple[NDArray[np.uint8], int]:
+def _hash_blocks(tokens: Tokens, progress: Progress) -> tuple[NDArray[np.uint8], int]:
     digests, largest = [], 0
     for start in range(0, len(tokens), _BLOCK_TOKENS):
         block = tokens[start : start + _BLOCK_TOKENS]
         digests.append(hashlib.sha256(block.tobytes()).digest()[:_DIGEST_BYTES])
         largest = max(largest, int(block.max()))
+        progress(block.nbytes)
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST_BYTES), largest
 
 

@@ -1,6 +1,6 @@
 """The contract of every corpus: where tokens come from, and what a trial gets of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,10 @@ MIN_WINDOWS = 16  # fewer validation or training windows than this is no corpus
 
 Inputs = Sequence[tuple[str, int, int]]
 """What a source reads: path, bytes, time of last change in ns. While it stays the same, so do the tokens."""
+
+
+Progress = Callable[[int], None]
+"""Told how many further bytes were read, for whoever waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +53,8 @@ class TokenSource(Protocol):
     def inputs(self) -> Inputs | None:
         """Return what it reads, without reading it; ``None`` where that cannot be told: it is read every time."""
 
-    def split(self, context: int, validation_tokens: int) -> Split:
-        """Read everything and divide it.
+    def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
+        """Read everything and divide it, telling ``progress`` on the way.
 
         Raises:
             UsageError: missing, unreadable or too small a corpus.

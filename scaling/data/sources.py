@@ -25,8 +25,6 @@ _USED_BY: Mapping[str, tuple[str, ...]] = {
     "max_bytes": _TEXTS,
     "tokenizer": _TEXTS,
     "vocab_size": _TEXTS,
-    "markov": ("markov",),
-    "grammar": ("grammar",),
 }
 
 

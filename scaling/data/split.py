@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.data.source import MIN_WINDOWS, Inputs, Split, too_small
+from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.stream import Tokens
 from scaling.data.tokenizer import ByteTokenizer, Tokenizer, fixed_tokenizer, token_dtype
 from scaling.data.tokenizer.choose import DEFAULT_BPE_VOCAB
@@ -52,7 +52,7 @@ class DocumentSource:
         """Return what it reads."""
         return self.reads()
 
-    def split(self, context: int, validation_tokens: int) -> Split:
+    def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
         """Read, drop repeats, divide and tokenize, in memory that does not grow with the corpus."""
         tokenizer = fixed_tokenizer(self.tokenizer) or self._train_bpe()
         with tempfile.TemporaryFile() as a, tempfile.TemporaryFile() as b, tempfile.TemporaryFile() as c:
@@ -60,6 +60,7 @@ class DocumentSource:
             piles = (_Pile(tokenizer, a, None), _Pile(tokenizer, b, counted))
             for held_out, document in self._sides():
                 piles[held_out].add(document)
+                progress(len(document))
             (train, _), (held, widths) = piles[0].close(), piles[1].close()
         starts = window_starts(len(held), context, validation_tokens)
         if len(starts) < MIN_WINDOWS or (len(train) - 1) // context < MIN_WINDOWS:

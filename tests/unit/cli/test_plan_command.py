@@ -115,3 +115,21 @@ def test_the_published_schema_is_that_of_the_file(scaling):
     assert {branch["type"] for branch in horizons["anyOf"]} == {"number", "string"}
     assert schema["properties"]["model"]["properties"]["family"] == {"enum": list(FAMILIES)}
     assert "n_layer" in schema["properties"]["model"]["properties"]
+
+
+def test_reading_a_large_corpus_says_how_long_it_takes(capsys):
+    from scaling.cli.planning import ReadingLine
+
+    known, unknown = ReadingLine(every_s=0), ReadingLine(every_s=0)
+    known.begin(4_000)(1_000)
+    unknown.begin(None)(1_000)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("reading the corpus: 1000 B of 3.91 KiB, about")
+    assert first.endswith(" left")
+    assert second == "reading the corpus: 1000 B"
+
+
+def test_a_made_up_language_tells_its_entropy(scaling, tmp_path):
+    found = scaling("plan", "quickstart", "--set", "data.source=markov", "--set", "data.markov.tokens=300k")
+    assert found.code == 0
+    assert "exact entropy 1.61" in found.out

@@ -111,7 +111,6 @@ def test_a_corpus_lost_from_the_cache_is_drawn_again(cache):
         ({"source": "markov", "markov": {"symbols": 2}}, "more than data.markov.symbols 2"),
         ({"source": "markov", "markov": {"tokens": 1_000}}, "fewer than 16 windows"),
         ({"source": "markov", "tokenizer": "bpe"}, "data.tokenizer has no meaning with data.source: markov"),
-        ({"source": "grammar", "markov": {"order": 1}}, "it goes with markov"),
         ({"dataset": "a/b"}, "it goes with huggingface"),
         ({"path": "a.txt", "split": "test"}, "data.path is given, so data.split has no meaning with it"),
     ],
