@@ -44,25 +44,29 @@ class TokenRuns:
     ) -> None:
         self.fingerprint = fingerprint
         self._arrays, self._which, self._starts, self._lengths = arrays, which, starts, lengths
+        self._firsts: dict[int, NDArray[np.int64]] = {}  # by context
 
     def __len__(self) -> int:
         return int(self._lengths.sum())
 
     def windows(self, context: int) -> int:
         """Return how many windows of ``context`` predicted tokens there are."""
-        return int(self._per_run(context).sum())
+        return int(self._first_windows(context)[-1])
 
     def take(self, picks: NDArray[np.int64], context: int) -> Tokens:
         """Return windows by number: shape ``(len(picks), context + 1)``."""
-        ends = np.cumsum(self._per_run(context))
-        runs = np.searchsorted(ends, picks, side="right")
-        inside = picks - (ends[runs] - self._per_run(context)[runs])
-        starts = self._starts[runs] + inside * context
+        firsts = self._first_windows(context)
+        runs = np.searchsorted(firsts, picks, side="right") - 1
+        starts = self._starts[runs] + (picks - firsts[runs]) * context
         width = context + 1
         return np.stack([self._arrays[a][s : s + width] for a, s in zip(self._which[runs], starts, strict=True)])
 
-    def _per_run(self, context: int) -> NDArray[np.int64]:
-        return np.maximum((self._lengths - 1) // context, 0)
+    def _first_windows(self, context: int) -> NDArray[np.int64]:
+        """Return the number of each run's first window, and of all windows: shape ``(runs + 1,)``; kept."""
+        if context not in self._firsts:
+            in_runs = np.maximum((self._lengths - 1) // context, 0)
+            self._firsts[context] = np.concatenate([[0], np.cumsum(in_runs)])
+        return self._firsts[context]
 
 
 class WindowStream:

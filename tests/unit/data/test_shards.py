@@ -1,10 +1,13 @@
 """Files of tokens: mapped, divided by the hash of their blocks, checked against their vocabulary."""
 
+import base64
+
 import numpy as np
 import pytest
 
 from scaling.data import WindowStream, load, prepare
 from scaling.data.stream import TokenRuns
+from scaling.data.tokenizer import find
 from scaling.errors import UsageError
 from scaling.spec.schema import DataSpec
 
@@ -90,6 +93,27 @@ def test_own_validation_shards_leave_all_others_to_training(tmp_path):
     again = load(corpus.identity, corpus.location)
     np.testing.assert_array_equal(again.validation, corpus.validation)
     assert again.identity == corpus.identity
+
+
+def test_with_their_tokenizer_the_text_of_tokens_is_known(tmp_path):
+    texts = [bytes([b]) for b in range(256)] + [b"th", b"the ", b"ab"]
+    ranks = tmp_path / "small.tiktoken"
+    ranks.write_bytes(b"".join(base64.b64encode(t) + f" {i}\n".encode() for i, t in enumerate(texts)))
+    path = nanogpt(tmp_path / "a.bin", tokens_of(0, vocab=259))
+    corpus = prepare(spec_of(path, tokenizer=f"tiktoken:{ranks}"))
+    assert corpus.identity.vocab_size == 260  # with the end of text
+    assert corpus.identity.validation_bytes == sum(len(texts[t]) for t in corpus.validation[:, 1:].reshape(-1))
+    assert find(corpus.identity, tmp_path).decode([257, 258]) == "the ab"
+
+
+def test_runs_too_short_for_a_window_are_passed_over():
+    array = np.arange(100, dtype=np.uint16)
+    starts, lengths = np.array([0, 10, 14, 50]), np.array([9, 3, 13, 5])
+    runs = TokenRuns([array], np.zeros(4, dtype=np.int64), starts, lengths, "")
+    assert runs.windows(4) == 2 + 0 + 3 + 1
+    found = runs.take(np.arange(6), 4)
+    assert found[:, 0].tolist() == [0, 4, 14, 18, 22, 50]
+    assert (np.diff(found.astype(int), axis=1) == 1).all()
 
 
 def test_a_changed_file_is_noticed(tmp_path):
