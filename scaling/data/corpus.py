@@ -8,7 +8,7 @@ from scaling.data import cache
 from scaling.data.source import Inputs, Progress, TokenSource
 from scaling.data.sources import open_source
 from scaling.data.stream import TokenRuns, Tokens
-from scaling.data.tokenizer import keep
+from scaling.data.tokenizer import is_kept, keep
 from scaling.errors import UsageError
 from scaling.spec.schema import DataIdentity, DataSpec
 
@@ -48,7 +48,7 @@ def prepare(spec: DataSpec, waiter: Waiter | None = None) -> Corpus:
     inputs = source.inputs()
     key = None if inputs is None else cache.key_of(source.location, spec.context, spec.validation_tokens, inputs)
     known = None if key is None else cache.recall(key)
-    kept = None if known is None else cache.read(known, verify=False)
+    kept = None if known is None or not is_kept(known) else cache.read(known, verify=False)
     if known is not None and kept is not None:
         return Corpus(known, source.location, *kept)
     corpus = _read(source, spec, _unheard if waiter is None else waiter.begin(_total(inputs)))
@@ -65,7 +65,7 @@ def load(identity: DataIdentity, location: Mapping[str, object]) -> Corpus:
     Raises:
         UsageError: the corpus at ``location`` has changed since the sweep was planned.
     """
-    kept = cache.read(identity, verify=True)
+    kept = cache.read(identity, verify=True) if is_kept(identity) else None
     if kept is not None:
         return Corpus(identity, location, *kept)
     known = {key: list(value) if isinstance(value, tuple) else value for key, value in location.items()}

@@ -3,7 +3,7 @@
 from scaling.data.tokenizer.choose import fixed_tokenizer
 from scaling.data.tokenizer.contract import Tokenizer, token_dtype
 from scaling.data.tokenizer.plain import ByteTokenizer, SymbolTokenizer
-from scaling.data.tokenizer.store import find, keep
+from scaling.data.tokenizer.store import find, is_kept, keep
 
 __all__ = [
     "ByteTokenizer",
@@ -11,6 +11,7 @@ __all__ = [
     "Tokenizer",
     "find",
     "fixed_tokenizer",
+    "is_kept",
     "keep",
     "token_dtype",
 ]

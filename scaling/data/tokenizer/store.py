@@ -1,6 +1,7 @@
 """Tokenizers kept beside what was trained with them: in the cache, and in each store that needs one."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaling.data.folder import cache_folder
@@ -9,6 +10,12 @@ from scaling.data.tokenizer.plain import ByteTokenizer, SymbolTokenizer
 from scaling.errors import MachineError
 from scaling.spec.schema import DataIdentity
 from scaling.store.files import write_atomic
+
+_PLAIN: Mapping[str, Callable[[int], Tokenizer]] = {
+    "ascii": ByteTokenizer,
+    "bytes": ByteTokenizer,
+    "symbols": SymbolTokenizer,
+}
 
 
 def keep(tokenizer: Tokenizer, folder: Path | None = None) -> None:
@@ -20,16 +27,20 @@ def keep(tokenizer: Tokenizer, folder: Path | None = None) -> None:
         write_atomic(path, content)
 
 
+def is_kept(identity: DataIdentity) -> bool:
+    """Return whether the cache has what ``find`` needs for a corpus."""
+    return identity.tokenizer in _PLAIN or _path(identity.tokenizer, None).is_file()
+
+
 def find(identity: DataIdentity, store: Path) -> Tokenizer:
     """Return the tokenizer of a trial: from its store, else from the cache.
 
     Raises:
         MachineError: neither has it.
     """
-    if identity.tokenizer in ("ascii", "bytes"):
-        return ByteTokenizer(identity.vocab_size)
-    if identity.tokenizer == "symbols":
-        return SymbolTokenizer(identity.vocab_size)
+    plain = _PLAIN.get(identity.tokenizer)
+    if plain is not None:
+        return plain(identity.vocab_size)
     for folder in (store, None):
         path = _path(identity.tokenizer, folder)
         if path.is_file():

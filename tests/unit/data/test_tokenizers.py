@@ -148,6 +148,18 @@ def test_the_store_keeps_the_tokenizer_of_its_trials(tmp_path, sentences, ranks)
             find(identity, tmp_path / "elsewhere")
 
 
+def test_a_tokenizer_lost_from_the_cache_is_made_again_before_training(tmp_path, sentences, cache):
+    path = write_corpus(tmp_path / "a.jsonl", sentences)
+    os.utime(path, (0, 0))  # so that its tokens are not read again
+    keys = {"path": path, "context": 32, "validation_tokens": 2048, "tokenizer": "bpe", "vocab_size": 600}
+    corpus = prepare(DataSpec(**keys))
+    for again in (lambda: load(corpus.identity, corpus.location), lambda: prepare(DataSpec(**keys))):
+        (lost,) = (cache / "tokenizers").iterdir()
+        lost.unlink()
+        assert again().identity == corpus.identity
+        assert lost.is_file()
+
+
 def test_plain_tokenizers_are_named_in_the_identity_alone(tmp_path, sentences):
     identity = prepare(DataSpec(path=write_corpus(tmp_path / "a.jsonl", sentences), context=32)).identity
     assert find(identity, tmp_path) == ByteTokenizer(256)

@@ -164,4 +164,4 @@ def test_an_unknown_name_lists_the_shipped_ones(shipped):
     with pytest.raises(UsageError) as caught:
         load_sweep("quikstart")
     assert caught.value.code == "spec.not_found"
-    assert "did you mean 'quickstart'? shipped sweeps: gpu, known-entropy, quickstart" in caught.value.render()
+    assert "did you mean 'quickstart'? shipped sweeps: gpu, quickstart" in caught.value.render()
