@@ -6,142 +6,22 @@ trials is in ``spec.plan``.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from scaling.units import Horizon, parse_count, parse_duration_s, parse_horizon
+from scaling.spec.corpus import DataIdentity as DataIdentity
+from scaling.spec.corpus import DataSpec as DataSpec
+from scaling.spec.corpus import GrammarSpec as GrammarSpec
+from scaling.spec.corpus import MarkovSpec as MarkovSpec
+from scaling.spec.fields import Count, HorizonText, Part, Seconds, Seed, Whole
 
-
-def _count(value: object) -> object:
-    if not isinstance(value, str) or _is_number(value):
-        return value  # "4" in quotes is text and stays wrong; 4k and 2e18 are counts
-    return parse_count(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _whole(value: object) -> object:
-    number = _count(value)
-    if isinstance(number, float) and number.is_integer():
-        return int(number)
-    return number
-
-
-def _duration(value: object) -> object:
-    return parse_duration_s(value) if isinstance(value, str) else value
-
-
-def _horizon(value: object) -> object:
-    return parse_horizon(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
-
-
-Count = Annotated[float, BeforeValidator(_count, json_schema_input_type=float | str), Field(gt=0)]
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str), Field(gt=0)]
-Seconds = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str), Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-HorizonText = Annotated[
-    Horizon,
-    BeforeValidator(_horizon, json_schema_input_type=float | str),
-    PlainSerializer(str, return_type=str),
-]
 Scalar = bool | int | float | str
 DEFAULT_FAMILY = "gpt"
 SPECIAL_AXES = ("size", "seed", "horizon")  # keys of axes and items beside model.* and train.*
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class MarkovSpec(_Part):
-    """A made-up language of known entropy: each token depends on the ``order`` tokens before it.
-
-    Attributes:
-        order: tokens that the next one depends on.
-        symbols: size of the vocabulary; their frequencies follow Zipf's law.
-        successors: likely next tokens of each context.
-        noise: share of tokens drawn regardless of the context.
-        tokens: length of the training text.
-        seed: of the language and its text.
-    """
-
-    order: Literal[1, 2] = 2
-    symbols: Annotated[Whole, Field(ge=2, le=256)] = 64
-    successors: Whole = 4
-    noise: Annotated[float, Field(gt=0, le=1)] = 0.1
-    tokens: Whole = 8_000_000
-    seed: Seed = 0
-
-
-class GrammarSpec(_Part):
-    """A made-up language of known entropy: sentences of ``2 ** depth`` tokens from an unambiguous grammar.
-
-    Attributes:
-        depth: levels of the tree; each symbol of a level expands to two of the level below.
-        symbols: size of the vocabulary, the same at every level.
-        rules: expansions of each symbol; their frequencies follow Zipf's law.
-        tokens: length of the training text.
-        seed: of the language and its text.
-    """
-
-    depth: Annotated[Whole, Field(le=12)] = 4
-    symbols: Annotated[Whole, Field(ge=2, le=256)] = 32
-    rules: Whole = 8
-    tokens: Whole = 8_000_000
-    seed: Seed = 0
-
-
-class DataSpec(_Part):
-    """Where tokens come from.
-
-    Attributes:
-        source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
-            Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
-            dataset that ``dataset`` names. Ignored when ``path`` is given.
-        path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
-        format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
-        field: the column of JSONL, Parquet or a dataset that holds the text.
-        validation_path: own validation text or tokens; without it a tenth of the documents is held out by hash.
-        dataset: name of a Hugging Face dataset, or its folder.
-        subset: configuration of that dataset.
-        split: split of that dataset.
-        revision: commit, tag or branch of that dataset.
-        max_bytes: read no more text than this.
-        tokenizer: ``bytes``; ``bpe``, trained on the training text; ``tiktoken:NAME``, ``tiktoken:FILE.tiktoken``;
-            ``hf:NAME``, ``hf:FILE.json``.
-        vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
-        context: tokens in a window.
-        validation_tokens: size of the fixed validation set, chosen by hash of the document.
-        markov: settings of ``source: markov``.
-        grammar: settings of ``source: grammar``.
-    """
-
-    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface"] = "python-stdlib"
-    path: str | list[str] | None = None
-    format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
-    field: str = "text"
-    validation_path: str | list[str] | None = None
-    dataset: str | None = None
-    subset: str | None = None
-    split: str = "train"
-    revision: str | None = None
-    max_bytes: Whole | None = None
-    tokenizer: str = "bytes"
-    vocab_size: Annotated[Whole, Field(ge=2, le=2**31)] | None = None
-    context: Whole = 128
-    validation_tokens: Whole = 65_536
-    markov: MarkovSpec = MarkovSpec()
-    grammar: GrammarSpec = GrammarSpec()
-
-
-class LearningRates(_Part):
+class LearningRates(Part):
     """Peak learning rates, the same for every size.
 
     Attributes:
@@ -153,7 +33,7 @@ class LearningRates(_Part):
     embedding: Count = 0.016
 
 
-class TrainSpec(_Part):
+class TrainSpec(Part):
     """The recipe, one for all sizes of the sweep.
 
     Attributes:
@@ -184,9 +64,9 @@ class TrainSpec(_Part):
     compile: bool = False
 
 
-class _Block(_Part):
+class _Block(Part):
     horizons: list[HorizonText] = Field(default_factory=list)
-    seeds: list[Seed] = [0]
+    seeds: list[Seed] = Field(default=[0])
 
 
 class Ladder(_Block):
@@ -229,7 +109,7 @@ class Listed(_Block):
     items: list[dict[str, Scalar]] = Field(min_length=1)
 
 
-class TrialBlock(_Part):
+class TrialBlock(Part):
     """Exactly one way to list trials. Blocks add up; trials that coincide are merged."""
 
     ladder: Ladder | None = None
@@ -249,7 +129,7 @@ class TrialBlock(_Part):
         return self
 
 
-class SamplesSpec(_Part):
+class SamplesSpec(Part):
     """Text generated after training: the same prompts, seed and temperature for every size."""
 
     prompts: list[str] = Field(default_factory=list)
@@ -258,7 +138,7 @@ class SamplesSpec(_Part):
     seed: Seed = 0
 
 
-class LimitsSpec(_Part):
+class LimitsSpec(Part):
     """Where a sweep stops by itself."""
 
     trial_time: Seconds | None = None
@@ -275,7 +155,7 @@ _ONE_LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,:;=_@%/+*&|!()\[\]-]{0,199}")  
 EngineText = Annotated[str, AfterValidator(_one_line)]
 
 
-class SlurmSpec(_Part):
+class SlurmSpec(Part):
     """Options of ``sbatch``, by their names there. None can name a file or a command.
 
     Attributes:
@@ -303,7 +183,7 @@ class SlurmSpec(_Part):
     exclusive: bool = False
 
 
-class RaySpec(_Part):
+class RaySpec(Part):
     """The user's own Ray cluster.
 
     Attributes:
@@ -313,7 +193,7 @@ class RaySpec(_Part):
     address: EngineText = "auto"
 
 
-class ExecutorSpec(_Part):
+class ExecutorSpec(Part):
     """Who runs the trials. Never changes a trial's identity.
 
     Attributes:
@@ -338,7 +218,7 @@ class ExecutorSpec(_Part):
     ray: RaySpec = RaySpec()
 
 
-class FitSpec(_Part):
+class FitSpec(Part):
     """Cuts of the fit, fixed before the sweep is run.
 
     Attributes:
@@ -350,7 +230,7 @@ class FitSpec(_Part):
     min_params: Count | None = None
 
 
-class SweepSpec(_Part):
+class SweepSpec(Part):
     """One sweep file.
 
     Attributes:
@@ -367,7 +247,7 @@ class SweepSpec(_Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     title: str = ""
     data: DataSpec = DataSpec()
-    model: dict[str, Scalar] = {"family": DEFAULT_FAMILY}  # pydantic copies defaults
+    model: dict[str, Scalar] = Field(default={"family": DEFAULT_FAMILY})  # pydantic copies defaults
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     samples: SamplesSpec = SamplesSpec()
@@ -376,42 +256,7 @@ class SweepSpec(_Part):
     fit: FitSpec = FitSpec()
 
 
-class DataIdentity(_Part):
-    """The corpus as the trial must find it again. Made by ``scaling.data``; part of every trial id.
-
-    Attributes:
-        source: what it is called: ``python-stdlib-3.11.7``, ``path``, ``markov`` …
-        fingerprint: sha256 of the training tokens in order.
-        validation_fingerprint: sha256 of the validation windows.
-        tokenizer: ``ascii`` (7-bit corpus, 128 tokens), ``bytes`` (256), or kind and hash: ``bpe-1f2e…``.
-        vocab_size: tokens in the vocabulary.
-        train_tokens: distinct training tokens available.
-        validation_tokens: tokens predicted in one evaluation.
-        validation_bytes: bytes those tokens stand for; ``None`` for tokens whose text is not known.
-        context: tokens in a window.
-        entropy_nats: of a made-up language: the exact conditional entropy of a token, given those before it in a
-            window of this context; no model can do better on average.
-        validation_entropy_nats: the loss of the language itself on the validation windows.
-    """
-
-    source: str
-    fingerprint: str
-    validation_fingerprint: str
-    tokenizer: str
-    vocab_size: int
-    train_tokens: int
-    validation_tokens: int
-    validation_bytes: int | None
-    context: int
-    entropy_nats: float | None = None
-    validation_entropy_nats: float | None = None
-
-    def hashed(self) -> dict[str, Any]:
-        """Return what identifies the corpus: what only follows from it, such as its entropy, is left out."""
-        return self.model_dump(mode="json", exclude={"entropy_nats", "validation_entropy_nats"})
-
-
-class TrialSpec(_Part):
+class TrialSpec(Part):
     """One trial, fully resolved: what its process reads, and the source of its id.
 
     The id is a hash of ``family``, ``model``, ``data``, ``train``, ``seed`` and ``trainer_version``: everything that

@@ -1,0 +1,123 @@
+"""The corpus in a sweep file, and as a trial must find it again."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from scaling.spec.fields import Part, Seed, Whole
+
+
+class MarkovSpec(Part):
+    """A made-up language of known entropy: each token depends on the ``order`` tokens before it.
+
+    Attributes:
+        order: tokens that the next one depends on.
+        symbols: size of the vocabulary; their frequencies follow Zipf's law.
+        successors: likely next tokens of each context.
+        noise: share of tokens drawn regardless of the context.
+        tokens: length of the training text.
+        seed: of the language and its text.
+    """
+
+    order: Literal[1, 2] = 2
+    symbols: Annotated[Whole, Field(ge=2, le=256)] = 64
+    successors: Whole = 4
+    noise: Annotated[float, Field(gt=0, le=1)] = 0.1
+    tokens: Whole = 8_000_000
+    seed: Seed = 0
+
+
+class GrammarSpec(Part):
+    """A made-up language of known entropy: sentences of ``2 ** depth`` tokens from an unambiguous grammar.
+
+    Attributes:
+        depth: levels of the tree; each symbol of a level expands to two of the level below.
+        symbols: size of the vocabulary, the same at every level.
+        rules: expansions of each symbol; their frequencies follow Zipf's law.
+        tokens: length of the training text.
+        seed: of the language and its text.
+    """
+
+    depth: Annotated[Whole, Field(le=12)] = 4
+    symbols: Annotated[Whole, Field(ge=2, le=256)] = 32
+    rules: Whole = 8
+    tokens: Whole = 8_000_000
+    seed: Seed = 0
+
+
+class DataSpec(Part):
+    """Where tokens come from.
+
+    Attributes:
+        source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
+            Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
+            dataset that ``dataset`` names. Ignored when ``path`` is given.
+        path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
+        format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
+        field: the column of JSONL, Parquet or a dataset that holds the text.
+        validation_path: own validation text or tokens; without it a tenth of the documents is held out by hash.
+        dataset: name of a Hugging Face dataset, or its folder.
+        subset: configuration of that dataset.
+        split: split of that dataset.
+        revision: commit, tag or branch of that dataset.
+        max_bytes: read no more text than this.
+        tokenizer: ``bytes``; ``bpe``, trained on the training text; ``tiktoken:NAME``, ``tiktoken:FILE.tiktoken``;
+            ``hf:NAME``, ``hf:FILE.json``.
+        vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
+        context: tokens in a window.
+        validation_tokens: size of the fixed validation set, chosen by hash of the document.
+        markov: settings of ``source: markov``.
+        grammar: settings of ``source: grammar``.
+    """
+
+    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface"] = "python-stdlib"
+    path: str | list[str] | None = None
+    format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
+    field: str = "text"
+    validation_path: str | list[str] | None = None
+    dataset: str | None = None
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    max_bytes: Whole | None = None
+    tokenizer: str = "bytes"
+    vocab_size: Annotated[Whole, Field(ge=2, le=2**31)] | None = None
+    context: Whole = 128
+    validation_tokens: Whole = 65_536
+    markov: MarkovSpec = MarkovSpec()
+    grammar: GrammarSpec = GrammarSpec()
+
+
+class DataIdentity(Part):
+    """The corpus as the trial must find it again. Made by ``scaling.data``; part of every trial id.
+
+    Attributes:
+        source: what it is called: ``python-stdlib-3.11.7``, ``path``, ``markov`` …
+        fingerprint: sha256 of the training tokens in order.
+        validation_fingerprint: sha256 of the validation windows.
+        tokenizer: ``ascii`` (7-bit corpus, 128 tokens), ``bytes`` (256), or kind and hash: ``bpe-1f2e…``.
+        vocab_size: tokens in the vocabulary.
+        train_tokens: distinct training tokens available.
+        validation_tokens: tokens predicted in one evaluation.
+        validation_bytes: bytes those tokens stand for; ``None`` for tokens whose text is not known.
+        context: tokens in a window.
+        entropy_nats: of a made-up language: the exact conditional entropy of a token, given those before it in a
+            window of this context; no model can do better on average.
+        validation_entropy_nats: the loss of the language itself on the validation windows.
+    """
+
+    source: str
+    fingerprint: str
+    validation_fingerprint: str
+    tokenizer: str
+    vocab_size: int
+    train_tokens: int
+    validation_tokens: int
+    validation_bytes: int | None
+    context: int
+    entropy_nats: float | None = None
+    validation_entropy_nats: float | None = None
+
+    def hashed(self) -> dict[str, Any]:
+        """Return what identifies the corpus: what only follows from it, such as its entropy, is left out."""
+        return self.model_dump(mode="json", exclude={"entropy_nats", "validation_entropy_nats"})
