@@ -31,3 +31,8 @@ def stderr() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def print_text(text: str) -> None:
+    """Print text on stdout as it is, for copying: no colour, no wrapping."""
+    sys.stdout.write(text.rstrip() + "\n")

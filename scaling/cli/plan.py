@@ -23,6 +23,9 @@ def command(
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--executor", metavar="KIND", help="local, slurm, ray or debug, instead of the file's.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of the sweep file, for editors.")
@@ -42,7 +45,7 @@ def command(
 
     Example:  scaling plan --design --budget 1e17 --target 1e19
     """
-    from scaling.cli.output import print_json
+    from scaling.cli.output import print_json, print_text
 
     if schema:
         print_json(sweep_schema())
@@ -56,15 +59,20 @@ def command(
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
     from scaling.cli.planning import resolve
     from scaling.cost.forecast import forecast
+    from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    resolved = resolve(sweep, sets or ())
+    resolved = resolve(sweep, [*(sets or ()), *([f"executor.kind={engine}"] if engine else [])])
     forecasts = [forecast(trial, None) for trial in resolved.trials]
-    warnings = design_warnings(resolved.spec, resolved.trials)
+    unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
+    warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]
+    script = batch_script(resolved.spec, len(resolved.trials))
     if as_json:
-        print_json(document(resolved, forecasts, warnings))
-    else:
-        _print(resolved, forecasts, warnings)
+        print_json({**document(resolved, forecasts, warnings), "batch_script": script})
+        return
+    _print(resolved, forecasts, warnings)
+    if script is not None:
+        print_text(f"\nbatch script:\n{script}")
 
 
 def _print_design(budget: str, target: str, noise: float, as_json: bool) -> None:

@@ -51,7 +51,7 @@ def command(
     """
     from scaling.cli.output import say
     from scaling.cli.planning import resolve
-    from scaling.executor.open import open_executor
+    from scaling.executor.open import check, open_executor
     from scaling.executor.shards import Shard
     from scaling.executor.sweep import make_jobs
 
@@ -65,6 +65,8 @@ def command(
             _settle(store, resolved, accept_changes)
             mine = part.part(resolved.trials) if part else resolved.trials
             jobs = make_jobs(store, mine)
+            kind = resolved.spec.executor.kind
+            check(resolved.spec.executor, [trial.spec for trial in resolved.trials], ask=kind == "slurm")
             executor = lock.enter_context(
                 closing(open_executor(resolved.spec.executor, resolved.spec.name, store, say))
             )

@@ -22,7 +22,7 @@ def run_task(job: dict[str, Any], name: str) -> int:
     import ray
 
     node = ray.get_runtime_context().get_node_id()[:8]
-    return NodeRun(NodeJob(**job), Handle(executor=RayExecutor.name, handle=name, place=f"node {node}")).run()
+    return NodeRun(NodeJob(**job), Handle(executor=RayExecutor.name, handle=name, place=f"ray node {node}")).run()
 
 
 class RayExecutor:

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +15,7 @@ from scaling.errors import MachineError
 from scaling.executor.local import search_path
 
 _VARIABLES = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}  # unless the user set them
+_START_S = 120.0  # to connect; Ray itself tries for minutes
 
 
 class Driver:
@@ -23,6 +26,7 @@ class Driver:
             raise MachineError(
                 "ray.missing", "the Ray executor needs ray", hint="pip install 'scaling-bench[ray]', as the cluster has"
             )
+        _refuse_silent(address)
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         read, write = os.pipe()
@@ -38,7 +42,7 @@ class Driver:
             )
         os.close(write)
         self._answers = os.fdopen(read, encoding="utf-8")
-        self.nodes: list[dict[str, float]] = self._answer()
+        self.nodes: list[dict[str, float]] = self._answer(_START_S)
 
     def ask(self, request: dict[str, Any]) -> Any:  # noqa: ANN401  # JSON
         """Send one request and return its answer. Raises ``MachineError`` when the driver has ended."""
@@ -48,8 +52,11 @@ class Driver:
             self._process.stdin.flush()
         return self._answer()
 
-    def _answer(self) -> Any:  # noqa: ANN401  # JSON
-        line = self._answers.readline()
+    def _answer(self, timeout_s: float | None = None) -> Any:  # noqa: ANN401  # JSON
+        ready, _, _ = select.select([self._answers], [], [], timeout_s)  # one request, one line: nothing is buffered
+        if not ready:
+            self._process.kill()
+        line = self._answers.readline() if ready else ""
         if line:
             return json.loads(line)
         self._process.wait()
@@ -73,3 +80,19 @@ class Driver:
             self._process.kill()
             self._process.wait()
         self._answers.close()
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise ``MachineError`` at once where nobody listens at ``HOST:PORT``."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise MachineError(
+            "ray.gone",
+            f"no Ray cluster answers at {address}: {error.strerror or error}",
+            where="executor.ray.address",
+            hint="start one with `ray start --head`, or give the address that it prints",
+        ) from error

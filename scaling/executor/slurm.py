@@ -36,9 +36,8 @@ class ArrayTask:
         env = os.environ
         array = env.get("SLURM_ARRAY_JOB_ID")
         handle = f"{array}_{env['SLURM_ARRAY_TASK_ID']}" if array else env["SLURM_JOB_ID"]
-        self._run = NodeRun(
-            self._job, Handle(executor=SlurmExecutor.name, handle=handle, place=env.get("SLURMD_NODENAME", ""))
-        )
+        place = f"slurm job {handle} on {env.get('SLURMD_NODENAME', 'a node')}"
+        self._run = NodeRun(self._job, Handle(executor=SlurmExecutor.name, handle=handle, place=place))
         return self._run.run()
 
     def checkpoint(self) -> Any:  # noqa: ANN401  # submitit has no types

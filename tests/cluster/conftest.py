@@ -77,7 +77,7 @@ def on_node(store):
     """The nodes where an attempt trains now."""
     newest = [mine[-1] for mine in attempts(store).values() if mine]
     training = [a for a in newest if a.curve_path.exists() and not a.exit_path.exists()]
-    return {handle.place for a in training if (handle := read_handle(a)) is not None}
+    return {handle.place.split()[-1] for a in training if (handle := read_handle(a)) is not None}
 
 
 def wait_for(condition, seconds, what):

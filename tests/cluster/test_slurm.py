@@ -13,7 +13,7 @@ from support.executor_kit import ExecutorKit
 from scaling.errors import MachineError
 from scaling.executor import slurm as module
 from scaling.executor.handles import read_handle
-from scaling.executor.open import refuse_impossible
+from scaling.executor.open import check
 from scaling.executor.slurm import SlurmExecutor
 from scaling.spec.schema import ExecutorSpec, SlurmSpec
 
@@ -56,13 +56,13 @@ class TestSlurm(ExecutorKit):
 
 
 def test_a_request_that_no_node_can_fill_is_refused_ahead(cluster):
-    refuse_impossible(ExecutorSpec(kind="slurm", gpus_per_trial=2))
+    check(ExecutorSpec(kind="slurm", gpus_per_trial=2), [])
     with pytest.raises(MachineError, match="gpus_per_trial is 3: no node has more than 2 GPUs"):
-        refuse_impossible(ExecutorSpec(kind="slurm", gpus_per_trial=3))
+        check(ExecutorSpec(kind="slurm", gpus_per_trial=3), [])
     with pytest.raises(MachineError, match="no node has more than 4"):
-        refuse_impossible(ExecutorSpec(kind="slurm", cpus_per_trial=64))
+        check(ExecutorSpec(kind="slurm", cpus_per_trial=64), [])
     with pytest.raises(MachineError, match="no partition 'gpu'"):
-        refuse_impossible(ExecutorSpec(kind="slurm", slurm=SlurmSpec(partition="gpu")))
+        check(ExecutorSpec(kind="slurm", slurm=SlurmSpec(partition="gpu")), [])
 
 
 def test_a_job_whose_time_is_up_saves_its_state_and_goes_on_in_the_same_job(command, cluster, tmp_path):
