@@ -65,6 +65,7 @@ def write(store: "Store", file_format: Format, folder: Path) -> list[Path]:
     frames = {
         "points": store.points(),
         "trials": store.trials(),
+        "abilities": store.abilities(),
         "curves": store.curves(),
         "samples": store.samples(),
     }
@@ -91,11 +92,12 @@ def encode(frame: "pd.DataFrame", file_format: Format) -> bytes:
 
 def data_dictionary(store: "Store", file_format: Format) -> dict[str, Any]:
     """Return the meaning and unit of every column, and where the tables come from."""
-    from scaling.store.columns import CURVES, POINTS, SAMPLES, TRIALS
+    from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
 
     tables: dict[str, Mapping[str, tuple[str, str]]] = {
         "points": POINTS,
         "trials": TRIALS,
+        "abilities": ABILITIES,
         "curves": CURVES,
         "samples": SAMPLES,
     }

@@ -1,6 +1,6 @@
 """``scaling fit``: the laws of a store or table with intervals, how far to trust them, and what follows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from scaling.findings import Finding
     from scaling.laws import Analysis, Fit, Interval
+    from scaling.laws.emergence import AbilityResult
     from scaling.store import Store
 
 FORMAT = 1  # version of the JSON document
@@ -53,13 +54,15 @@ def command(
     from scaling.cli.output import print_json
     from scaling.errors import NotEnoughData
     from scaling.findings import findings
+    from scaling.laws.emergence import analyse_abilities
 
     store = open_source(source, column, steps)
     analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed, full=full)
     if energy:
         show_energy(store, analysis, params, as_json)
         return
-    if not analysis.fits:
+    results = analyse_abilities(store.abilities())
+    if not analysis.fits and not results:
         raise NotEnoughData(
             "fit.nothing",
             "no law can be fitted: " + "; ".join(f"{k}: {v}" for k, v in analysis.missing.items() if k[:2] == "L("),
@@ -68,11 +71,11 @@ def command(
             if store.imported
             else f"see what is there with `scaling status {store.root}`",
         )
-    found = findings(analysis, store.points(), store.trials(), store.sweep)
+    found = findings(analysis, store.points(), store.trials(), store.sweep, results)
     if as_json:
         print_json(document(store, analysis, found))
     else:
-        show(analysis, found)
+        show(analysis, found, results)
 
 
 def show_energy(store: "Store", analysis: "Analysis", params: ParamCount, as_json: bool) -> None:
@@ -121,15 +124,18 @@ def plain(value: object) -> object:
     return value
 
 
-def show(analysis: "Analysis", found: "Iterable[Finding]") -> None:
-    """Print the fits, what was left out, and the findings for people."""
+def show(analysis: "Analysis", found: "Iterable[Finding]", results: "Sequence[AbilityResult]" = ()) -> None:
+    """Print the fits, what was left out, the verdicts on abilities, and the findings for people."""
     from scaling.cli.output import stdout
 
     console = stdout()
-    console.print(fit_table(analysis.fits.values()))
-    console.print(trust_table(analysis.fits.values()))
-    for line in footnotes(analysis):
-        console.print(line, markup=False, soft_wrap=True)
+    if analysis.fits:
+        console.print(fit_table(analysis.fits.values()))
+        console.print(trust_table(analysis.fits.values()))
+        for line in footnotes(analysis):
+            console.print(line, markup=False, soft_wrap=True)
+    if results:
+        console.print(ability_table(results))
     console.print()
     for finding in found:
         console.print(f"[{finding.grade}] {finding.sentence}", markup=False, soft_wrap=True)
@@ -159,6 +165,26 @@ def trust_table(fits: "Iterable[Fit]") -> "Table":
             f"{fit.gradient_norm:.0e}" + ("" if fit.converged else " (!)"),
             f"{fit.starts_agreed}/{fit.starts}",
             f"{100 * fit.residual_rms:.2f} %",
+        )
+    return table
+
+
+def ability_table(results: "Iterable[AbilityResult]") -> "Table":
+    """Return the verdict on every probe: what it scored at the largest size, over its floor, and how surprising."""
+    right = ("floor", "score", "solved", "z", "z log-prob", "p corrected")
+    table = _table("probe", "ability", "verdict", right=right)
+    for r in results:
+        judged, surprise = r.verdict, r.verdict.score.surprise
+        table.add_row(
+            r.probe,
+            r.ability,
+            "emergent" if judged.emergent else judged.word.value,
+            "unknown" if r.floor is None else f"{r.floor:.3f}",
+            f"{r.top:.3f}",
+            f"{r.solved[-1][1]}/{r.solved[-1][2]}",
+            "" if surprise is None else f"{surprise.z:.1f}",
+            "" if judged.logprob is None else f"{judged.logprob.z:.1f}",
+            "" if r.p_corrected is None else f"{r.p_corrected:.2g}",
         )
     return table
 

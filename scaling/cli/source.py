@@ -66,14 +66,26 @@ def open_source(source: Path | None, column: list[str] | None, steps: Steps) -> 
             raise UsageError("source.columns", f"{path} is a store; --column is for tables", hint="leave --column out")
         store = load(path)
     else:
-        from scaling.tables import read_table
-
-        table = read_table(path, parse_columns(column), steps.value)
-        tell(table)
-        store = table.as_store()
+        store = _read(path, parse_columns(column), steps)
     for warning in store.warnings:
         say(f"warning: {warning}")
     return whole(store)
+
+
+def _read(path: Path, columns: dict[str, str], steps: Steps) -> "Store":
+    """Read what some other program wrote, and tell on stderr how."""
+    from scaling.cli.output import say
+    from scaling.store import Store
+    from scaling.tables import is_lm_eval, read_lm_eval, read_table
+
+    if is_lm_eval(path):
+        scores = read_lm_eval(path, columns)
+        for note in scores.origin["notes"]:
+            say(f"note: {note}")
+        return Store.of_imported(path, scores, scores.warnings)
+    table = read_table(path, columns, steps.value)
+    tell(table)
+    return table.as_store()
 
 
 def whole(store: "Store") -> "Store":

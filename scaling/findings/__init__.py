@@ -1,14 +1,15 @@
 """Findings: a sentence, a grade, the numbers, and the rule that decided. The command line and the report print them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from scaling.findings import energy, fitted, measured
+from scaling.findings import abilities, energy, fitted, measured
 from scaling.findings.case import Case, Finding, Grade, Verdict
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
+from scaling.laws.emergence import AbilityResult
 
 _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "power_law": fitted.power_law,
@@ -20,11 +21,18 @@ _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "learning_rate": measured.learning_rate,
     "energy": measured.energy,
     "isojoule": energy.isojoule_size,
-    "abilities": measured.abilities,
+    "abilities": abilities.appear,
+    "emergence": abilities.foretold,
 }
 
 
-def findings(analysis: Analysis, points: pd.DataFrame, trials: pd.DataFrame, sweep: Mapping[str, Any]) -> list[Finding]:
+def findings(
+    analysis: Analysis,
+    points: pd.DataFrame,
+    trials: pd.DataFrame,
+    sweep: Mapping[str, Any],
+    results: Sequence[AbilityResult] = (),
+) -> list[Finding]:
     """Return every finding, in the order of ``RULES``.
 
     Args:
@@ -32,8 +40,9 @@ def findings(analysis: Analysis, points: pd.DataFrame, trials: pd.DataFrame, swe
         points: one row per annealed evaluation, as the store gives them.
         trials: one row per trial; ``lr_hidden`` and ``lr_embedding`` tell a learning-rate check.
         sweep: the resolved sweep.
+        results: its judged abilities.
     """
-    case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep)
+    case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep, abilities=results)
     return [_find(case, rule) for rule in RULE.values()]
 
 

@@ -1,6 +1,6 @@
 """What a judge is given and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +9,7 @@ import pandas as pd
 
 from scaling.findings.rules import Rule
 from scaling.laws.analysis import Analysis, Interval
+from scaling.laws.emergence import AbilityResult
 from scaling.units import format_interval
 
 Numbers = dict[str, Any]
@@ -24,12 +25,13 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """The evidence: analysis, points and trials of a store, and its resolved sweep."""
+    """The evidence: analysis, points, trials and judged abilities of a store, and its resolved sweep."""
 
     analysis: Analysis
     points: pd.DataFrame
     trials: pd.DataFrame
     sweep: Mapping[str, Any]
+    abilities: Sequence[AbilityResult] = ()
 
     def why_missing(self, *parts: str) -> str:
         """Return why the first absent part of the analysis is absent."""

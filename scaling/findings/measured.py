@@ -1,4 +1,4 @@
-"""Judges of what was measured beside the law: seeds, learning rates, energy, abilities."""
+"""Judges of what was measured beside the law: seeds, learning rates, energy."""
 
 from dataclasses import dataclass
 
@@ -157,28 +157,3 @@ def _why_not_counted(points: pd.DataFrame, counted: pd.DataFrame) -> str:
     if Provenance.UNAVAILABLE in kinds and len(kinds) == 1:
         return "no GPU energy counter was there to read, and modelled joules would only repeat the model"
     return f"the readings are {', '.join(kinds)} or from a shared GPU; a counter of the trial's own GPU is needed"
-
-
-def abilities(case: Case, rule: Rule) -> Verdict:
-    """Some ability rises above chance: columns ``ability_NAME`` and ``chance_NAME`` of the points."""
-    points = case.points
-    names = [c.removeprefix("ability_") for c in points.columns if str(c).startswith("ability_")]
-    names = [name for name in names if f"chance_{name}" in points]
-    if not names:
-        return too_little("Abilities are unknown: this sweep has no probes.")
-    scored = points.dropna(subset=[f"ability_{names[0]}"])
-    sizes = int(scored["params_total"].nunique())
-    if sizes < rule.minimum["sizes"]:
-        return too_little(f"Abilities were scored at {sizes} sizes, too few to see one appear.", sizes=sizes)
-    at_end = scored[scored["params_total"] == scored["params_total"].max()].sort_values("tokens")
-    last = at_end[at_end["tokens"] == at_end["tokens"].max()]
-    above = {n: float((last[f"ability_{n}"] - last[f"chance_{n}"]).mean()) for n in names}
-    learnt = [n for n, gain in above.items() if gain >= rule.thresholds["above_chance"]]
-    largest = f"{format_si(float(last['params_total'].iloc[0]))} parameters"
-    listed = ", ".join(f"{n} {gain:+.2g}" for n, gain in above.items())
-    return graded(
-        bool(learnt),
-        f"At {largest}, {len(learnt)} of {len(names)} abilities are clearly above chance; score less chance: {listed}.",
-        above_chance=above,
-        sizes=sizes,
-    )

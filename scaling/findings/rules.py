@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from scaling.laws.emergence.abilities import CORRECTED_LEVEL
+from scaling.laws.emergence.call import P_RISE, Z_RISE
+from scaling.laws.emergence.verdict import SURVIVES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -143,10 +147,22 @@ _RULES = (
         id="abilities",
         question="Which abilities appear with scale?",
         figure="sec-abilities",
-        test="the largest size scores at least {above_chance:g} above chance in one ability",
-        needs="ability scores with their chance level at {sizes:g} sizes",
-        thresholds=MappingProxyType({"above_chance": 0.1}),
+        test="the largest size scores at least {above_floor:g} above the floor in one probe (above the smallest size, "
+        "where no floor is known)",
+        needs="scores of a probe at {sizes:g} sizes",
+        thresholds=MappingProxyType({"above_floor": 0.1}),
         minimum=MappingProxyType({"sizes": 4}),
+    ),
+    Rule(
+        id="emergence",
+        question="Did an ability appear that the smaller sizes did not foretell?",
+        figure="fig-abilities",
+        test="a probe has an unpredicted rise (score and log-probability beyond what smooth fits of the smaller sizes "
+        "promise, z ≥ {z:g}, calibrated p ≤ {p:g}) in each of its seeds and in {items:.0%} of resampled items, and "
+        "p corrected for the number of probes is at most {p_corrected:g}",
+        needs="scores of a probe at {sizes:g} sizes; a rise needs {seeds:g} seeds",
+        thresholds=MappingProxyType({"z": Z_RISE, "p": P_RISE, "items": SURVIVES, "p_corrected": CORRECTED_LEVEL}),
+        minimum=MappingProxyType({"sizes": 4, "seeds": 2}),
     ),
 )
 

@@ -22,6 +22,8 @@ FIGURES: tuple[str, ...] = (
     "fig-energy",
     "fig-efficiency",
     "fig-isojoule",
+    "fig-abilities",
+    "fig-ability-loss",
 )
 
 SECTIONS: tuple[tuple[str, str], ...] = (

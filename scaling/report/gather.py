@@ -11,6 +11,7 @@ from scaling.answers import Law, analyse_store, law_of
 from scaling.errors import NotEnoughData
 from scaling.findings import RULES, findings
 from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
+from scaling.laws.emergence import analyse_abilities
 from scaling.laws.selection import select
 from scaling.laws.surface import fit_surface
 from scaling.report.material import Material
@@ -32,6 +33,8 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
     points, trials = store.points(), store.trials()
     trials["reason"] = [_at_home(reason, store) if isinstance(reason, str) else None for reason in trials["reason"]]
     analysis = analyse_store(store, resamples=resamples)
+    abilities = store.abilities()
+    results = analyse_abilities(abilities)
     labels = dict(zip(trials["trial"], trials["label"], strict=True))
     if store.imported is not None:
         points, trials = _drawable(points, trials)
@@ -46,7 +49,9 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         environments=distinct(store.environments(), labels),
         host=store.host,
         analysis=analysis,
-        findings=findings(analysis, points, trials, store.sweep),
+        findings=findings(analysis, points, trials, store.sweep, results),
+        abilities=abilities,
+        ability_results=results,
         rules=RULES,
         warnings=(*warnings, *notes),
         law=_law(store, analysis),

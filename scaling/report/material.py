@@ -10,6 +10,8 @@ from scaling.answers import Law
 from scaling.findings import Finding
 from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
+from scaling.laws.emergence import AbilityResult
+from scaling.store.columns import ABILITIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Material:
         warnings: what could not be read from the store.
         law: L(N,D) with the ground it stands on, ``None`` where it was not fitted.
         isoflop: profiles at equal compute by exact FLOPs, ``None`` without points.
+        abilities: one row per point and probe.
+        ability_results: every probe with its verdict.
         approaches: the three approaches to the best split, by exact FLOPs and by 6ND.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
     """
@@ -49,6 +53,8 @@ class Material:
     isoflop: IsoFlop | None = None
     approaches: Sequence[Approach] = field(default=())
     surfaces: Mapping[str, Fit] = field(default_factory=dict)
+    abilities: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ABILITIES]))
+    ability_results: Sequence[AbilityResult] = field(default=())
 
     @property
     def name(self) -> str:

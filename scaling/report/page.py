@@ -17,6 +17,7 @@ from scaling.findings import Finding
 from scaling.report import tables
 from scaling.report.anchors import SECTIONS
 from scaling.report.figures import (
+    abilities,
     budget,
     coverage,
     curves,
@@ -35,7 +36,7 @@ from scaling.report.figures import (
 from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
-from scaling.report.prose import ABILITIES, LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
+from scaling.report.prose import LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
 from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.report.thin import thinned
@@ -77,8 +78,11 @@ def sections(material: Material, look: Look) -> list[Section]:
             energy.panel(material),
             *isojoule.panels(material, look),
         ),
+        "sec-abilities": (abilities.panel(material), abilities.loss_panel(material)),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}
+    if material.ability_results:
+        listed["sec-abilities"] = abilities.verdicts(material)
     return [
         Section(i, title, LEDES[i], tuple(thinned(p) for p in panels.get(i, ())), listed.get(i, ()))
         for i, title in SECTIONS
@@ -200,7 +204,6 @@ def _render(page: Page, library: str | None, source: str | None) -> str:
         version=__version__,
         grades=_grades(page.findings),
         numbers={anchor: i + 1 for i, anchor in enumerate(anchors)},
-        abilities=ABILITIES,
         policy=policy([own] if library is None else [own, library], beside=library is None),
         library=None if library is None else Markup(library),  # plotly's own file
         plotly_src=source,

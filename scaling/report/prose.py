@@ -22,15 +22,9 @@ LEDES: dict[str, str] = {
     "sec-system": "How fast the hardware ran each size, how much of its peak was used, and what had to fit in memory.",
     "sec-energy": "What the training cost in joules, as far as this machine can know.",
     "sec-samples": "Text from the final weights: the same prompts, seed and temperature for every size.",
-    "sec-abilities": "Tasks with a right answer, beside the loss.",
+    "sec-abilities": "Tasks with a right answer: where each appears, and whether the smaller sizes foretold it.",
     "sec-tables": "Everything behind the figures, for looking up and for checking.",
 }
-
-ABILITIES = (
-    "This sweep measured no ability: its trials were scored by validation loss only, so nothing here says at which "
-    "size a task is learned, or whether loss predicts it. That needs trials evaluated on tasks with a known chance "
-    "level."
-)
 
 MAX_SAMPLE_SIZES = 12
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaling.families import Config
+from scaling.spec.abilities import PROBE_VERSION
 from scaling.spec.schema import Scalar, TrialSpec
 
 # Raised by hand whenever the same spec would train to another loss (loop, optimizer, schedule, initialisation,
@@ -42,6 +43,8 @@ def trial_hash(spec: TrialSpec) -> str:
         "seed": spec.seed,
         "trainer_version": spec.trainer_version,
     }
+    if spec.abilities is not None:  # trials without probes keep the ids they had before there were any
+        content["abilities"] = {**spec.abilities.model_dump(mode="json"), "version": PROBE_VERSION}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

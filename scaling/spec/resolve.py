@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params
+from scaling.spec.abilities import MIN_CONTEXT, AbilitiesSpec
 from scaling.spec.blocks import Cell, Wish
 from scaling.spec.document import KeyPath, Problem, dotted
 from scaling.spec.explain import axis_keys, nearest, problems_of
@@ -101,6 +102,7 @@ class Resolver:
             horizons=tuple(sorted(set(horizons))),
             data_location=self._location,
             samples=self._spec.samples,
+            abilities=self._abilities(),
         )
         sha256 = trial_hash(spec)
         tokens = spec.horizons[-1]
@@ -118,6 +120,14 @@ class Resolver:
             memory_bytes=self._memory(model.config, train),
             notes=(*_size_note(cell, model.params.total), *notes),
         )
+
+    def _abilities(self) -> AbilitiesSpec | None:
+        wanted, identity = self._spec.abilities, self._identity
+        if wanted is not None and identity.context < MIN_CONTEXT:
+            _refuse(("data", "context"), f"abilities need a data.context of {MIN_CONTEXT} tokens or more")
+        if wanted is not None and identity.tokenizer not in ("ascii", "bytes"):
+            _refuse(("abilities",), f"abilities are written in bytes; the tokenizer here is {identity.tokenizer!r}")
+        return wanted
 
     def _memory(self, config: Config, train: TrainSpec) -> Mapping[str, float]:
         value_bytes = 2 if train.precision == "bfloat16" else 4

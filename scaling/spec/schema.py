@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from scaling.spec.abilities import AbilitiesSpec
 from scaling.spec.corpus import DataIdentity as DataIdentity
 from scaling.spec.corpus import DataSpec as DataSpec
 from scaling.spec.corpus import GrammarSpec as GrammarSpec
@@ -239,6 +240,7 @@ class SweepSpec(Part):
         title: one line for the report.
         data, model, train: defaults of every trial; ``model`` holds ``family`` and that family's keys.
         trials: blocks that list the trials.
+        abilities: probes mixed into the corpus; part of a trial's identity where given.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -250,6 +252,7 @@ class SweepSpec(Part):
     model: dict[str, Scalar] = Field(default={"family": DEFAULT_FAMILY})  # pydantic copies defaults
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
+    abilities: AbilitiesSpec | None = None
     samples: SamplesSpec = SamplesSpec()
     limits: LimitsSpec = LimitsSpec()
     executor: ExecutorSpec = ExecutorSpec()
@@ -260,7 +263,8 @@ class TrialSpec(Part):
     """One trial, fully resolved: what its process reads, and the source of its id.
 
     The id is a hash of ``family``, ``model``, ``data``, ``train``, ``seed`` and ``trainer_version``: everything that
-    changes the number. Horizons, label, samples and where the corpus lies are not part of it.
+    changes the number; of ``abilities`` too, where there are any. Horizons, label, samples and where the corpus lies
+    are not part of it.
 
     Attributes:
         label: short name for people, such as ``d64 s1``.
@@ -278,3 +282,4 @@ class TrialSpec(Part):
     horizons: tuple[int, ...]
     data_location: Mapping[str, object]
     samples: SamplesSpec
+    abilities: AbilitiesSpec | None = None

@@ -111,3 +111,27 @@ SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "text": ("", "what it went on with"),
     }
 )
+
+ABILITIES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "seed": ("", "seed of weights and data order"),
+        "params_total": _PARAMS["params_total"],
+        "tokens": POINTS["tokens"],
+        "flops_train": POINTS["flops_train"],
+        "loss_nats": POINTS["loss_nats"],
+        "energy_gpu_j": POINTS["energy_gpu_j"],
+        "probe": ("", "task and its level, or the task of an evaluation harness with its metric"),
+        "ability": ("", "what people call it"),
+        "items": ("", "test items behind the score"),
+        "score": ("", "exact match, or the harness's own accuracy: 0 to 1"),
+        "token_accuracy": ("", "share of answer tokens that are likeliest, the earlier ones given"),
+        "logprob": ("nats/token", "mean log-probability per answer token"),
+        "brier": ("", "mean Brier score per answer token, over all tokens: 0 to 2, lower is better"),
+        "floor": ("", "best score that needs no ability: chance, commonest answer, or format alone"),
+        "chance": ("", "score of a uniform guess (computed)"),
+        "majority": ("", "score of the commonest answer (measured)"),
+        "format_only": ("", "score of the commonest symbol at each place of the answer (measured)"),
+        "format_logprob": ("nats/token", "log-probability of the symbols' frequencies at each place (measured)"),
+    }
+)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scaling.families import get_family
 from scaling.provenance import Reading
-from scaling.store.columns import CURVES, POINTS, SAMPLES, TRIALS
+from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point
 
@@ -70,6 +70,44 @@ def _point(record: TrialRecord, point: Point) -> Row:
         "energy_gpu_shared": point.energy_gpu_j.shared,
         "state": record.state.state.value,
         "data_fingerprint": record.spec.data.fingerprint,
+    }
+
+
+def abilities(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per point and probe of the planned trials."""
+    rows = (
+        _ability(record, point, name, probe)
+        for record in _planned(records)
+        for point in record.points
+        for name, probe in point.probes.items()
+        if "exact_match" in probe  # other measurements may stand beside abilities
+    )
+    return _frame(rows, ABILITIES)
+
+
+def _ability(record: TrialRecord, point: Point, name: str, probe: Mapping[str, Any]) -> Row:
+    copied = (
+        "ability",
+        "items",
+        "token_accuracy",
+        "logprob",
+        "brier",
+        "floor",
+        "chance",
+        "majority",
+        "format_only",
+        "format_logprob",
+    )
+    return {
+        **_identity(record),
+        "params_total": record.params.total,
+        "tokens": point.tokens,
+        "flops_train": point.flops_train,
+        "loss_nats": point.loss_nats,
+        "energy_gpu_j": point.energy_gpu_j.value,
+        "probe": name,
+        "score": probe["exact_match"],
+        **{key: probe.get(key) for key in copied},
     }
 
 

@@ -5,6 +5,7 @@
     runs/NAME/
       imported.json    source file and its sha256, which column filled which field, notes, problems
       points.csv       the points, in the columns of ``scaling.store.columns.POINTS``
+      abilities.csv    scores of an evaluation harness, where there are any
 
 It holds what its table told and nothing else: no throughput, energy or environment, each missing as "imported".
 """
@@ -12,7 +13,7 @@ It holds what its table told and nothing else: no throughput, energy or environm
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,7 @@ import pandas as pd
 
 from scaling.errors import UsageError
 from scaling.provenance import Provenance
-from scaling.store.columns import POINTS, TRIALS
+from scaling.store.columns import ABILITIES, POINTS, TRIALS
 from scaling.store.files import MAX_LOG_BYTES, bad_record, dump_json, read_bytes, read_json, write_atomic
 from scaling.store.records import FORMAT
 
@@ -40,21 +41,24 @@ class Imported:
 
     Attributes:
         points: one row per point, in the columns of a store.
+        abilities: one row per point and task, for results of an evaluation harness.
         origin: where they come from (``imported.json``): ``name``, ``source``, ``mapping``, ``conventions``,
             ``notes``, ``problems``.
     """
 
     points: pd.DataFrame
     origin: Mapping[str, Any]
+    abilities: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ABILITIES]))
 
     @classmethod
-    def of(cls, points: pd.DataFrame, origin: Mapping[str, Any]) -> "Imported":
+    def of(cls, points: pd.DataFrame, origin: Mapping[str, Any], abilities: pd.DataFrame | None = None) -> "Imported":
         """Return points under the columns of a store; what they lack is missing."""
         frame = points.reindex(columns=[*POINTS])
         how = frame["energy_gpu_provenance"]
         frame["energy_gpu_provenance"] = how.mask(how.isna(), Provenance.UNAVAILABLE.value).astype("str")
         frame["energy_gpu_shared"] = frame["energy_gpu_shared"].astype("boolean").fillna(False).astype(bool)
-        return cls(frame, MappingProxyType(dict(origin)))
+        scores = pd.DataFrame(columns=[*ABILITIES]) if abilities is None else abilities
+        return cls(frame, MappingProxyType(dict(origin)), scores)
 
     @property
     def sweep(self) -> Mapping[str, Any]:
@@ -105,6 +109,8 @@ def write_imported(root: Path, found: Imported) -> None:
         )
     text = found.points.to_csv(index=False).encode()
     write_atomic(root / "points.csv", text)
+    if len(found.abilities):
+        write_atomic(root / "abilities.csv", found.abilities.to_csv(index=False).encode())
     origin = {"format": FORMAT, **found.origin, "points_sha256": hashlib.sha256(text).hexdigest()}
     write_atomic(root / "imported.json", dump_json(origin))
 
@@ -125,7 +131,7 @@ def read_imported(root: Path) -> tuple[Imported, tuple[str, ...]]:
         types = dict.fromkeys(_TEXT, "str")
         points = pd.read_csv(io.BytesIO(data), dtype=types)
         _check(root / "imported.json", points, origin)
-        found = Imported.of(points, origin)
+        found = Imported.of(points, origin, _read_abilities(root / "abilities.csv"))
     except FileNotFoundError as error:
         raise bad_record(path, "an imported store without its points.csv") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -133,6 +139,18 @@ def read_imported(root: Path) -> tuple[Imported, tuple[str, ...]]:
     same = hashlib.sha256(data).hexdigest() == origin.get("points_sha256")
     changed = () if same else (f"points.csv is not the one that was imported: its sha256 differs ({path})",)
     return found, (*changed, *found.warnings)
+
+
+def _read_abilities(path: Path) -> pd.DataFrame | None:
+    """Return the scores of an imported store; ``None`` where it has none."""
+    if not path.is_file():
+        return None
+    text = {"trial": "str", "label": "str", "probe": "str", "ability": "str"}
+    frame = pd.read_csv(io.BytesIO(read_bytes(path, MAX_LOG_BYTES)), dtype=text)
+    lost = [c for c in ("trial", "params_total", "probe", "score") if c not in frame]
+    if lost:
+        raise ValueError(f"abilities.csv lacks {', '.join(lost)}")
+    return frame.reindex(columns=[*ABILITIES])
 
 
 def _check(path: Path, points: pd.DataFrame, origin: Mapping[str, Any]) -> None:

@@ -106,6 +106,14 @@ class Store:
 
         return frames.points(self.records)
 
+    def abilities(self) -> "pd.DataFrame":
+        """Return one row per point and probe; see ``scaling.store.columns.ABILITIES``."""
+        if self.imported is not None:
+            return self.imported.abilities.copy()
+        from scaling.store import frames
+
+        return frames.abilities(self.records)
+
     def trials(self) -> "pd.DataFrame":
         """Return one row per trial; see ``scaling.store.columns.TRIALS``."""
         if self.imported is not None:

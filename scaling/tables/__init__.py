@@ -8,7 +8,8 @@ found and told, with row numbers. Nothing is mended silently, and nothing that w
     >>> table.points[["params_total", "tokens", "loss_nats"]]  # doctest: +SKIP
 """
 
+from scaling.tables.lm_eval import is_lm_eval, read_lm_eval
 from scaling.tables.read import read_table
 from scaling.tables.table import Mapped, Problem, Table
 
-__all__ = ["Mapped", "Problem", "Table", "read_table"]
+__all__ = ["Mapped", "Problem", "Table", "is_lm_eval", "read_lm_eval", "read_table"]

@@ -17,7 +17,7 @@ from types import FrameType
 import torch
 from torch import nn
 
-from scaling.data import Corpus, WindowStream, load
+from scaling.data import Corpus, load
 from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter
@@ -34,7 +34,7 @@ from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
 from scaling.trial.member import Member, Metered
-from scaling.trial.probes import measure_all, open_probes
+from scaling.trial.probes import measure_all, mix_probes, open_probes
 
 CHECKPOINT_EVERY_S = float(os.environ.get("SCALING_CHECKPOINT_S", "30"))
 IDLE_S = 2.0
@@ -62,7 +62,7 @@ class Trial:
         self.device = hardware.pick_device()
         self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
         self.validation = torch.from_numpy(self.corpus.validation).int()
-        self.stream = WindowStream(self.corpus.train, self.spec.data.context, self.member.batch_windows, self.spec.seed)
+        self.stream = mix_probes(self.spec, self.corpus, self.member.batch_windows)
         self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
         self.gpu_j: Reading | None = None  # joules of training so far

@@ -17,7 +17,7 @@ from types import FrameType
 import torch
 from torch import nn
 
-from scaling.data import Corpus, WindowStream, load
+from scaling.data import Corpus, load
 from scaling.errors import UsageError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
@@ -36,7 +36,7 @@ from scaling.training.stacked import StackedState
 from scaling.trial import device as hardware
 from scaling.trial.attempt import CHECKPOINT_EVERY_S, IDLE_S, StopRequested
 from scaling.trial.member import Member, Metered
-from scaling.trial.probes import measure_all, open_probes
+from scaling.trial.probes import measure_all, mix_probes, open_probes
 
 
 def read_group(folder: TrialFolder, attempt: AttemptFolder) -> list[tuple[TrialFolder, AttemptFolder]]:
@@ -57,7 +57,7 @@ class Seat:
         self.member = Member(folder)
         self.spec = self.member.spec
         self.probes = open_probes(self.spec)
-        self.stream = WindowStream(corpus.train, self.spec.data.context, self.member.batch_windows, self.spec.seed)
+        self.stream = mix_probes(self.spec, corpus, self.member.batch_windows)
         self.seconds = {"evaluate": 0.0, "samples": 0.0, "save": 0.0}
         self.annealed: nn.Module | None = None
 

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from scaling.abilities import AbilityProbe, MixedStream, make_task
+from scaling.data import Corpus, TokenStream, WindowStream
+from scaling.spec.abilities import ability_of
 from scaling.spec.schema import TrialSpec
 
 
@@ -27,7 +30,20 @@ class Probe(Protocol):
 
 def open_probes(spec: TrialSpec) -> tuple[Probe, ...]:
     """Return the probes that a trial asks for."""
-    return ()
+    if spec.abilities is None:
+        return ()
+    wanted, context = spec.abilities, spec.data.context
+    return tuple(AbilityProbe(name, ability_of(name), wanted.items, context) for name in wanted.probes)
+
+
+def mix_probes(spec: TrialSpec, corpus: Corpus, batch_windows: int) -> TokenStream:
+    """Return the training windows of a trial: the corpus, and among it the probes that the spec asks for."""
+    context, seed = spec.data.context, spec.seed
+    if spec.abilities is None:
+        return WindowStream(corpus.train, context, batch_windows, seed)
+    tasks = [make_task(name) for name in spec.abilities.probes]
+    text = WindowStream(corpus.train, context, 1, seed)
+    return MixedStream(text, tasks, spec.abilities.share, context, batch_windows, seed)
 
 
 def measure_all(probes: tuple[Probe, ...], model: nn.Module, device: torch.device) -> dict[str, Mapping[str, Any]]:

@@ -6,10 +6,12 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from support.ability_frames import ability_frame
 
 from scaling.answers import Law, Side, compare
 from scaling.findings import RULES, findings
 from scaling.laws import Cuts, Interval, analyse, compute_optimal, isoflop
+from scaling.laws.emergence import analyse_abilities
 from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.selection import select
 from scaling.report.material import Material
@@ -187,6 +189,7 @@ def material(measured=False):
     trials = trials_frame(measured)
     points = points_frame(trials, rng, measured)
     analysis = _analysis(measured)
+    abilities, results = _abilities()
     environment = {"python": "3.11.7", "torch": "2.13.0+cpu", "host": {"cpu": "x86-64", "cores": 2}}
     return Material(
         law=law_of_points(points, analysis),
@@ -201,7 +204,9 @@ def material(measured=False):
         environments=[{"trials": "all", **environment, "git": {"commit": "0de4910", "dirty": False}}],
         host=None,
         analysis=analysis,
-        findings=findings(analysis, points, trials, {}),
+        findings=findings(analysis, points, trials, {}, results),
+        abilities=abilities,
+        ability_results=results,
         rules=RULES,
     )
 
@@ -225,6 +230,12 @@ def side(material, name, shift=0.0, **setup):
 def comparison():
     """Two studies of one shape, the first half a nat worse everywhere."""
     return compare([side(material(), "worse", 0.5), side(material(), "better")])
+
+
+@cache
+def _abilities():
+    frame = ability_frame()
+    return frame, analyse_abilities(frame, simulations=100)
 
 
 def hostile_material():
@@ -264,5 +275,7 @@ def empty_material():
         isoflop=None,
         approaches=(),
         surfaces={},
+        abilities=full.abilities.iloc[:0],
+        ability_results=(),
         findings=findings(nothing, points, trials, {}),
     )

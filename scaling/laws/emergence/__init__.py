@@ -8,6 +8,7 @@
 "emergent"; ``holm`` corrects the p-values of many tasks; ``forecast_score`` goes from compute over loss to a score.
 """
 
+from scaling.laws.emergence.abilities import SOLVED, AbilityResult, Axis, analyse_abilities
 from scaling.laws.emergence.call import Call, ShapeCall, shape_call
 from scaling.laws.emergence.facts import Facts, wilson
 from scaling.laws.emergence.forecast import BackTest, ScoreForecast, back_test, forecast_score
@@ -16,7 +17,10 @@ from scaling.laws.emergence.surprise import Surprise
 from scaling.laws.emergence.verdict import AbilityVerdict, Word, holm, verdict
 
 __all__ = [
+    "SOLVED",
+    "AbilityResult",
     "AbilityVerdict",
+    "Axis",
     "BackTest",
     "Call",
     "Facts",
@@ -25,6 +29,7 @@ __all__ = [
     "ShapeCall",
     "Surprise",
     "Word",
+    "analyse_abilities",
     "back_test",
     "forecast_score",
     "holm",

@@ -10,6 +10,7 @@ from scaling.laws.emergence.curve import Curve, make_curve
 from scaling.laws.emergence.facts import Facts, facts
 from scaling.laws.emergence.shapes import Shape, shapes
 from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise
+from scaling.units import format_si
 
 MIN_GAP = 0.03  # of the range from floor to ceiling: no change below it has a name
 Z_RISE = 3.0
@@ -18,9 +19,11 @@ _P_OPEN = 0.1  # between the two a short curve stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
 _Z_TREND = 3.0  # standard errors of a trend
+_Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
+_NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
 _BLIND_JUMP = 0.25  # a sample that misses a rise of a quarter of the range says nothing about flatness
-_GRADUAL_SIZES, _GRADUAL_DECADES = 4, 1.5  # on the slope of a rise that is late, and no surprise
+_GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 
 
 class Call(StrEnum):
@@ -121,7 +124,11 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     change, z = _trend(curve)
     best = ranked[0]
     span = float(best.fitted.max() - best.fitted.min())
-    if best.name == "constant" or span < least or (abs(z) < _Z_TREND and abs(change) < 2 * least):
+    trend = abs(z) >= _Z_TREND or abs(change) >= 2 * least
+    level = next(s for s in ranked if s.name == "constant")
+    if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
+        return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
+    if best.name == "constant" or span < least or not trend:
         return _level(curve, best, found, least)
     if change < 0:
         return Call.FALLS, f"falls by {-change:.3g} over the range, {-z:.1f} standard errors"
@@ -141,13 +148,19 @@ def _turns(curve: Curve, ranked: tuple[Shape, ...], least: float) -> tuple[Call,
     scores = {s.name: s for s in ranked}
     u = scores["u"]
     monotone = min(s.aicc for name, s in scores.items() if name not in ("u", "broken"))
-    if not np.isfinite(u.aicc) or u.aicc > monotone - _U_MARGIN:
+    earned = np.isfinite(u.aicc) and u.aicc <= monotone - _U_MARGIN
+    if curve.n <= _FEW and not earned:  # too few sizes for the criterion: both legs must stand out by themselves
+        seen, needed = curve.y, max(2 * least, _Z_LEG * curve.sd)
+    elif earned:
+        seen, needed = u.fitted, max(least, 2 * curve.sd)
+    else:
         return None
-    bottom = int(u.fitted.argmin())
-    drop, rise = float(u.fitted[0] - u.fitted[bottom]), float(u.fitted[-1] - u.fitted[bottom])
-    if min(drop, rise) < max(least, 2 * curve.sd):
+    bottom = int(seen.argmin())
+    drop, rise = float(seen[0] - seen[bottom]), float(seen[-1] - seen[bottom])
+    if min(drop, rise) < needed:
         return None
-    return Call.FALLS_THEN_RISES, f"falls by {drop:.3g} to x = {curve.x[bottom]:.3g}, then rises by {rise:.3g}"
+    at = format_si(float(curve.x[bottom]))
+    return Call.FALLS_THEN_RISES, f"falls by {drop:.3g} to x = {at}, then rises by {rise:.3g}"
 
 
 def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> tuple[Call, str]:
@@ -162,7 +175,7 @@ def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> t
 
 def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
     assert found is not None
-    told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {found.cut:.3g}"
+    told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
     if is_gradual(curve):
         return (
             Call.SMOOTH,
@@ -177,7 +190,7 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
 
 
 def is_gradual(curve: Curve) -> bool:
-    """Say whether four sizes or more, over 1.5 decades or more, lie on the slope: from 10 to 90 % of the rise."""
+    """Say whether three sizes or more, over 1.5 decades or more, lie on the slope: from 10 to 90 % of the rise."""
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
     ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.9)]

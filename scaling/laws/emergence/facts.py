@@ -84,4 +84,4 @@ def wilson(right: float, items: float, level: float = 0.95) -> tuple[float, floa
     p = right / items
     centre = (p + z * z / (2 * items)) / (1 + z * z / items)
     half = z * float(np.sqrt(p * (1 - p) / items + z * z / (4 * items**2))) / (1 + z * z / items)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))  # 0 and 1 exactly, not by rounding

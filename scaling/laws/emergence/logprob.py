@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 
 from scaling.errors import UsageError
 from scaling.laws.emergence.curve import PRIOR_WEIGHT, Curve, group_rows
-from scaling.laws.emergence.shapes import shapes
 from scaling.laws.emergence.smooth import Line, Logistic, Prediction
 from scaling.laws.emergence.surprise import SIMULATIONS, Smooth, Surprise, surprise_of
 from scaling.laws.forms import Array
 
 _PRIOR_SD = 0.03  # of ln loss between seeds
+_LEAST_SD = 0.025  # no smooth form is true to less
+_MEDIAN_OF_NORMAL = 0.6745  # of |normal deviate|
 _LEAST_LOSS = 0.02  # nats; below it a token is known and the logarithm only magnifies noise
 
 
@@ -37,17 +38,23 @@ def logprob_curve(x: ArrayLike, logprob: ArrayLike, *, log_x: bool = True) -> Cu
     y = -np.log(np.maximum(-lp, _LEAST_LOSS))
     x_of, t, decades, groups = group_rows(at, log_x)
     mean = np.array([y[g].mean() for g in groups])
-    seeds = np.array([len(g) for g in groups], dtype=float)
-    floors = (float(mean.min()),)
-    curve = Curve(
-        x=x_of, t=t, decades=decades, y=mean, variance=_variance([y[g] for g in groups]), floors=floors,
-        floor_known=False, ceiling=float(-np.log(_LEAST_LOSS)), n_items=None, n_seeds=seeds,
-    )  # fmt: skip
-    best = shapes(curve)[0]
-    return curve.with_scatter(best.chi2, curve.n - best.parameters)
+    variance = _seed_variance([y[g] for g in groups]) if max(map(len, groups)) > 1 else _scatter(t, mean)
+    return Curve(
+        x=x_of,
+        t=t,
+        decades=decades,
+        y=mean,
+        variance=np.maximum(variance, _LEAST_SD**2),
+        floors=(float(mean.min()),),
+        floor_known=False,
+        ceiling=float(-np.log(_LEAST_LOSS)),
+        n_items=None,
+        n_seeds=np.array([len(g) for g in groups], dtype=float),
+    )
 
 
-def _variance(groups: list[Array]) -> Array:
+def _seed_variance(groups: list[Array]) -> Array:
+    """Return the variance of each mean from the spread of its seeds, shrunk towards that of all sizes."""
     m = np.array([len(g) for g in groups], dtype=float)
     spread = np.array([np.var(g, ddof=1) if len(g) > 1 else 0.0 for g in groups])
     freedom = m - 1
@@ -55,11 +62,23 @@ def _variance(groups: list[Array]) -> Array:
     return np.asarray((PRIOR_WEIGHT * pooled + freedom * spread) / (PRIOR_WEIGHT + freedom) / m, dtype=float)
 
 
+def _scatter(t: Array, y: Array) -> Array:
+    """Return the variance of single runs: of each from the line between its neighbours; the median minds no break."""
+    n = len(y)
+    if n < 3:
+        return np.full(n, _PRIOR_SD**2)
+    share = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
+    rest = y[1:-1] - (1 - share) * y[:-2] - share * y[2:]
+    scaled = rest / np.sqrt(1 + share**2 + (1 - share) ** 2)
+    typical = float(np.median(np.abs(scaled))) / _MEDIAN_OF_NORMAL
+    return np.full(n, (PRIOR_WEIGHT * _PRIOR_SD**2 + (n - 2) * typical**2) / (PRIOR_WEIGHT + n - 2))
+
+
 def logprob_surprise(curve: Curve, *, simulations: int = SIMULATIONS, seed: int = 0) -> Surprise | None:
     """Return the surprise of a curve made by ``logprob_curve``; ``gap`` is in units of ln(loss)."""
     weights = 1 / curve.variance
     low = float(np.exp(-np.exp(-curve.y.min())))
-    chance = Logistic(curve.t, weights, tuple(sorted({1e-3, low * 0.5, low})), 0.999, curve.decades)
+    chance = Logistic(curve.t, weights, tuple(sorted({1e-3, low * 0.5, low})), np.exp(-_LEAST_LOSS), curve.decades)
     chance.grid = -np.log(-np.log(chance.grid))
     models: list[Smooth] = [Line(curve.t, weights), _Straight(curve), chance]
     return surprise_of(curve.x, curve.y, curve.variance, models, simulations=simulations, seed=seed)

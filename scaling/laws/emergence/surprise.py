@@ -18,7 +18,7 @@ from scaling.laws.emergence.smooth import Line, Logistic, Prediction
 from scaling.laws.forms import Array
 
 SIMULATIONS = 400
-_LEAST_SHARE = 0.42  # of the sizes lie below a cut
+_LEAST_SHARE = 0.36  # of the sizes lie below a cut
 _LEAST_BELOW = 3
 
 
@@ -60,7 +60,7 @@ class Surprise:
 
 
 def cuts_of(n: int) -> list[int]:
-    """Return how many of n sizes lie below each cut: 42 % and three at least, all but one at most."""
+    """Return how many of n sizes lie below each cut: 36 % and three at least, all but one at most."""
     return [k for k in range(_LEAST_BELOW, n) if k >= _LEAST_SHARE * n]
 
 

@@ -18,10 +18,11 @@ from scaling.laws.emergence.surprise import SIMULATIONS, Surprise
 from scaling.laws.forms import Array
 
 _P_OPEN, _FEW = 0.1, 6
-_LOGPROB_GAP = 0.1  # of ln loss: a loss 10 % below what was foreseen
+_LOGPROB_GAP = 0.2  # of ln loss: a loss a fifth below what was foreseen
+_LOGPROB_GAP_ALONE = float(np.log(2))  # half of what was foreseen, where the score itself is no surprise
 _MOVES, _MOVES_SHARE = 0.1, 0.2  # of ln loss, and of all it moves: what log-probability gains while the score rests
 _RESAMPLES = 40
-_SURVIVES = 0.9  # of the resamples of items
+SURVIVES = 0.9  # of the resamples of items
 
 
 class Word(StrEnum):
@@ -157,7 +158,7 @@ def judge(evidence: Evidence, simulations: int = SIMULATIONS, seed: int = 0) -> 
     rising = Word.UNPREDICTED_RISE
     seeds = _seeds_with_rise(evidence, simulations) if word is rising else (0, _seed_count(evidence))
     items = _items_with_rise(evidence, call, seed) if word is rising else None
-    emergent = word is rising and seeds[0] >= 2 and seeds[0] == seeds[1] and (items or 0.0) >= _SURVIVES
+    emergent = word is rising and seeds[0] >= 2 and seeds[0] == seeds[1] and (items or 0.0) >= SURVIVES
     return AbilityVerdict(
         word=word,
         emergent=emergent,
@@ -183,11 +184,14 @@ def _word(call: ShapeCall, seen: tuple[Curve, Surprise | None] | None) -> tuple[
     if found is None:
         return Word.NOT_RESOLVED, call.why
     told = f"log-probability: z = {found.z:.1f}, p = {found.p:.2g}"
-    if breaks(found):
+    if breaks(found) and (call.call is Call.UNPREDICTED_RISE or found.gap >= _LOGPROB_GAP_ALONE):
         return Word.UNPREDICTED_RISE, f"{call.why}; it breaks too ({told})"
+    few = curve.n <= _FEW
     if call.call is not Call.UNPREDICTED_RISE and not (call.late and 2 * call.resting >= curve.n):
-        return Word(call.call.value), call.why
-    if curve.n <= _FEW and found.z >= Z_RISE and found.p <= _P_OPEN:
+        unsure = few and call.late
+        why = f"{call.why}; too few sizes to tell a late smooth rise from a threshold" if unsure else call.why
+        return (Word.NOT_RESOLVED if unsure else Word(call.call.value)), why
+    if few and (found.z >= Z_RISE or found.p <= _P_OPEN):
         return Word.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
     resting = min(max(2, call.resting), curve.n)
     moved, whole = (float(curve.y[i] - curve.y[0]) for i in (resting - 1, -1))

@@ -3,12 +3,14 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from support.synthetic_sweep import sweep_points, trials_of
 from typer.testing import CliRunner
 
 from scaling.cli.app import app
 from scaling.errors import NotEnoughData
+from scaling.store.columns import ABILITIES
 
 
 @pytest.fixture
@@ -20,6 +22,7 @@ def store(monkeypatch):
         points = held["points"]
         return SimpleNamespace(
             points=lambda: points,
+            abilities=lambda: pd.DataFrame(columns=[*ABILITIES]),
             trials=lambda: trials_of(points),
             sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
             warnings=("a torn line",),
@@ -102,3 +105,18 @@ def test_without_measured_energy_fit_says_what_is_needed(scaling):
     assert told.code == 4
     assert "energy.not_measured" in told.err
     assert "Traceback" not in told.err
+
+
+def test_scores_of_a_harness_are_judged_without_a_law(tmp_path):
+    for i, size in enumerate(("70m", "160m", "410m", "1b", "2.8b")):
+        folder = tmp_path / "out" / f"lab__pythia-{size}"
+        folder.mkdir(parents=True)
+        content = {"results": {"sciq": {"acc,none": 0.3 + 0.1 * i}}, "config": {"model": "hf"}, "model_name": size}
+        (folder / "results_2026.json").write_text(json.dumps(content | {"model_name": f"pythia-{size}"}))
+    done = CliRunner().invoke(app, ["import", str(tmp_path / "out"), "--out", str(tmp_path / "store")])
+    assert "5 scores of 5 models on 1 tasks" in done.output
+    for source in ("store", "out"):
+        shown = CliRunner().invoke(app, ["fit", str(tmp_path / source), "--resamples", "0"])
+        assert shown.exit_code == 0
+        assert "1 of 1 probes score at least 0.1" in shown.output
+        assert "Verdicts: smooth: sciq (acc)" in shown.output

@@ -4,11 +4,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from support.ability_frames import SIZES as SIZES_OF_ABILITIES
+from support.ability_frames import ability_frame
 from support.synthetic_sweep import HORIZONS, SIZES, sweep_points, trials_of
 
 from scaling.findings import RULE, RULES, Grade, findings, fitted
 from scaling.findings.case import Case
 from scaling.laws import analyse
+from scaling.laws.emergence import analyse_abilities
 
 SUPPORTED, NOT, TOO_LITTLE = Grade.SUPPORTED, Grade.NOT_SUPPORTED, Grade.NOT_ENOUGH_DATA
 
@@ -28,9 +31,10 @@ def nothing(points):
     return analyse(points.iloc[:3], resamples=0)
 
 
-def judge(name, analysis, points, trials=None, sweep=None):
+def judge(name, analysis, points, trials=None, sweep=None, results=()):
     """Return the finding of that name, with what every finding must hold checked."""
-    found = {f.id: f for f in findings(analysis, points, trials_of(points) if trials is None else trials, sweep or {})}
+    trials = trials_of(points) if trials is None else trials
+    found = {f.id: f for f in findings(analysis, points, trials, sweep or {}, results)}
     assert list(found) == list(RULE)
     finding = found[name]
     assert finding.sentence.endswith(".")
@@ -210,14 +214,32 @@ def test_energy_of_too_few_trials(analysis, points):
     assert judge("energy", analysis, some).grade == TOO_LITTLE
 
 
-def test_abilities(analysis, points):
+@pytest.fixture(scope="module")
+def judged():
+    return {seeds: analyse_abilities(ability_frame(seeds=seeds), simulations=100) for seeds in ((0,), (0, 1))}
+
+
+def test_abilities(analysis, points, judged):
     assert judge("abilities", analysis, points).grade == TOO_LITTLE
-    learnt = points.assign(ability_sum=(points["params_total"] > 50_000) * 0.9, chance_sum=0.1)
-    assert judge("abilities", analysis, learnt).grade == SUPPORTED
-    flat = points.assign(ability_sum=0.12, chance_sum=0.1)
-    assert judge("abilities", analysis, flat).grade == NOT
-    few = learnt.assign(ability_sum=learnt["ability_sum"].where(learnt["params_total"] < 7_000))
-    assert judge("abilities", analysis, few).grade == TOO_LITTLE
+    found = judge("abilities", analysis, points, results=judged[0, 1])
+    assert found.grade == SUPPORTED
+    assert "2 of 3 probes" in found.sentence
+    assert found.numbers["probes"]["hops-3"]["verdict"] == "flat"
+    flat = analyse_abilities(ability_frame({"hops-3": "flat"}), simulations=50)
+    assert judge("abilities", analysis, points, results=flat).grade == NOT
+    few = analyse_abilities(ability_frame(sizes=SIZES_OF_ABILITIES[:3]), simulations=50)
+    assert judge("abilities", analysis, points, results=few).grade == TOO_LITTLE
+
+
+def test_only_a_replicated_rise_is_called_emergent(analysis, points, judged):
+    found = judge("emergence", analysis, points, results=judged[0, 1])
+    assert found.grade == SUPPORTED
+    assert found.numbers["emergent"] == ["lookup-4"]
+    alone = judge("emergence", analysis, points, results=judged[0,])
+    assert alone.grade == TOO_LITTLE
+    assert "emergent" not in alone.sentence.lower()
+    others = [r for r in judged[0, 1] if r.probe != "lookup-4"]
+    assert judge("emergence", analysis, points, results=others).grade == NOT
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -29,11 +29,11 @@ samples: {prompts: ["def ", "class "], tokens: 8}
 """
 
 
-def make_store(folder, anneal="average", horizon="40k"):
+def make_store(folder, anneal="average", horizon="40k", more=""):
     folder.mkdir(exist_ok=True)
     sweep = folder / "small.yaml"
-    sweep.write_text(SWEEP % (anneal, horizon))
-    spec = load_sweep(str(sweep)).spec
+    sweep.write_text(SWEEP % (anneal, horizon) + more)
+    spec = load_sweep(str(sweep), ["data.context=128"] if more else []).spec
     corpus = prepare(spec.data)
     (planned,) = expand(spec, corpus.identity, corpus.location)
     trial = StoreFolder(folder / "store").trial(planned.id)
@@ -114,6 +114,19 @@ def test_a_trial_on_bare_tokens_has_no_bits_per_byte_and_no_samples_of_words(tmp
     assert [p.bpb for p in trial.points()] == [None, None]
     assert trial.end().samples == ()
     assert "no sample: this model's tokens are the numbers 0 to 50256" in output
+
+
+def test_abilities_are_trained_among_the_text_and_measured_at_every_horizon(tmp_path):
+    more = "abilities: {share: 0.5, items: 50, probes: [cipher-4, addition-1]}\n"
+    trial = make_store(tmp_path, horizon="200k", more=more)
+    _, code, output = run(trial)
+    assert code == 0, output
+    first, last = (p.probes for p in trial.points())
+    assert set(first) == set(last) == {"cipher-4", "addition-1"}
+    assert last["cipher-4"]["ability"] == "translation"
+    assert last["cipher-4"]["items"] == 50
+    assert last["cipher-4"]["logprob"] > first["cipher-4"]["logprob"] + 0.5
+    assert 0 <= last["cipher-4"]["floor"] < last["cipher-4"]["token_accuracy"] <= 1
 
 
 def test_stopped_by_sigterm_it_resumes_to_the_same_losses(tmp_path):
