@@ -58,7 +58,8 @@ class Command:
         for process in self.started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.stdout is not None and not process.stdout.closed:
+                process.communicate()
 
 
 def table(store):

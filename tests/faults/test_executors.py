@@ -1,6 +1,7 @@
 """Every executor of this machine passes the kit, and so does one that lies."""
 
 import itertools
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -15,6 +16,7 @@ from scaling.executor.handles import Handle, attach, write_handle
 from scaling.executor.local import LocalExecutor
 from scaling.executor.protocol import Phase, Status, Task
 from scaling.executor.slots import core_slots
+from scaling.store.claims import read_claim
 from scaling.store.state import State
 
 pytestmark = pytest.mark.slow
@@ -36,6 +38,13 @@ class TestDebug(ExecutorKit):
         monkeypatch.syspath_prepend(str(HERE))
         with closing(DebugExecutor(core_slots(1)[0], module="fake_trial")) as executor:
             yield executor
+
+
+def test_under_debug_a_trial_is_this_very_process(make_sweep, monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    sweep = make_sweep("ok")
+    ExecutorKit().run(DebugExecutor(core_slots(1)[0], module="fake_trial"), sweep)
+    assert read_claim(sweep.jobs[0].folder.attempt(1).claim_path).pid == os.getpid()
 
 
 class Liar:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -236,3 +237,24 @@ def test_parquet_without_pyarrow_says_what_to_install(place, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, text = place.call("export", "runs/demo", "--format", "parquet")
     assert (code, "scaling-bench[parquet]" in text) == (3, True)
+
+
+def test_shards_fill_one_store_and_none_of_them_reports(place):
+    for part in ("1/2", "2/2"):
+        code, text = place.call("run", "demo.yaml", "--shard", part)
+        assert code == 0, text
+    assert place.states() == {"d8 s0": "done", "d12 s0": "done"}
+    assert place.attempts() == {"d8 s0": 1, "d12 s0": 1}
+    assert not (place.root / "report.html").exists()
+
+
+def test_stores_of_shards_are_brought_together_by_copying(place):
+    assert place.run()[0] == 0
+    whole = load(place.root).points().sort_values(["trial", "tokens"]).reset_index(drop=True)
+    merged = place.path / "merged"
+    for part in ("1/2", "2/2"):
+        assert place.run("--shard", part, "--out", f"part {part[0]}")[0] == 0
+        shutil.copytree(place.path / f"part {part[0]}", merged, dirs_exist_ok=True)
+    found = load(merged).points().sort_values(["trial", "tokens"]).reset_index(drop=True)
+    for column in ("trial", "tokens", "loss_nats", "flops_train"):
+        assert found[column].tolist() == whole[column].tolist()
