@@ -22,7 +22,7 @@ data: {context: 64, validation_tokens: 4096}
 model: {family: gpt, n_layer: 1, head_dim: 8}
 train: {batch_tokens: 512, warmup_steps: 5}
 trials:
-  - ladder: {sizes: [{d_model: 8}, {d_model: 16}], horizons: [300k, 600k], seeds: [0, 1, 2]}
+  - ladder: {sizes: [{d_model: 8}, {d_model: 16}], horizons: [150k, 300k], seeds: [0, 1, 2]}
 executor: {slots: 2}
 """
 

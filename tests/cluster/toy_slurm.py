@@ -62,7 +62,7 @@ class ToySlurm:
         nodes, cpus, gpus: nodes, and what each has.
     """
 
-    def __init__(self, folder: Path, nodes=2, cpus=4, gpus=2):
+    def __init__(self, folder: Path, nodes=2, cpus=2, gpus=2):
         self.folder, self.nodes, self.cpus, self.gpus = folder, nodes, cpus, gpus
         self.conf = folder / "slurm.conf"
 
