@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from scaling.errors import MachineError
 from scaling.executor.handles import Handle
 from scaling.executor.job import NodeJob, NodeRun
 from scaling.executor.protocol import Phase, Slot, Status, Task
-from scaling.executor.slurm_site import ARRAY_LIMIT, ask, last_line, need_submitit, parameters, read_queue
+from scaling.executor.slurm_site import ARRAY_LIMIT, Queue, ask, last_line, need_submitit, parameters
 from scaling.spec.schema import ExecutorSpec
 from scaling.store.files import unwritable
 
 LOOK_EVERY_S = 2.0
-_SILENCE_S = 600.0  # a controller that is being restarted
 _REPORT_S = 15.0  # after its grace: a job ends its trial itself and writes how
 
 
@@ -67,8 +67,8 @@ class SlurmExecutor:
     def __init__(self, spec: ExecutorSpec, sweep: str, folder: Path, module: str = "scaling.trial") -> None:
         need_submitit()
         self._spec, self._sweep, self._folder, self._module = spec, sweep, folder, module
-        self._queue: dict[str, Status] = {}
-        self._looked_s = self._answered_s = -math.inf
+        self._queue = Queue(sweep)
+        self._looked_s = -math.inf
         self._kill_s: dict[str, float] = {}
 
     def capacity(self) -> tuple[Slot, ...] | None:
@@ -101,8 +101,7 @@ class SlurmExecutor:
         return [str(job.job_id) for job in jobs]
 
     def _job(self, task: Task) -> NodeJob:
-        spec = self._spec
-        processes = max(1, spec.gpus_per_trial)
+        spec, processes = self._spec, max(1, self._spec.gpus_per_trial)
         return NodeJob(
             store=str(task.store.resolve()),
             trial=task.trial,
@@ -117,24 +116,14 @@ class SlurmExecutor:
         """Return what the queue says of each job, at most every two seconds anew."""
         handles, now = list(handles), time.monotonic()
         if handles and now - self._looked_s >= LOOK_EVERY_S:
-            self._look(now)
+            self._queue.look()
+            self._looked_s = now
         for handle in [h for h, at in self._kill_s.items() if now >= at]:
-            del self._kill_s[handle]
-            ask("scancel", handle)
+            self._end(handle)
         return {handle: self._status(handle) for handle in handles}
 
-    def _look(self, now: float) -> None:
-        """Read the queue; a controller that does not answer for a while leaves things as they were."""
-        try:
-            self._queue |= read_queue(self._sweep)
-            self._answered_s = now
-        except MachineError:
-            if now - self._answered_s > _SILENCE_S:
-                raise
-        self._looked_s = now
-
     def _status(self, handle: str) -> Status:
-        status = self._queue.get(handle, Status(Phase.UNKNOWN, message=f"SLURM knows no job {handle}"))
+        status = self._queue.status(handle)
         if status.phase in (Phase.WAITING, Phase.RUNNING):
             return status
         return replace(status, message="; ".join(filter(None, [status.message, last_line(self.logs(handle))])))
@@ -142,9 +131,14 @@ class SlurmExecutor:
     def cancel(self, handle: str, grace_s: float) -> None:
         """End a job that waits now; one that runs has been asked to, and is killed should it not heed that."""
         if self._status(handle).phase is Phase.WAITING:
-            ask("scancel", handle)
+            self._end(handle)
         else:
             self._kill_s[handle] = time.monotonic() + grace_s + _REPORT_S
+
+    def _end(self, handle: str) -> None:
+        self._kill_s.pop(handle, None)
+        with suppress(MachineError):  # it has ended meanwhile; or nobody answers, and its own grace ends it
+            ask("scancel", handle)
 
     def logs(self, handle: str) -> Path:
         """Return what the job wrote before and around its trial."""

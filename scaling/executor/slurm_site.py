@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from scaling.executor.protocol import Phase, Status
 from scaling.spec.schema import ExecutorSpec
 
 ARRAY_LIMIT = 1000  # of a default slurm.conf (MaxArraySize 1001)
+_COLUMNS = "%i|%T|%N|%r"  # job, state, nodes, why it waits
+_SILENCE_S = 600.0  # a controller that is being restarted
 _QUEUED = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING"})
 _ACTIVE = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
 
@@ -96,11 +99,37 @@ def count_gpus(gres: str) -> int:
     return sum(int(match.group(1)) for match in counts if match)
 
 
-def read_queue(sweep: str) -> dict[str, Status]:
-    """Read the user's jobs of a sweep, ended ones too as long as SLURM remembers them. Raises ``MachineError``."""
-    mine = ("-u", getpass.getuser(), "-n", job_name(sweep))
-    text = ask("squeue", "-h", "-r", "-t", "all", *mine, "-o", "%i|%T|%N|%r")
-    return {job: read_state(*rest) for job, *rest in (line.split("|", 3) for line in text.splitlines())}
+class Queue:
+    """The user's jobs of a sweep, ended ones too as long as SLURM remembers them.
+
+    Args:
+        sweep: the sweep's name.
+    """
+
+    def __init__(self, sweep: str) -> None:
+        self._name = job_name(sweep)
+        self._jobs: dict[str, Status] = {}
+        self._answered_s = -math.inf
+
+    def look(self) -> None:
+        """Read the queue; a controller that is silent for a while leaves things as they were.
+
+        Raises:
+            MachineError: it never answered, or not for ten minutes.
+        """
+        now = time.monotonic()
+        try:
+            text = ask("squeue", "-h", "-r", "-t", "all", "-u", getpass.getuser(), "-n", self._name, "-o", _COLUMNS)
+        except MachineError:
+            if now - self._answered_s > _SILENCE_S:
+                raise
+            return
+        self._answered_s = now
+        self._jobs |= {job: read_state(*rest) for job, *rest in (line.split("|", 3) for line in text.splitlines())}
+
+    def status(self, handle: str) -> Status:
+        """Return what the queue said of a job when it was last read."""
+        return self._jobs.get(handle) or Status(Phase.UNKNOWN, message=f"SLURM knows no job {handle}")
 
 
 def read_state(state: str, node: str, reason: str) -> Status:
