@@ -171,13 +171,12 @@ def trust_table(fits: "Iterable[Fit]") -> "Table":
 
 def ability_table(results: "Iterable[AbilityResult]") -> "Table":
     """Return the verdict on every probe: what it scored at the largest size, over its floor, and how surprising."""
-    right = ("floor", "score", "solved", "z", "z log-prob", "p corrected")
-    table = _table("probe", "ability", "verdict", right=right)
+    right = ("floor", "score", "solved", "z", "z (log-p)", "p")
+    table = _table("probe", "verdict", right=right)
     for r in results:
         judged, surprise = r.verdict, r.verdict.score.surprise
         table.add_row(
             r.probe,
-            r.ability,
             "emergent" if judged.emergent else judged.word.value,
             "unknown" if r.floor is None else f"{r.floor:.3f}",
             f"{r.top:.3f}",
