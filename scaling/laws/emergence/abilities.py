@@ -104,8 +104,9 @@ def judged_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, Axis]:
         rule = "training tokens not told; parameters as the scale"
         return frame.assign(x=frame["params_total"].astype(float)), Axis(name="params_total", rule=rule)
     ends = frame.groupby("trial")["tokens"].max()
-    common = set.intersection(*(set(part) for _, part in frame.groupby("trial")["tokens"])) if len(ends) else set()
-    if common:
+    sizes_at = frame.groupby("tokens")["params_total"].nunique()
+    common = sizes_at.index[sizes_at == frame["params_total"].nunique()]
+    if len(common):  # a trial that is not there yet takes its seed away, not the horizon
         tokens = max(common)
         axis = Axis(name="params_total", rule=f"every size at the same D = {format_si(float(tokens))} tokens")
         return frame[frame["tokens"] == tokens].assign(x=frame["params_total"].astype(float)), axis

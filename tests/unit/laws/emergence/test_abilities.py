@@ -46,6 +46,13 @@ def test_mixed_data_is_read_against_flops_and_a_fixed_ratio_against_size():
     assert len(rows) == len(frame)
 
 
+def test_an_unfinished_trial_takes_its_seed_away_and_not_the_horizon():
+    frame = ability_frame()
+    rows, axis = judged_rows(frame[(frame["trial"] != "t3600s1") | (frame["tokens"] < 2_000_000)])
+    assert "D = 2M tokens" in axis.rule
+    assert len(rows) == (2 * len(SIZES) - 1) * 3
+
+
 def test_one_seed_and_many_probes_call_nothing_emergent():
     one = analyse_abilities(ability_frame(seeds=(0,)), simulations=60)
     assert not any(r.verdict.emergent for r in one)
