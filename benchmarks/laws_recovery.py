@@ -5,7 +5,8 @@
     python benchmarks/laws_recovery.py --against-scipy 200              # 64 L-BFGS starts each
 
 Coverage is of 95 % bootstrap intervals by trial: of the exponents, and of the mean loss at the largest size with four
-times its tokens. Where the world has no alpha of ours (interaction), only the loss can be covered.
+times its tokens. Where the world has no alpha of ours (interaction), only the loss can be covered. A study is *sound*
+where the tool warns of nothing (its fit, and the test for an interaction of size and data), else *warned*.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -22,12 +24,25 @@ from support.worlds import INSIDE, OUTSIDE, World, random_world
 
 from scaling.laws import Fit, fit_loss_surface
 from scaling.laws.bootstrap import interval
+from scaling.laws.choice import choose_form, interaction_warning
 from scaling.laws.estimate import Problem, solve
 from scaling.laws.forms import SURFACE
 from scaling.laws.frontier import Surface
 
 # Each outside kind once for every two worlds inside: half and half.
 KINDS = tuple(kind for outside, inside in zip(OUTSIDE, INSIDE * 2, strict=True) for kind in (inside, outside))
+
+
+GROUPS = (
+    "inside",
+    "outside",
+    "inside, sound",
+    "inside, warned",
+    "outside, sound",
+    "outside, warned",
+    "sound",
+    "warned",
+)
 
 
 def main() -> None:
@@ -53,10 +68,12 @@ def study(worlds: int, trials: list[int], resamples: int, seed: int) -> None:
         cells: dict[str, dict[str, list[tuple[bool, float]]]] = defaultdict(lambda: defaultdict(list))
         for i in range(worlds):
             world = random_world(np.random.default_rng([seed, count, i]), KINDS[i % len(KINDS)], count)
-            for name, seen in judge(world, resamples).items():
-                for group in (world.kind, "inside" if world.kind in INSIDE else "outside"):
+            warned, scores = judge(world, resamples)
+            side = "inside" if world.kind in INSIDE else "outside"
+            for name, seen in scores.items():
+                for group in (world.kind, side, f"{side}, {warned}", warned):
                     cells[group][name].append(seen)
-        for group in (*INSIDE, *OUTSIDE, "inside", "outside"):
+        for group in (*INSIDE, *OUTSIDE, *GROUPS):
             if group in cells:
                 print(
                     f"{group:18} {count:6d} {len(cells[group]['loss']):6d} |"
@@ -75,8 +92,8 @@ def _cell(seen: list[tuple[bool, float]]) -> str:
     return f"  {100 * covered:3.0f} % {bias:+5.2f}  "
 
 
-def judge(world: World, resamples: int) -> dict[str, tuple[bool, float]]:
-    """Return per quantity whether its interval holds the truth, and the error in bootstrap standard errors."""
+def judge(world: World, resamples: int) -> tuple[str, dict[str, tuple[bool, float]]]:
+    """Return whether the tool warned, and per quantity whether its interval holds the truth and by how much it errs."""
     fit = fit_loss_surface(world.params, world.tokens, world.losses, world.trials, resamples=resamples)
     n, d = world.params.max(), 4 * world.tokens[world.params == world.params.max()].max()
     found = {"loss": (float(world.loss(n, d)), Surface.of(fit).loss(np.array([[n]]), np.array([[d]]))[:, 0])}
@@ -84,7 +101,20 @@ def judge(world: World, resamples: int) -> dict[str, tuple[bool, float]]:
         alpha, beta = (_rows(fit, name) for name in ("alpha", "beta"))
         a, b = world.truth["alpha"], world.truth["beta"]
         found |= {"alpha": (a, alpha), "beta": (b, beta), "a": (b / (a + b), beta / (alpha + beta))}
-    return {name: _score(truth, rows) for name, (truth, rows) in found.items()}
+    return _warned(world, fit), {name: _score(truth, rows) for name, (truth, rows) in found.items()}
+
+
+def _warned(world: World, fit: Fit) -> str:
+    used = pd.DataFrame(
+        {
+            "trial": world.trials,
+            "params": world.params,
+            "tokens": world.tokens,
+            "flops_train": 6 * world.params * world.tokens,
+            "loss_nats": world.losses,
+        }
+    )
+    return "warned" if fit.warnings or interaction_warning(choose_form(used)) else "sound"
 
 
 def _rows(fit: Fit, name: str) -> np.ndarray:

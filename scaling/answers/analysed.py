@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from scaling.errors import NotEnoughData, UsageError
-from scaling.laws import Analysis, Cuts, Fit, RollOut, analyse
-from scaling.laws.forms import Array
+from scaling.laws import Analysis, Cuts, Fit, Price, RollOut, analyse
+from scaling.laws.forms import Array, PowerLaw
 from scaling.laws.frontier import EXACT, FlopsPerToken
+from scaling.laws.objectives import Objective
 from scaling.laws.selection import select
 from scaling.store import Store
 from scaling.store.imported import Imported
@@ -16,29 +18,39 @@ from scaling.store.imported import Imported
 SURFACE = "L(N,D)"
 
 
+class Options(TypedDict, total=False):
+    """Further choices of ``laws.analyse``, each with its default there."""
+
+    resamples: int
+    seed: int
+    full: bool | None
+    law: PowerLaw
+    goal: Objective | None
+    price: Price | None
+
+
 def analyse_store(
-    store: Store, *, params: str = "total", resamples: int = 1000, seed: int = 0, full: bool | None = None
+    store: Store, *, params: str = "total", drop_highest: int = 0, **options: Unpack[Options]
 ) -> Analysis:
     """Analyse a store under the cuts of its sweep, in the conventions of its points.
 
     Args:
         store: as loaded, or imported from a table.
         params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
-        resamples: bootstrap resamples by trial.
-        seed: of the resampling.
-        full: also put the law to the test; by default for tables of ordinary size (``laws.analyse``).
+        drop_highest: so many points of the highest loss are left out of the fits.
+        options: as for ``laws.analyse``: resamples, seed, full, law, goal, price.
 
     Raises:
         UsageError: its losses do not compare, or an imported table does not tell that count of parameters.
     """
     recipe = store.trials()[["trial", "lr_hidden", "lr_embedding"]]
     points = store.points().merge(recipe, on="trial", how="left")
-    cuts = Cuts.of_sweep(store.sweep)
+    cuts = replace(Cuts.of_sweep(store.sweep), drop_highest=drop_highest)
     if store.imported is None or store.imported.points.empty:  # scores of a harness come without losses
-        return analyse(points, cuts, resamples=resamples, seed=seed, params=params, full=full)
+        return analyse(points, cuts, params=params, **options)
     _refuse_untold_params(store.imported, params)
     points = points.dropna(axis=1, how="all")  # what the table does not tell is absent, as an optional column is
-    found = analyse(points, cuts, resamples=resamples, seed=seed, params=params, full=full)
+    found = analyse(points, cuts, params=params, **options)
     words = _in_words(store.imported, params)
     return replace(found, fits={name: _relabelled(fit, words) for name, fit in found.fits.items()})
 

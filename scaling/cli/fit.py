@@ -6,17 +6,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scaling.cli.lawchoice import (
+    Axis,
+    AxisOption,
+    BreaksOption,
+    CostOption,
+    DeltaOption,
+    DropOption,
+    EnergyOption,
+    FixOption,
+    Form,
+    FormOption,
+    Goal,
+    GoalOption,
+    TiedOption,
+    WorthOption,
+    goal_of,
+    law_of_options,
+    price_of,
+)
 from scaling.cli.source import ColumnOption, SourceArgument, Steps, StepsOption, open_source
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from scaling.findings import Finding
-    from scaling.laws import Analysis, Fit, Interval
+    from scaling.laws import Analysis, Fit
     from scaling.laws.emergence import AbilityResult
+    from scaling.laws.selection import Selection
     from scaling.store import Store
 
 FORMAT = 1  # version of the JSON document
+_FURTHER_RESAMPLES = 200  # of forms that are refitted by a general solver, a hundred times slower than L(N,D)
 _LEAVE_OUT = frozenset({"draws", "residuals", "gap"})  # long, and derived from what is printed
 
 
@@ -37,11 +56,19 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
     full: Annotated[
         bool | None,
-        typer.Option("--full/--quick", help="Sensitivity, profile and roll-outs; by default up to 2,000 points."),
+        typer.Option("--full/--quick", help="Put the law to the test; by default up to 2,000 points."),
     ] = None,
-    energy: Annotated[
-        bool, typer.Option("--energy", help="Instead: best size at fixed measured energy, frontier, J per FLOP.")
-    ] = False,
+    energy: EnergyOption = False,
+    form: FormOption = Form.LAWS,
+    axis: AxisOption = Axis.PARAMS,
+    breaks: BreaksOption = 1,
+    objective: GoalOption = Goal.HUBER_LOG,
+    delta: DeltaOption = 1e-3,
+    fix: FixOption = None,
+    tied: TiedOption = False,
+    drop_highest: DropOption = 0,
+    cost_per_flop: CostOption = None,
+    nat_worth: WorthOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Fit scaling laws to a store or a table: parameters with intervals, held-out error, findings with grades.
@@ -49,15 +76,28 @@ def command(
     Example:  scaling fit runs/quickstart
 
     Example:  scaling fit losses.csv --column params="Model Size"
+
+    Example:  scaling fit runs/mine --cost-per-flop 2e-18 --nat-worth 1e6
     """
     from scaling.answers import analyse_store
+    from scaling.answers.analysed import Options
     from scaling.cli.output import print_json
     from scaling.errors import NotEnoughData
     from scaling.findings import findings
     from scaling.laws.emergence import analyse_abilities
+    from scaling.laws.further import fit_form
 
+    price = price_of(cost_per_flop, nat_worth)
+    law, goal = law_of_options(fix, tied), goal_of(objective, delta)
     store = open_source(source, column, steps)
-    analysis = analyse_store(store, params=params.value, resamples=resamples, seed=seed, full=full)
+    if form is not Form.LAWS:
+        selection = chosen(store, params.value, drop_highest)
+        draws = min(resamples, _FURTHER_RESAMPLES)
+        found = fit_form(form.value, selection, axis=axis.value, breaks=breaks, resamples=draws, seed=seed)
+        print_json(single(store, found)) if as_json else show_single(found)
+        return
+    options = Options(resamples=resamples, seed=seed, full=full, law=law, goal=goal, price=price)
+    analysis = analyse_store(store, params=params.value, drop_highest=drop_highest, **options)
     if energy:
         show_energy(store, analysis, params, as_json)
         return
@@ -71,11 +111,44 @@ def command(
             if store.imported
             else f"see what is there with `scaling status {store.root}`",
         )
-    found = findings(analysis, store.points(), store.trials(), store.sweep, results)
+    answers = findings(analysis, store.points(), store.trials(), store.sweep, results)
     if as_json:
-        print_json(document(store, analysis, found))
+        print_json(document(store, analysis, answers))
     else:
-        show(analysis, found, results)
+        show(analysis, answers, results)
+
+
+def chosen(store: "Store", params: str, drop_highest: int) -> "Selection":
+    """Return the points of a store to fit, under the cuts of its sweep."""
+    from dataclasses import replace
+
+    from scaling.laws import Cuts
+    from scaling.laws.selection import select
+
+    return select(store.points(), replace(Cuts.of_sweep(store.sweep), drop_highest=drop_highest), params)
+
+
+def single(store: "Store", fit: "Fit") -> dict[str, Any]:
+    """Return one fit as a JSON document."""
+    return {
+        "format": FORMAT,
+        "name": store.sweep.get("name"),
+        "store": str(store.root),
+        "imported": None if store.imported is None else dict(store.imported.origin),
+        "fits": {fit.name: plain(fit)},
+    }
+
+
+def show_single(fit: "Fit") -> None:
+    """Print one fit for people."""
+    from scaling.cli import lawtables
+    from scaling.cli.output import stdout
+
+    console = stdout()
+    console.print(lawtables.fit_table([fit]))
+    console.print(lawtables.trust_table([fit]))
+    for line in lawtables.fit_lines(fit):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def show_energy(store: "Store", analysis: "Analysis", params: ParamCount, as_json: bool) -> None:
@@ -126,100 +199,17 @@ def plain(value: object) -> object:
 
 def show(analysis: "Analysis", found: "Iterable[Finding]", results: "Sequence[AbilityResult]" = ()) -> None:
     """Print the fits, what was left out, the verdicts on abilities, and the findings for people."""
+    from scaling.cli import lawtables
     from scaling.cli.output import stdout
 
     console = stdout()
     if analysis.fits:
-        console.print(fit_table(analysis.fits.values()))
-        console.print(trust_table(analysis.fits.values()))
-        for line in footnotes(analysis):
+        for table in lawtables.tables(analysis):
+            console.print(table)
+        for line in lawtables.footnotes(analysis):
             console.print(line, markup=False, soft_wrap=True)
     if results:
-        console.print(ability_table(results))
+        console.print(lawtables.ability_table(results))
     console.print()
     for finding in found:
         console.print(f"[{finding.grade}] {finding.sentence}", markup=False, soft_wrap=True)
-
-
-def fit_table(fits: "Iterable[Fit]") -> "Table":
-    """Return the parameters of every law with their 95 % intervals."""
-    table = _table("law", "form", "parameter", right=("value", "95 % interval"))
-    for fit in fits:
-        for i, (name, interval) in enumerate(fit.params.items()):
-            head = (fit.name, fit.form) if i == 0 else ("", "")
-            table.add_row(*head, name, f"{interval.value:.5g}", _span(interval))
-    return table
-
-
-def trust_table(fits: "Iterable[Fit]") -> "Table":
-    """Return what each fit rests on and how well it converged: starts that agreed of those tried, rms residual."""
-    right = ("points", "trials", "dropped", "objective", "gradient", "starts", "rms")
-    table = _table("law", right=right)
-    for fit in fits:
-        table.add_row(
-            fit.name,
-            str(fit.n_points),
-            str(fit.n_trials),
-            str(len(fit.dropped)),
-            f"{fit.objective_value:.4e}",
-            f"{fit.gradient_norm:.0e}" + ("" if fit.converged else " (!)"),
-            f"{fit.starts_agreed}/{fit.starts}",
-            f"{100 * fit.residual_rms:.2f} %",
-        )
-    return table
-
-
-def ability_table(results: "Iterable[AbilityResult]") -> "Table":
-    """Return the verdict on every probe: what it scored at the largest size, over its floor, and how surprising."""
-    right = ("floor", "score", "solved", "z", "z (log-p)", "p")
-    table = _table("probe", "verdict", right=right)
-    for r in results:
-        judged, surprise = r.verdict, r.verdict.score.surprise
-        table.add_row(
-            r.probe,
-            "emergent" if judged.emergent else judged.word.value,
-            "unknown" if r.floor is None else f"{r.floor:.3f}",
-            f"{r.top:.3f}",
-            f"{r.solved[-1][1]}/{r.solved[-1][2]}",
-            "" if surprise is None else f"{surprise.z:.1f}",
-            "" if judged.logprob is None else f"{judged.logprob.z:.1f}",
-            "" if r.p_corrected is None else f"{r.p_corrected:.2g}",
-        )
-    return table
-
-
-def footnotes(analysis: "Analysis") -> list[str]:
-    """Return conventions, interval method, exclusions, held-out error, warnings and missing parts, a line each."""
-    first = next(iter(analysis.fits.values()))
-    lines = [
-        f"N: {first.conventions['params']}; C: {first.conventions['flops']}; loss: {first.conventions['loss_unit']}"
-    ]
-    lines += [f"objective: {first.objective}; intervals: {first.interval_method}"]
-    held = analysis.heldout
-    if held is not None:
-        lines.append(
-            f"held out ({held.rule}): mean error {100 * held.mean_abs_error:.2f} %, "
-            f"max {100 * held.max_abs_error:.2f} %, naive {100 * held.naive_mean_abs_error:.2f} %, "
-            f"at {held.extrapolation_factor:.2g}x the fitted compute"
-        )
-    lines += [f"note: {note}" for note in analysis.notes]
-    lines += [f"warning: {fit.name}: {text}" for fit in analysis.fits.values() for text in fit.warnings]
-    lines += [f"missing: {part}: {why}" for part, why in analysis.missing.items()]
-    return lines
-
-
-def _span(interval: "Interval") -> str:
-    if interval.low is None or interval.high is None:
-        return "–"
-    return f"{interval.low:.4g} … {interval.high:.4g}"
-
-
-def _table(*left: str, right: tuple[str, ...] = ()) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(name, no_wrap=True)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table

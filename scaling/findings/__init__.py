@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.findings import abilities, energy, fitted, measured
+from scaling.findings import abilities, compared, energy, fitted, measured
 from scaling.findings.case import Case, Finding, Grade, Verdict
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
@@ -16,6 +16,8 @@ _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "held_out": fitted.held_out,
     "irreducible_loss": fitted.irreducible_loss,
     "compute_optimal": fitted.compute_optimal,
+    "approaches": compared.approaches,
+    "form": compared.form,
     "returns": fitted.returns,
     "seed_noise": measured.seed_noise,
     "learning_rate": measured.learning_rate,

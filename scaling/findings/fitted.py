@@ -7,7 +7,7 @@ import numpy as np
 
 from scaling.findings.case import Case, Verdict, bounds, graded, percent, shown, too_little, triple
 from scaling.findings.rules import Rule
-from scaling.laws.analysis import Fit, Interval, OptimumRow, Residual, ReturnsRow, SeedNoise
+from scaling.laws.analysis import Fit, Interval, OptimumRow, Residual, ReturnsRow, SeedNoise, StopRow
 from scaling.laws.bootstrap import interval
 from scaling.laws.noise import pooled
 from scaling.units import format_flops, format_si
@@ -214,14 +214,30 @@ def returns(case: Case, rule: Rule) -> Verdict:
         + (", more than " if worth else ", not clearly more than ")
         + f"both 1 % of the loss ({one_percent:.2g}) and what chance makes of two runs ({chance:.2g}); the local "
         f"exponent of the reducible loss is {shown(row.local_exponent)}. A power law has no knee: the gain shrinks at "
-        "every scale.",
+        f"every scale.{_stop_words(case.analysis.stops)}",
         flops=row.flops,
         gain_per_doubling_nats=triple(row.gain_per_doubling_nats),
         local_exponent=triple(row.local_exponent),
         threshold_nats=max(one_percent, chance),
         factor_next_percent=row.factor_next_percent,
         factor_next_001_nat=row.factor_next_001_nat,
+        stops={s.rule: None if s.flops is None else triple(s.flops) for s in case.analysis.stops},
     )
+
+
+def _stop_words(stops: Sequence[StopRow]) -> str:
+    """Say from what compute on a doubling no longer pays, by every rule that gives one."""
+    told = [
+        f"{stop.threshold} at {format_flops(stop.flops.value)}" + _ends(stop.flops)
+        for stop in stops
+        if stop.flops is not None
+    ]
+    return "" if not told else f" Where it stops paying: {'; '.join(told)}."
+
+
+def _ends(flops: Interval) -> str:
+    ends = bounds(flops)
+    return "" if ends is None else f" [{format_flops(ends[0])}, {format_flops(ends[1])}]"
 
 
 def _at_largest(case: Case, rows: Sequence[ReturnsRow]) -> ReturnsRow:

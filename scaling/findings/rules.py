@@ -10,6 +10,7 @@ from types import MappingProxyType
 from scaling.laws.emergence.abilities import CORRECTED_LEVEL
 from scaling.laws.emergence.call import P_RISE, Z_RISE
 from scaling.laws.emergence.verdict import SURVIVES
+from scaling.laws.merit import AICC_MARGIN, HELD_MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,26 @@ _RULES = (
         "optimum inside the sizes and horizons that were fitted",
         needs="a frontier with intervals from {trials:g} trials",
         thresholds=MappingProxyType({"width": 0.2}),
+        minimum=MappingProxyType({"trials": 8}),
+    ),
+    Rule(
+        id="approaches",
+        question="Do the three approaches to the compute-optimal split agree?",
+        figure="fig-frontier",
+        test="the 95% intervals of the exponent a of all approaches that can be read overlap, and approach 2 on this "
+        "design would miss D* at the largest budget by at most {bias:.0%} without any noise",
+        needs="{approaches:g} approaches with an interval of a",
+        thresholds=MappingProxyType({"bias": 0.05}),
+        minimum=MappingProxyType({"approaches": 2}),
+    ),
+    Rule(
+        id="form",
+        question="Which form of the law do the data prefer?",
+        figure="fig-surface",
+        test="one form beats every other: its error on the trials of the largest compute, left out, is {held:g} x "
+        "smaller, or else its AICc lower by {aicc:g}",
+        needs="{trials:g} trials, so that the largest can be left out",
+        thresholds=MappingProxyType({"held": HELD_MARGIN, "aicc": AICC_MARGIN}),
         minimum=MappingProxyType({"trials": 8}),
     ),
     Rule(

@@ -7,21 +7,26 @@ A library worth importing by itself: numpy, pandas and the special functions of 
     >>> fit.params["alpha"]  # doctest: +SKIP
 """
 
-from scaling.laws.allocation import Allocation
 from scaling.laws.analyse import analyse
 from scaling.laws.analysis import (
+    Allocation,
     Analysis,
+    Approach,
     Dropped,
     Fit,
     FloorTest,
+    FormChoice,
+    FormRow,
     HeldOut,
     Interval,
     OptimumRow,
+    Price,
     Residual,
     ReturnsRow,
     RollOut,
     SeedNoise,
     SensitivityRow,
+    StopRow,
 )
 from scaling.laws.bounded import BoundedLaw, fit_bounded
 from scaling.laws.broken import Break, BrokenLaw, fit_broken
@@ -30,7 +35,7 @@ from scaling.laws.envelope import Envelope, envelope
 from scaling.laws.fit import fit_loss_surface
 from scaling.laws.isoflop import IsoFlop, Profile, isoflop
 from scaling.laws.joint import JointLaw, fit_joint, joint_loss
-from scaling.laws.optimal import Approach, ProfileBias, compute_optimal, profile_bias
+from scaling.laws.optimal import ProfileBias, compute_optimal, profile_bias
 from scaling.laws.prediction import predict_loss
 from scaling.laws.propose import Ladder, Proposal, propose
 from scaling.laws.repeated import RepeatedFit, fit_repeated, repeated_loss, worth_of_epochs
@@ -49,6 +54,8 @@ __all__ = [
     "Envelope",
     "Fit",
     "FloorTest",
+    "FormChoice",
+    "FormRow",
     "HeldOut",
     "Interval",
     "IsoFlop",
@@ -56,6 +63,7 @@ __all__ = [
     "Ladder",
     "OptimumRow",
     "Precision",
+    "Price",
     "Profile",
     "ProfileBias",
     "Proposal",
@@ -65,6 +73,7 @@ __all__ = [
     "RollOut",
     "SeedNoise",
     "SensitivityRow",
+    "StopRow",
     "analyse",
     "compute_optimal",
     "envelope",

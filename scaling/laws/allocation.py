@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.laws.analysis import Interval
+from scaling.laws.analysis import Allocation, Interval
 from scaling.laws.bootstrap import interval
 from scaling.laws.forms import Array
 
@@ -12,25 +12,6 @@ MIN_OPTIMA = 3  # a slope with something left to judge it by
 MIN_DECADES = 0.5  # of compute between the first and the last optimum
 _MIN_FOR_FLOOR = 4  # E, K and gamma, and one more
 _GAMMAS = np.geomspace(0.02, 1.0, 80)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
-    """What one approach says about one budget.
-
-    Attributes:
-        flops: training compute.
-        params, tokens, tokens_per_param: compute-optimal, with 95 % intervals.
-        loss: loss at the optimum; ``None`` where too few optima were found to extrapolate it.
-        extrapolation_factor: budget over the largest compute of the points.
-    """
-
-    flops: float
-    params: Interval
-    tokens: Interval
-    tokens_per_param: Interval
-    loss: Interval | None
-    extrapolation_factor: float
 
 
 def too_narrow(log_c: Array) -> str | None:
@@ -148,5 +129,5 @@ def _floor_and_factor(x: Array, gamma: Array | float, weight: Array, value: Arra
     with np.errstate(invalid="ignore", divide="ignore"):
         floor = np.maximum((ss * y - s * sy) / (count * ss - s**2), 0.0)
         factor = (sy - floor * s) / ss
-    rest = (value - floor[:, None] * weight - factor[:, None] * term) ** 2
+        rest = (value - floor[:, None] * weight - factor[:, None] * term) ** 2
     return floor, factor, rest.sum(axis=1)

@@ -1,26 +1,45 @@
 """The whole analysis of a sweep. Each part stands by itself: what cannot be said is listed with its reason."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypedDict, TypeVar
 
 import pandas as pd
 
 from scaling.errors import NotEnoughData
 from scaling.laws import frontier, returns
-from scaling.laws.analysis import Analysis, Fit, FloorTest, Interval, OptimumRow, ReturnsRow, RollOut, SensitivityRow
+from scaling.laws.analysis import (
+    Analysis,
+    Approach,
+    Fit,
+    FloorTest,
+    FormChoice,
+    Interval,
+    OptimumRow,
+    Price,
+    ReturnsRow,
+    RollOut,
+    SensitivityRow,
+    StopRow,
+)
+from scaling.laws.choice import choose_form, interaction_warning
 from scaling.laws.curves import Curve, compute_curve, data_curve, size_curve
+from scaling.laws.fit import Sample
 from scaling.laws.floor import compare_floor
+from scaling.laws.forms import SURFACE, PowerLaw
 from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.heldout import hold_out_largest
-from scaling.laws.noise import seed_noise
+from scaling.laws.noise import pooled, seed_noise
+from scaling.laws.objectives import Objective
+from scaling.laws.optimal import side_by_side
 from scaling.laws.profile import profile_intervals
 from scaling.laws.rollout import RESAMPLES as ROLLOUT_RESAMPLES
 from scaling.laws.rollout import roll_out
-from scaling.laws.selection import PARAMS_IN_WORDS, Cuts, Selection, select
+from scaling.laws.selection import Cuts, Selection, conventions_of, select
 from scaling.laws.sensitivity import sensitivity
 from scaling.laws.surface import fit_surface, residuals, surface_sample
 
+_APPROACH_RESAMPLES = 300  # of the envelope and of IsoFLOP profiles, by far the slowest per draw
 _FULL_UP_TO = 2000  # points; a table of checkpoints would make the examination the slowest part by far
 
 T = TypeVar("T")
@@ -50,6 +69,9 @@ def analyse(
     seed: int = 0,
     params: str = "total",
     full: bool | None = None,
+    law: PowerLaw = SURFACE,
+    goal: Objective | None = None,
+    price: Price | None = None,
 ) -> Analysis:
     """Fit every law that the points allow, with what follows from them.
 
@@ -61,7 +83,11 @@ def analyse(
         resamples: bootstrap resamples by trial.
         seed: of the resampling.
         params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
-        full: also put L(N,D) to the test (sensitivity, floor, profile, roll-outs); by default up to 2,000 points.
+        full: also put L(N,D) to the test (other forms and objectives, the other approaches to the optimum, floor,
+            profile, roll-outs); by default up to 2,000 points.
+        law: L(N,D), with parameters fixed or exponents tied (``SURFACE.constrained``), or free.
+        goal: the objective of L(N,D); Huber on log loss by default.
+        price: what compute costs and loss is worth, for the point where more no longer pays.
 
     Returns:
         The analysis; with too few points its ``missing`` says what is absent and why.
@@ -69,36 +95,42 @@ def analyse(
     Raises:
         UsageError: the points lack a column, or their losses do not compare (different validation sets).
     """
-    run = _Run(select(points, cuts or Cuts(), params), resamples, seed)
+    run = _Run(select(points, cuts or Cuts(), params), resamples, seed, law, goal)
     used, missing = run.selection.used, _Missing()
     surface = missing.attempt("L(N,D)", run.surface)
     fits = {} if surface is None else {surface.name: surface}
     for name, curve in _CURVES.items():
         fits |= missing.attempt(name, run.curve, curve) or {}
+    noise = seed_noise(used)
     optima: tuple[OptimumRow, ...] | None = None
     gains: tuple[ReturnsRow, ...] | None = None
+    ends: tuple[StopRow, ...] | None = None
     if surface is None:
-        missing.reasons |= dict.fromkeys(("residuals", "frontier", "returns"), missing.reasons["L(N,D)"])
+        missing.reasons |= dict.fromkeys(("residuals", "frontier", "returns", "stops"), missing.reasons["L(N,D)"])
     else:
         optima = missing.attempt("frontier", _frontier, surface, used)
-        gains = missing.attempt("returns", _returns, surface, used)
+        gains = missing.attempt("returns", _returns, surface, used, price)
+        ends = missing.attempt("stops", _stops, surface, used, pooled(noise), price)
     wanted = len(used) <= _FULL_UP_TO if full is None else full
+    examined = _examination(surface, run, missing) if wanted else _Examination()
+    if surface is not None:
+        fits[surface.name] = _warned(surface, examined.get("choice"))
     if not wanted:
         reason = f"not done for {len(used):,} points unless asked for (--full)"
         missing.reasons |= dict.fromkeys(_Examination.__annotations__, reason)
-    noise = seed_noise(used)
     if not noise:
         missing.reasons["seed_noise"] = "no size was trained with two seeds"
     return Analysis(
         fits=fits,
         residuals=() if surface is None else residuals(surface, run.selection),
         frontier=optima or (),
-        heldout=missing.attempt("heldout", hold_out_largest, used),
+        heldout=missing.attempt("heldout", hold_out_largest, used, law, goal),
         returns=gains or (),
         seed_noise=noise,
         missing=missing.reasons,
+        stops=ends or (),
         notes=_notes(run.selection),
-        **(_examination(surface, run, missing) if wanted else {}),
+        **examined,
     )
 
 
@@ -107,20 +139,42 @@ class _Examination(TypedDict, total=False):
     floor: FloorTest | None
     profile: dict[str, Interval]
     rollouts: tuple[RollOut, ...]
+    approaches: tuple[Approach, ...]
+    choice: FormChoice | None
 
 
 def _examination(surface: Fit | None, run: "_Run", missing: _Missing) -> _Examination:
-    """Return what puts L(N,D) to the test: other choices, no floor, a second kind of interval, smaller computes."""
-    if surface is None:
-        return {}
+    """Return what puts L(N,D) to the test: other choices, forms and approaches, and a second kind of interval."""
     used = run.selection.used
+    approaches = missing.attempt("approaches", _approaches, surface, run, missing.reasons.get("L(N,D)", "")) or ()
+    if surface is None:
+        return {"approaches": approaches}
     sample = surface_sample(used)
     return {
-        "sensitivity": missing.attempt("sensitivity", sensitivity, sample) or (),
+        "sensitivity": missing.attempt("sensitivity", sensitivity, sample, run.law) or (),
         "floor": missing.attempt("floor", compare_floor, used),
-        "profile": missing.attempt("profile", profile_intervals, sample) or {},
+        "profile": missing.attempt("profile", _profile, run, sample) or {},
         "rollouts": missing.attempt("rollouts", _rollouts, run) or (),
+        "approaches": approaches,
+        "choice": missing.attempt("choice", choose_form, used),
     }
+
+
+def _warned(surface: Fit, choice: FormChoice | None) -> Fit:
+    """Return L(N,D) with a warning where another form shows that it is the wrong one."""
+    warning = None if choice is None else interaction_warning(choice)
+    return surface if warning is None else replace(surface, warnings=(*surface.warnings, warning))
+
+
+def _approaches(surface: Fit | None, run: "_Run", why_no_fit: str) -> tuple[Approach, ...]:
+    draws = min(run.resamples, _APPROACH_RESAMPLES)
+    return side_by_side(run.selection.used, surface, why_no_fit, resamples=draws, seed=run.seed)
+
+
+def _profile(run: "_Run", sample: Sample) -> dict[str, Interval]:
+    if run.law != SURFACE:
+        raise NotEnoughData("laws.constrained", "the profile is that of the law with all parameters free")
+    return profile_intervals(sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +182,23 @@ class _Run:
     selection: Selection
     resamples: int
     seed: int
+    law: PowerLaw
+    goal: Objective | None
 
     def surface(self) -> Fit:
-        return fit_surface(self.selection, _conventions(self.selection), self.resamples, self.seed)
+        words = conventions_of(self.selection)
+        return fit_surface(self.selection, words, self.resamples, self.seed, self.law, self.goal)
 
     def curve(self, choose: Callable[[pd.DataFrame], Curve]) -> dict[str, Fit]:
         chosen = choose(self.selection.used)
-        return chosen.fits(_conventions(self.selection), self.selection.dropped, self.resamples, self.seed)
+        return chosen.fits(conventions_of(self.selection), self.selection.dropped, self.resamples, self.seed)
 
 
 def _rollouts(run: "_Run") -> tuple[RollOut, ...]:
     if run.resamples == 0:
         raise NotEnoughData("laws.no_resamples", "no resamples asked for, so there are no intervals to check")
-    return roll_out(run.selection.used, resamples=min(run.resamples, ROLLOUT_RESAMPLES), seed=run.seed)
+    draws = min(run.resamples, ROLLOUT_RESAMPLES)
+    return roll_out(run.selection.used, law=run.law, goal=run.goal, resamples=draws, seed=run.seed)
 
 
 def _frontier(surface: Fit, used: pd.DataFrame) -> tuple[OptimumRow, ...]:
@@ -153,14 +211,18 @@ def _frontier(surface: Fit, used: pd.DataFrame) -> tuple[OptimumRow, ...]:
     return tuple(found)
 
 
-def _returns(surface: Fit, used: pd.DataFrame) -> tuple[ReturnsRow, ...]:
+def _returns(surface: Fit, used: pd.DataFrame, price: Price | None) -> tuple[ReturnsRow, ...]:
     largest = float(used["flops_train"].max())
     budgets = frontier.budgets_around(float(used["flops_train"].min()), largest)
     inside = budgets[2 * budgets <= largest * frontier.MAX_EXTRAPOLATION]  # the next doubling must be within reach
-    found = returns.rows(surface, inside, _exact(used))
+    found = returns.rows(surface, inside, _exact(used), price)
     if not found:
         raise NotEnoughData("laws.no_optimum", "the fitted L(N,D) has no compute-optimal path to follow")
     return tuple(found)
+
+
+def _stops(surface: Fit, used: pd.DataFrame, noise: float | None, price: Price | None) -> tuple[StopRow, ...]:
+    return returns.stops(surface, _exact(used), float(used["flops_train"].max()), noise, price)
 
 
 def _exact(used: pd.DataFrame) -> FlopsPerToken:
@@ -171,17 +233,6 @@ def _exact(used: pd.DataFrame) -> FlopsPerToken:
 def _six_nd(used: pd.DataFrame) -> "pd.Series[float]":
     # Six times the N that the fit uses: the stored flops_6nd is about total parameters.
     return 6.0 * used["params"].astype(float) * used["tokens"].astype(float)
-
-
-def _conventions(selection: Selection) -> dict[str, str]:
-    used = selection.used
-    anneal = sorted(map(str, used["anneal"].dropna().unique())) if "anneal" in used else []
-    return {
-        "params": f"{selection.convention}: {PARAMS_IN_WORDS[selection.convention]}",
-        "flops": "exact, forward and backward, causal attention as half",
-        "loss_unit": "nats per token, fixed validation set",
-        "points": "annealed evaluations" + (f" ({', '.join(anneal)})" if anneal else ""),
-    }
 
 
 def _notes(selection: Selection) -> tuple[str, ...]:

@@ -48,6 +48,10 @@ class Fit:
         interval_method: in words, with the number of resamples.
         draws: parameter draws of the bootstrap, one tuple per resample, in the order of ``params``.
         warnings: assumptions that fail, in prose, each with what to do.
+        heldout_error: mean absolute relative error on the trials of the largest compute (on a single trial: its last
+            points), left out of a refit; ``None`` when too few are left to fit, or it was not asked for.
+        aicc: corrected Akaike criterion, normal errors of one scale in log loss, effective n = trials; ``None`` with
+            too few trials.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Fit:
     interval_method: str
     draws: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    heldout_error: float | None = None
+    aicc: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,7 @@ class ReturnsRow:
         gain_per_doubling_nats: loss bought by the next doubling of compute.
         factor_next_percent: compute factor for the next 1 % of loss; ``None`` when E forbids it.
         factor_next_001_nat: compute factor for the next 0.01 nat; ``None`` when E forbids it.
+        gain_per_cost_nats: loss bought by the next unit of money at the price given; ``None`` without a price.
     """
 
     flops: float
@@ -137,6 +144,126 @@ class ReturnsRow:
     gain_per_doubling_nats: Interval
     factor_next_percent: float | None
     factor_next_001_nat: float | None
+    gain_per_cost_nats: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a user pays for compute and would pay for loss. A power law has no knee: this price is where it ends.
+
+    Attributes:
+        cost_per_flop: money for one training FLOP.
+        nat_worth: money that one nat per token less is worth.
+    """
+
+    cost_per_flop: float
+    nat_worth: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRow:
+    """The compute from which more of it no longer pays, by one rule.
+
+    Attributes:
+        rule: ``seed noise``, ``one percent`` or ``price``.
+        threshold: in words, with its number.
+        flops: compute where the gain falls to the threshold, with its interval; ``None`` when it lies beyond reach.
+        params, tokens, loss: the best split there.
+        extrapolation_factor: that compute over the largest fitted one.
+        reason: why there is none.
+    """
+
+    rule: str
+    threshold: str
+    flops: Interval | None = None
+    params: Interval | None = None
+    tokens: Interval | None = None
+    loss: Interval | None = None
+    extrapolation_factor: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """What one approach says about one budget.
+
+    Attributes:
+        flops: training compute.
+        params, tokens, tokens_per_param: compute-optimal, with 95 % intervals.
+        loss: loss at the optimum; ``None`` where too few optima were found to extrapolate it.
+        extrapolation_factor: budget over the largest compute of the points.
+    """
+
+    flops: float
+    params: Interval
+    tokens: Interval
+    tokens_per_param: Interval
+    loss: Interval | None
+    extrapolation_factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approach:
+    """One approach to the compute-optimal split under one convention of FLOPs.
+
+    Attributes:
+        name: ``1 envelope``, ``2 IsoFLOP`` or ``3 parametric``.
+        flops_convention: ``exact training FLOPs`` or ``6ND``.
+        a, b: exponents of N*(C) and D*(C), 95 % intervals; ``None`` when the approach is refused.
+        rows: N*, D* and L* at each budget asked for.
+        reason: why the approach is refused.
+        warnings: what biases it, in prose.
+        interval_method: in words.
+        bias: of approach 2 only: relative error of D* at the largest budget were the fitted L(N,D) the truth.
+    """
+
+    name: str
+    flops_convention: str
+    a: Interval | None = None
+    b: Interval | None = None
+    rows: tuple[Allocation, ...] = ()
+    reason: str | None = None
+    warnings: tuple[str, ...] = ()
+    interval_method: str = ""
+    bias: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormRow:
+    """One form of the loss against size and data, judged.
+
+    Attributes:
+        name: ``L(N,D)``, the same with a constraint, or ``Kaplan's joint law``.
+        form: the formula.
+        free: parameters fitted.
+        params: parameter -> value.
+        heldout_error: mean absolute relative error on the trials of the largest compute, left out of the fit.
+        aicc: corrected Akaike criterion.
+    """
+
+    name: str
+    form: str
+    free: int
+    params: dict[str, float]
+    heldout_error: float | None
+    aicc: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormChoice:
+    """Which form the data prefer: held-out error first, AICc where that does not decide.
+
+    Attributes:
+        rows: every form tried.
+        favours: name of the preferred one; ``L(N,D)`` where nothing tells them apart.
+        decided: whether the data tell them apart.
+        why: in words.
+    """
+
+    rows: tuple[FormRow, ...]
+    favours: str
+    decided: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,3 +372,6 @@ class Analysis:
     floor: FloorTest | None = None
     profile: dict[str, Interval] = field(default_factory=dict)
     rollouts: tuple[RollOut, ...] = ()
+    approaches: tuple[Approach, ...] = ()
+    choice: FormChoice | None = None
+    stops: tuple[StopRow, ...] = ()

@@ -153,9 +153,9 @@ def _answer(theta: Array, draws: Array, figures: dict[str, float], words: str) -
     gain = figures["aicc_unbroken"] - figures["aicc"]
     reason = None
     if numbers and not gain > _EARNED:
-        reason = (
-            f"the breaks do not earn their parameters: AICc {gain:+.1f} against the unbroken law, {_EARNED:g} needed"
-        )
+        reason = f"the breaks do not earn their parameters: AICc {gain:+.1f} against no break, {_EARNED:g} needed"
+        if not np.isfinite(gain):
+            reason = "too few trials for AICc to judge a break"
     return BrokenLaw(
         floor=spread(float(theta[0]), columns[0]),
         factor=float(theta[1]),

@@ -1,6 +1,6 @@
 """One-dimensional laws: loss against size at one horizon, against data at one size, and the compute envelope."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from scaling.laws import bootstrap
 from scaling.laws.analysis import Dropped, Fit
 from scaling.laws.fit import Sample, fit_sample
 from scaling.laws.forms import CURVE_C, CURVE_D, CURVE_N, Array, PowerLaw
+from scaling.laws.merit import aicc, heldout_error
 from scaling.units import format_si
 
 MIN_SIZES, MIN_HORIZONS = 4, 4
@@ -39,7 +40,15 @@ class Curve:
         """Return the law with and without a floor. Raises ``NotEnoughData``."""
         sample = _sample(self, conventions, dropped)
         laws = (self.law, self.law.without_floor())
-        return {law.name: fit_sample(law, sample, resamples=resamples, seed=seed) for law in laws}
+        order = sample.variables[:, 0]
+        return {
+            law.name: replace(
+                fit_sample(law, sample, resamples=resamples, seed=seed),
+                heldout_error=heldout_error(law, sample, order),
+                aicc=aicc(law, sample),
+            )
+            for law in laws
+        }
 
 
 def _sample(curve: Curve, conventions: dict[str, str], dropped: tuple[Dropped, ...]) -> Sample:

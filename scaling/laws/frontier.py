@@ -124,13 +124,14 @@ class Surface:
 def best_split(surface: Surface, budgets: Array, flops: FlopsPerToken) -> Optimum:
     """Minimise L(N, C / flops_per_token(N)) over N for every draw and budget.
 
+    Budgets are common to all draws ``[budgets]``, or one per draw ``[draws, 1]``.
     A draw whose loss does not depend on N or D (exponent or factor zero) has no optimum: its row is NaN.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         pull_n = np.log(surface.alpha * surface.A)[:, None]
         pull_d = np.log(surface.beta * surface.B)[:, None]
         alpha, beta = surface.alpha[:, None], surface.beta[:, None]
-        log_c = np.log(budgets)[None]
+        log_c = np.atleast_2d(np.log(budgets))
         if np.isinf(flops.low):
             log_n = (pull_n - pull_d + beta * (log_c - np.log(6.0))) / (alpha + beta)
         else:

@@ -6,16 +6,22 @@ import pandas as pd
 from scaling.errors import NotEnoughData
 from scaling.laws.analysis import HeldOut
 from scaling.laws.fit import fit_sample
-from scaling.laws.forms import SURFACE, loss_at
+from scaling.laws.forms import SURFACE, PowerLaw, loss_at
+from scaling.laws.objectives import Objective
 from scaling.laws.surface import MIN_SIZES, surface_sample
 
 RULE = "largest size left out with its whole trunk, all its seeds"
 
 
-def hold_out_largest(used: pd.DataFrame) -> HeldOut:
+def hold_out_largest(used: pd.DataFrame, law: PowerLaw = SURFACE, goal: Objective | None = None) -> HeldOut:
     """Fit L(N,D) without the largest size and predict its points.
 
     The naive prediction is "same loss as the next smaller size at the same tokens", its seeds averaged.
+
+    Args:
+        used: the fitted points.
+        law: L(N,D), constrained or not.
+        goal: the objective; Huber on log loss by default.
 
     Raises:
         NotEnoughData: fewer than five sizes, or the two largest share no horizon.
@@ -28,7 +34,7 @@ def hold_out_largest(used: pd.DataFrame) -> HeldOut:
             f"holding the largest of {used['params'].nunique()} sizes out leaves fewer than {MIN_SIZES} to fit",
             hint="add sizes to the sweep",
         )
-    fit = fit_sample(SURFACE, surface_sample(seen), resamples=0)
+    fit = fit_sample(law, surface_sample(seen), goal=goal, resamples=0)
     values = {name: p.value for name, p in fit.params.items()}
     predicted = loss_at(values, SURFACE, N=held["params"].to_numpy(dtype=float), D=held["tokens"].to_numpy(dtype=float))
     loss = held["loss_nats"].to_numpy(dtype=float)

@@ -5,15 +5,15 @@ exact training FLOPs and by the 6ND rule. An approach that the points do not car
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from scaling.errors import NotEnoughData
-from scaling.laws.allocation import Allocation, Path
-from scaling.laws.analysis import Analysis, Fit, Interval
+from scaling.laws.allocation import Path
+from scaling.laws.analysis import Allocation, Analysis, Approach, Fit, Interval
 from scaling.laws.bootstrap import interval
 from scaling.laws.envelope import envelope_points
 from scaling.laws.forms import SURFACE, Array, loss_at
@@ -26,30 +26,6 @@ from scaling.units import format_flops
 ENVELOPE, PROFILES, PARAMETRIC = "1 envelope", "2 IsoFLOP", "3 parametric"
 _WORTH_SAYING = 0.01  # relative bias of D* below which approach 2 needs no warning
 _PATH_POINTS = 9  # budgets through which the exponents of approach 3 are read
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approach:
-    """One approach under one convention of FLOPs.
-
-    Attributes:
-        name: ``1 envelope``, ``2 IsoFLOP`` or ``3 parametric``.
-        flops_convention: ``exact training FLOPs`` or ``6ND``.
-        a, b: exponents of N*(C) and D*(C), 95 % intervals; ``None`` when the approach is refused.
-        rows: N*, D* and L* at each budget asked for.
-        reason: why the approach is refused.
-        warnings: what biases it, in prose.
-        interval_method: in words.
-    """
-
-    name: str
-    flops_convention: str
-    a: Interval | None = None
-    b: Interval | None = None
-    rows: tuple[Allocation, ...] = ()
-    reason: str | None = None
-    warnings: tuple[str, ...] = ()
-    interval_method: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +90,31 @@ def compute_optimal(
         UsageError: a column is absent, the losses do not compare, or the method is unknown.
     """
     used = select(points, cuts or Cuts(), params).used
+    fit, why = analysis.fits.get("L(N,D)"), analysis.missing.get("L(N,D)", "L(N,D) was not fitted")
+    return side_by_side(used, fit, why, budgets, method=method, resamples=resamples, seed=seed)
+
+
+def side_by_side(
+    used: pd.DataFrame,
+    fit: Fit | None,
+    why_no_fit: str,
+    budgets: ArrayLike | None = None,
+    *,
+    method: str = "parabola",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[Approach, ...]:
+    """Return the six approaches through selected points; the arguments are those of ``compute_optimal``.
+
+    Args:
+        used: points as ``selection`` gives them.
+        fit: L(N,D) through them, approach 3; ``None`` when it could not be fitted.
+        why_no_fit: the reason then.
+        budgets: training FLOPs.
+        method: curve of approach 2.
+        resamples: bootstrap draws of approaches 1 and 2.
+        seed: of the draws.
+    """
     found: list[Approach] = []
     for exact in (True, False):
         chosen = _points(used, exact)
@@ -123,7 +124,7 @@ def compute_optimal(
             continue
         low, high = float(chosen.flops.min()), float(chosen.flops.max())
         asked = budgets_around(low, high) if budgets is None else np.asarray(budgets, dtype=float).ravel()
-        study = _Study(chosen, analysis, asked, method, resamples, seed)
+        study = _Study(chosen, fit, why_no_fit, asked, method, resamples, seed)
         found += [study.by_envelope(), study.by_profiles(), study.by_surface()]
     return tuple(found)
 
@@ -139,7 +140,8 @@ def _points(used: pd.DataFrame, exact: bool) -> Points | None:
 @dataclass(frozen=True, slots=True)
 class _Study:
     points: Points
-    analysis: Analysis
+    fit: Fit | None
+    why_no_fit: str
     budgets: Array
     method: str
     resamples: int
@@ -157,15 +159,14 @@ class _Study:
             found = isoflop_points(self.points, method=self.method, resamples=self.resamples, seed=self.seed)
         except NotEnoughData as error:
             return self._approach(PROFILES, None, error.what, "")
-        return self._approach(PROFILES, found.path, found.reason, found.interval_method, self._profile_warnings())
+        approach = self._approach(PROFILES, found.path, found.reason, found.interval_method)
+        return approach if found.path is None or self.fit is None else self._with_bias(approach, self.fit)
 
     def by_surface(self) -> Approach:
-        fit = self.analysis.fits.get("L(N,D)")
-        if fit is None:
-            reason = self.analysis.missing.get("L(N,D)", "L(N,D) was not fitted")
-            return self._approach(PARAMETRIC, None, reason, "")
+        if self.fit is None:
+            return self._approach(PARAMETRIC, None, self.why_no_fit, "")
         try:
-            path, rows = surface_path(fit, self.points, self.budgets)
+            path, rows = surface_path(self.fit, self.points, self.budgets)
         except NotEnoughData as error:
             return self._approach(PARAMETRIC, None, error.what, "")
         return Approach(
@@ -174,20 +175,16 @@ class _Study:
             a=path.a,
             b=path.b,
             rows=rows,
-            interval_method=fit.interval_method,
+            interval_method=self.fit.interval_method,
         )
 
-    def _profile_warnings(self) -> tuple[str, ...]:
-        fit = self.analysis.fits.get("L(N,D)")
-        if fit is None:
-            return ()
+    def _with_bias(self, approach: Approach, fit: Fit) -> Approach:
         law = {name: p.value for name, p in fit.params.items()}
         bias = profile_bias(law, self.points, float(self.budgets.max()), method=self.method)
-        return () if bias.sentence is None else (bias.sentence,)
+        warnings = () if bias.sentence is None else (bias.sentence,)
+        return replace(approach, bias=bias.tokens_error, warnings=warnings)
 
-    def _approach(
-        self, name: str, path: Path | None, reason: str | None, words: str, warnings: tuple[str, ...] = ()
-    ) -> Approach:
+    def _approach(self, name: str, path: Path | None, reason: str | None, words: str) -> Approach:
         convention = self.points.convention
         if path is None:
             return Approach(name=name, flops_convention=convention, reason=reason)
@@ -197,7 +194,6 @@ class _Study:
             a=path.a,
             b=path.b,
             rows=tuple(path.at(float(c)) for c in self.budgets),
-            warnings=warnings,
             interval_method=words,
         )
 

@@ -31,10 +31,12 @@ class Cuts:
     Attributes:
         min_tokens: least horizon, tokens.
         min_params: least size, total parameters.
+        drop_highest: so many points of the highest loss are left out, an outlier rule that does not look at the fit.
     """
 
     min_tokens: float | None = None
     min_params: float | None = None
+    drop_highest: int = 0
 
     @classmethod
     def of_sweep(cls, sweep: Mapping[str, Any]) -> "Cuts":
@@ -98,6 +100,18 @@ def select(points: pd.DataFrame, cuts: Cuts, convention: str = "total") -> Selec
     )
 
 
+def conventions_of(selection: Selection) -> dict[str, str]:
+    """Return how N, C, the loss and the points of a selection are to be understood, in words."""
+    used = selection.used
+    anneal = sorted(map(str, used["anneal"].dropna().unique())) if "anneal" in used else []
+    return {
+        "params": f"{selection.convention}: {PARAMS_IN_WORDS[selection.convention]}",
+        "flops": "exact, forward and backward, causal attention as half",
+        "loss_unit": "nats per token, fixed validation set",
+        "points": "annealed evaluations" + (f" ({', '.join(anneal)})" if anneal else ""),
+    }
+
+
 def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
     if "state" in frame:
         yield frame["state"] == "diverged", "the trial diverged"
@@ -108,6 +122,10 @@ def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
         yield frame[PARAMS["total"]] < cuts.min_params, f"below min_params {cuts.min_params:g} of the sweep"
     if cuts.min_tokens is not None:
         yield frame["tokens"] < cuts.min_tokens, f"below min_tokens {cuts.min_tokens:g} of the sweep"
+    if cuts.drop_highest:
+        losses = pd.to_numeric(frame["loss_nats"], errors="coerce").astype(float)
+        highest = losses.rank(method="first", ascending=False) <= cuts.drop_highest
+        yield highest, f"among the {cuts.drop_highest} highest losses, left out by rule"
     yield _other_recipe(frame), "another learning rate than the sweep's own: part of a check, not of the law"
 
 

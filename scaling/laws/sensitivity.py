@@ -5,14 +5,13 @@ by 2.5 over the number of points dropped, so both are shown by default. The outl
 points of the highest loss are left out, k = 0 … 5, whatever that does to the fit.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from scaling.errors import NotEnoughData
 from scaling.laws.analysis import Fit, SensitivityRow
 from scaling.laws.fit import Sample, fit_sample
 from scaling.laws.forms import SURFACE, PowerLaw
+from scaling.laws.merit import subset
 from scaling.laws.objectives import Objective, objective
 
 MAX_LEFT_OUT = 5
@@ -39,21 +38,16 @@ def sensitivity(sample: Sample, law: PowerLaw = SURFACE) -> tuple[SensitivityRow
     rows = [_row("objective", goal.name, fit_sample(law, sample, goal=goal, resamples=0)) for goal in CHOICES]
     worst_first = np.argsort(-sample.losses, kind="stable")
     for k in range(MAX_LEFT_OUT + 1):
-        kept = np.sort(worst_first[k:])
+        kept = np.ones(len(sample.losses), dtype=bool)
+        kept[worst_first[:k]] = False
         try:
-            fit = fit_sample(law, _only(sample, kept), resamples=0)
+            fit = fit_sample(law, subset(sample, kept), resamples=0)
         except NotEnoughData:
             if k == 0:
                 raise
             break  # leaving out more cannot help
         rows.append(_row("highest losses left out", str(k), fit))
     return tuple(rows)
-
-
-def _only(sample: Sample, kept: np.ndarray) -> Sample:
-    return replace(
-        sample, variables=sample.variables[kept], losses=sample.losses[kept], trials=sample.trials[kept], select=None
-    )
 
 
 def _row(choice: str, variant: str, fit: Fit) -> SensitivityRow:

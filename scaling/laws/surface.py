@@ -1,5 +1,7 @@
 """L(N,D) of a sweep: the points as a sample, and the residual of every point."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,9 @@ from scaling.errors import NotEnoughData
 from scaling.laws import bootstrap
 from scaling.laws.analysis import Dropped, Fit, Residual
 from scaling.laws.fit import Sample, fit_sample
-from scaling.laws.forms import SURFACE, loss_at
+from scaling.laws.forms import SURFACE, PowerLaw, loss_at
+from scaling.laws.merit import aicc, heldout_error
+from scaling.laws.objectives import Objective
 from scaling.laws.selection import Selection
 
 MIN_SIZES, MIN_HORIZONS = 4, 3
@@ -26,8 +30,23 @@ def surface_sample(
     )
 
 
-def fit_surface(selection: Selection, conventions: dict[str, str], resamples: int, seed: int) -> Fit:
+def fit_surface(
+    selection: Selection,
+    conventions: dict[str, str],
+    resamples: int,
+    seed: int,
+    law: PowerLaw = SURFACE,
+    goal: Objective | None = None,
+) -> Fit:
     """Fit L(N,D) to the selected points.
+
+    Args:
+        selection: the points.
+        conventions: in words.
+        resamples: bootstrap resamples by trial.
+        seed: of the resampling.
+        law: L(N,D), constrained or not.
+        goal: the objective; Huber on log loss by default.
 
     Raises:
         NotEnoughData: fewer than four sizes or three horizons.
@@ -40,8 +59,12 @@ def fit_surface(selection: Selection, conventions: dict[str, str], resamples: in
             f"L(N,D) needs {MIN_SIZES} sizes and {MIN_HORIZONS} horizons; there are {sizes} and {horizons}",
             hint="finish the sweep, or add sizes and horizons to it",
         )
-    sample = surface_sample(used, conventions, selection.dropped)
-    return fit_sample(SURFACE, sample, resamples=resamples, seed=seed)
+    sample, compute = surface_sample(used, conventions, selection.dropped), used["flops_train"].to_numpy(dtype=float)
+    return replace(
+        fit_sample(law, sample, goal=goal, resamples=resamples, seed=seed),
+        heldout_error=heldout_error(law, sample, compute, goal),
+        aicc=aicc(law, sample),
+    )
 
 
 def residuals(fit: Fit, selection: Selection) -> tuple[Residual, ...]:

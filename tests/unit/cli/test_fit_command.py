@@ -9,7 +9,7 @@ from support.synthetic_sweep import sweep_points, trials_of
 from typer.testing import CliRunner
 
 from scaling.cli.app import app
-from scaling.errors import NotEnoughData
+from scaling.errors import NotEnoughData, UsageError
 from scaling.store.columns import ABILITIES
 
 
@@ -120,3 +120,45 @@ def test_scores_of_a_harness_are_judged_without_a_law(tmp_path):
         assert shown.exit_code == 0
         assert "1 of 1 probes score at least 0.1" in shown.output
         assert "Verdicts: smooth: sciq (acc)" in shown.output
+
+
+def test_the_examination_is_printed(store):
+    result = run("--cost-per-flop", "1e-10", "--nat-worth", "1000")
+    assert result.exit_code == 0
+    for text in (
+        "3 parametric",
+        "highest losses left out",
+        "profile likelihood",
+        "is there a floor?",
+        "by price",
+        "AICc",
+    ):
+        assert text in result.stdout
+
+
+def test_parameters_can_be_held_exponents_tied_and_the_objective_chosen(store):
+    result = run("--json", "--fix", "E=0.8", "--tied", "--objective", "ls_log", "--quick")
+    fit = json.loads(result.stdout)["fits"]["L(N,D)"]
+    assert fit["params"]["E"] == {"value": 0.8, "low": None, "high": None}
+    assert fit["params"]["alpha"]["value"] == fit["params"]["beta"]["value"]
+    assert fit["objective"].startswith("ls_log")
+
+
+def test_the_outlier_rule_names_what_it_left_out(store):
+    fit = json.loads(run("--json", "--drop-highest", "2", "--quick").stdout)["fits"]["L(N,D)"]
+    assert sum("highest losses" in point["reason"] for point in fit["dropped"]) <= 2
+    assert any("highest losses" in point["reason"] or "min_tokens" in point["reason"] for point in fit["dropped"])
+
+
+def test_another_form_is_one_fit(store):
+    result = run("--form", "joint")
+    assert result.exit_code == 0
+    assert "alpha_N" in result.stdout
+    document = json.loads(run("--form", "broken", "--breaks", "0", "--json").stdout)
+    assert list(document["fits"]) == ["L(N) broken"]
+
+
+@pytest.mark.parametrize("wrong", [("--fix", "E"), ("--fix", "Q=1"), ("--nat-worth", "3"), ("--delta", "-1")])
+def test_wrong_choices_are_usage_errors(store, wrong):
+    result = run(*wrong)
+    assert isinstance(result.exception, UsageError)

@@ -34,11 +34,12 @@ def names(value, found):
     "arguments",
     [
         ("fit", "a.csv"),
+        ("fit", "a.csv", "--form", "joint"),
         ("predict", "a.csv", "--flops", "1e12"),
         ("compare", "a.csv", "a.csv", "--same-validation"),
         ("import", "a.csv", "--out", "runs/a"),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: arguments[0] + arguments[-1].replace("a.csv", ""),
 )
 def test_every_key_of_a_document_is_in_the_reference(scaling, arguments):
     points = sweep_points(horizons=(2.5e5, 5e5, 1e6, 2e6), seeds=lambda n: 1)

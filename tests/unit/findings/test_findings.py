@@ -112,6 +112,31 @@ def test_a_known_entropy_lies_in_the_interval_or_the_floor_is_not_identified(ana
         assert missed.numbers["entropy_nats"] == truth
 
 
+def test_approaches(analysis, nothing, points):
+    three = next(a for a in analysis.approaches if a.name == "3 parametric")
+    apart = dataclasses.replace(three, name="1 envelope")
+    agreeing = dataclasses.replace(analysis, approaches=(apart, three))
+    assert judge("approaches", agreeing, points).grade == SUPPORTED
+    biased = dataclasses.replace(three, name="2 IsoFLOP", bias=-0.14)
+    finding = judge("approaches", dataclasses.replace(analysis, approaches=(biased, three)), points)
+    assert finding.grade == NOT
+    assert "too low" in finding.sentence
+    other = dataclasses.replace(apart, a=dataclasses.replace(three.a, value=0.9, low=0.88, high=0.92))
+    assert judge("approaches", dataclasses.replace(analysis, approaches=(other, three)), points).grade == NOT
+    assert judge("approaches", dataclasses.replace(analysis, approaches=(three,)), points).grade == TOO_LITTLE
+    assert judge("approaches", nothing, points).grade == TOO_LITTLE
+
+
+def test_form(analysis, nothing, points):
+    choice = analysis.choice
+    decided = dataclasses.replace(choice, decided=True, favours="L(N,D)")
+    assert judge("form", dataclasses.replace(analysis, choice=decided), points).grade == SUPPORTED
+    open_one = dataclasses.replace(choice, decided=False)
+    assert judge("form", dataclasses.replace(analysis, choice=open_one), points).grade == NOT
+    assert judge("form", with_fit(analysis, n_trials=7), points).grade == TOO_LITTLE
+    assert judge("form", nothing, points).grade == TOO_LITTLE
+
+
 def test_compute_optimal(analysis, nothing, points):
     finding = judge("compute_optimal", analysis, points)
     assert finding.grade == SUPPORTED
