@@ -166,7 +166,8 @@ def _turns(curve: Curve, ranked: tuple[Shape, ...], least: float) -> tuple[Call,
 def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> tuple[Call, str]:
     span = float(np.ptp(best.fitted))
     jump = facts(curve).minimum_jump
-    if jump > _BLIND_JUMP * (curve.ceiling - curve.floor):
+    base = curve.floor if curve.floor_known else min(curve.floors[0], 0.0)
+    if jump > _BLIND_JUMP * (curve.ceiling - base):
         return Call.NOT_RESOLVED, f"no trend, but the sample would miss a rise of {jump:.2g}"
     if found is not None and curve.n <= _FEW and found.z > Z_RISE and found.gap > least:
         return Call.NOT_RESOLVED, f"the largest sizes stand out by {found.gap:.2g}, with {curve.n} sizes in all"

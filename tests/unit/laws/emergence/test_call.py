@@ -43,6 +43,20 @@ def test_three_sizes_resolve_nothing_and_rows_merge_by_size():
     assert called.facts.seeds == (2, 2)
 
 
+def test_a_score_at_its_ceiling_is_flat_whatever_its_floor():
+    assert shape_call(X8, [1.0] * 8, simulations=40).call is Call.FLAT
+    assert shape_call(X8, [1.0] * 8, floor=0.5, simulations=40).call is Call.FLAT
+
+
+def test_what_rises_and_falls_has_no_word():
+    y = [0.3, 0.35, 0.4, 0.45, 0.44, 0.40, 0.36, 0.31]
+    assert shape_call(X8, y, simulations=40).call is Call.NOT_RESOLVED
+
+
+def test_a_u_of_five_sizes_is_seen():
+    assert shape_call(X8[:5], [0.5, 0.4, 0.32, 0.41, 0.6], simulations=40).call is Call.FALLS_THEN_RISES
+
+
 def test_few_items_make_a_jump_unsure():
     y = [0.25, 0.25, 0.27, 0.24, 0.36]
     assert shape_call(X8[:5], y, floor=0.25, n_items=20, simulations=100).call is not Call.UNPREDICTED_RISE
