@@ -4,7 +4,7 @@ Not measured is ``None`` with a reason, never 0. Modelled joules stand apart: th
 measured, an energy law or a gain per kWh.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 
@@ -81,6 +81,10 @@ class Reading:
             reason=f"a share of {part:.3g} of {of}",
             shared=self.shared,
         )
+
+    def scaled(self, factor: float) -> "Reading":
+        """Return the reading times ``factor``; a missing one stays missing."""
+        return self if self.value is None else replace(self, value=self.value * factor)
 
     @classmethod
     def missing(cls, reason: str) -> "Reading":

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from scaling.cli.planning import Resolved
+    from scaling.cli.timing import Expected
     from scaling.cost.forecast import Forecast
     from scaling.spec import PlannedTrial
 
@@ -26,6 +27,9 @@ def command(
     engine: Annotated[
         str, typer.Option("--executor", metavar="KIND", help="local, slurm, ray or debug, instead of the file's.")
     ] = "",
+    lr_check: Annotated[
+        bool, typer.Option("--lr-check", help="Add half and twice the learning rate at the smallest and largest size.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of the sweep file, for editors.")
@@ -57,20 +61,22 @@ def command(
         from scaling.errors import UsageError
 
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
+    from scaling.cli.calibration import planned_slots
     from scaling.cli.planning import resolve
-    from scaling.cost.forecast import forecast
+    from scaling.cli.timing import expect
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    resolved = resolve(sweep, [*(sets or ()), *([f"executor.kind={engine}"] if engine else [])])
-    forecasts = [forecast(trial, None) for trial in resolved.trials]
+    flags = [*([f"executor.kind={engine}"] if engine else []), *(["lr_check=true"] if lr_check else [])]
+    resolved = resolve(sweep, [*(sets or ()), *flags])
+    expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
     unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
     warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]
     script = batch_script(resolved.spec, len(resolved.trials))
     if as_json:
-        print_json({**document(resolved, forecasts, warnings), "batch_script": script})
+        print_json({**document(resolved, expected, warnings), "batch_script": script})
         return
-    _print(resolved, forecasts, warnings)
+    _print(resolved, expected, warnings)
     if script is not None:
         print_text(f"\nbatch script:\n{script}")
 
@@ -102,17 +108,20 @@ def sweep_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A sweep of scaling"}
 
 
-def document(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequence[str]) -> dict[str, object]:
+def document(resolved: "Resolved", expected: "Expected", warnings: Sequence[str]) -> dict[str, object]:
     """Return the plan as one JSON document; figures that are unknown are null with their reason beside them."""
     from scaling.cost.forecast import total
 
-    trials = [_trial_json(t, f) for t, f in zip(resolved.trials, forecasts, strict=True)]
+    trials = [_trial_json(t, expected.forecasts[t.id]) for t in resolved.trials]
     totals = {
         "trials": len(trials),
         "points": sum(len(t.spec.horizons) for t in resolved.trials),
         "tokens": sum(t.tokens for t in resolved.trials),
         "flops_train": sum(t.flops_total for t in resolved.trials),
-        **_forecast_json(total(forecasts)),
+        **_forecast_json(total(expected.forecasts.values())),
+        "slots": expected.slots,
+        "predicted_wall_s": expected.train_s,
+        "calibrated": None if expected.calibration is None else expected.calibration.measured,
     }
     return {
         "format": FORMAT,
@@ -158,20 +167,22 @@ def _trial_json(trial: "PlannedTrial", predicted: "Forecast") -> dict[str, objec
 def _forecast_json(predicted: "Forecast") -> dict[str, object]:
     return {
         "predicted_s": predicted.seconds,
+        "predicted_train_s": predicted.train_s,
         "predicted_s_reason": predicted.seconds_reason,
         "predicted_energy_j": predicted.energy_j,
         "predicted_energy_j_reason": predicted.energy_reason,
     }
 
 
-def _print(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequence[str]) -> None:
+def _print(resolved: "Resolved", expected: "Expected", warnings: Sequence[str]) -> None:
     from scaling.cli.output import say, stdout
 
     console = stdout()
+    forecasts = [expected.forecasts[trial.id] for trial in resolved.trials]
     rows = table(resolved.trials, forecasts)
     console.width = max(console.width, _full_width(rows))
     console.print(rows)
-    for line in summary(resolved, forecasts):
+    for line in summary(resolved, expected):
         console.print(line, markup=False, soft_wrap=True)
     if len(resolved.trials) > _SHOWN:
         say(f"showing {_SHOWN} of {len(resolved.trials):,} trials; --json lists all")
@@ -179,9 +190,9 @@ def _print(resolved: "Resolved", forecasts: "Sequence[Forecast]", warnings: Sequ
         say(f"note: {note}")
     for warning in warnings:
         say(f"warning: {warning}")
-    if any(predicted.seconds is None for predicted in forecasts):
-        say("hint: minutes and kWh need a calibration of this machine, which it does not have yet; until then the")
-        say("      live table of `scaling run` gives an ETA after the first trials")
+    if expected.calibration is None:
+        say("hint: minutes need a calibration of this machine: `scaling doctor --calibrate`, about 15 s, kept;")
+        say("      a longer sweep's `scaling run` makes it by itself")
 
 
 def table(trials: "Sequence[PlannedTrial]", forecasts: "Sequence[Forecast]") -> "Table":
@@ -227,11 +238,13 @@ def _cells(trial: "PlannedTrial") -> list[str]:
 
 
 def _time_and_energy(predicted: "Forecast") -> tuple[str, str]:
+    from scaling.cost.forecast import UNCALIBRATED
     from scaling.units import format_duration, format_energy
 
+    unknown = UNCALIBRATED if predicted.energy_reason == UNCALIBRATED else "not measured"
     return (
         predicted.seconds_reason or format_duration(predicted.seconds),
-        predicted.energy_reason or format_energy(predicted.energy_j),
+        unknown if predicted.energy_j is None else format_energy(predicted.energy_j),
     )
 
 
@@ -239,15 +252,17 @@ def _entropy(entropy_nats: float | None) -> str:
     return "" if entropy_nats is None else f", exact entropy {entropy_nats:.4g} nats per token"
 
 
-def summary(resolved: "Resolved", forecasts: "Sequence[Forecast]") -> list[str]:
+def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
     """Return the totals as lines for people."""
     from scaling.cost.forecast import total
-    from scaling.units import format_bytes, format_flops, format_si
+    from scaling.units import format_bytes, format_duration, format_flops, format_si
 
     trials, identity = resolved.trials, resolved.identity
     flops = sum(trial.flops_total for trial in trials)
     points = sum(len(trial.spec.horizons) for trial in trials)
-    time, energy = _time_and_energy(total(forecasts))
+    time, energy = _time_and_energy(total(expected.forecasts.values()))
+    if expected.train_s is not None:
+        time = f"{format_duration(expected.train_s)} with {expected.slots} trials at a time ({time} one after another)"
     corpus = f"{identity.source}, {format_si(float(identity.train_tokens))} training tokens"
     return [
         "",

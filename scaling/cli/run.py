@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from scaling.cli.planning import Resolved
+    from scaling.cli.timing import Expected
     from scaling.executor.handles import Attached
     from scaling.executor.progress import Job, Observer
     from scaling.executor.protocol import Executor
@@ -42,6 +43,13 @@ def command(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Let the sweep ask for other trials than its store holds.")
     ] = False,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(help="Measure this machine first, if it never was (15 s). Default: for sweeps worth it."),
+    ] = None,
+    lr_check: Annotated[
+        bool, typer.Option("--lr-check", help="Add half and twice the learning rate at the smallest and largest size.")
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Train only: no fit, no report.")] = False,
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples of the fits.")] = 1000,
 ) -> None:
@@ -58,7 +66,10 @@ def command(
     clock = Clock()
     part = Shard.parse(shard) if shard else None
     with clock.phase("plan"):
-        resolved = resolve(sweep, [*(sets or ()), *([f"executor.kind={engine}"] if engine else [])])
+        resolved = resolve(
+            sweep,
+            [*(sets or ()), *([f"executor.kind={engine}"] if engine else []), *(["lr_check=true"] if lr_check else [])],
+        )
         store, lock = _open_store(out or Path("runs") / resolved.spec.name, part)
     with lock:
         with clock.phase("plan"):
@@ -73,14 +84,21 @@ def command(
             attached, states = _states(executor, jobs)
             chosen = {job.folder.id for job in make_jobs(store, mine, only or ())}
             todo = [j for j in jobs if j.folder.id in chosen and _wanted(states[j.folder.id], retry_failed)]
+        expected = None
         if todo or attached:
-            _confirm(resolved, todo, yes)
+            with clock.phase("calibrate"):
+                expected = _expect(executor, resolved, todo, calibrate)
+            _confirm(expected, len(todo), yes)
             with clock.phase("train"):
                 outcome = _train(store, resolved, executor, jobs, todo, attached, states)
             states |= outcome.states
         else:
             outcome = None
-        _finish(store, jobs, states, outcome, clock, report=not no_report and part is None, resamples=resamples)
+        _record(store, expected, outcome, clock)
+        try:
+            _finish(store, jobs, states, outcome, clock, report=not no_report and part is None, resamples=resamples)
+        finally:
+            _record(store, expected, outcome, clock)
 
 
 class Clock:
@@ -169,19 +187,37 @@ def _wanted(state: "TrialState", retry_failed: bool) -> bool:
     return state.retry or not state.state.finished or (retry_failed and state.state is State.FAILED)
 
 
-def _confirm(resolved: "Resolved", todo: "Sequence[Job]", yes: bool) -> None:
+def _expect(executor: "Executor", resolved: "Resolved", todo: "Sequence[Job]", calibrate: bool | None) -> "Expected":
+    """Forecast the trials that will run, and say it; an engine's machines are not this one's to measure."""
+    from scaling.cli.output import say
+    from scaling.cli.timing import expect
+    from scaling.units import format_duration
+
+    ids = {job.folder.id for job in todo}
+    slots = executor.capacity() if executor.name == "local" else None
+    expected = expect([t for t in resolved.trials if t.id in ids], slots or (), calibrate)
+    if expected.train_s is not None:
+        say(f"forecast: {len(todo)} trials in {format_duration(expected.train_s)}, {expected.slots} at a time")
+    return expected
+
+
+def _record(store: "StoreFolder", expected: "Expected | None", outcome: "Outcome | None", clock: Clock) -> None:
+    """Write what the run took so far; written again once the report is there, which cannot tell its own seconds."""
+    if expected is not None and outcome is not None:
+        expected.write(store, clock.phases, sorted(outcome.states))
+
+
+def _confirm(expected: "Expected", trials: int, yes: bool) -> None:
     """Ask before a sweep that is predicted to be long, on a terminal only."""
-    from scaling.cost.forecast import forecast, total
     from scaling.errors import Interrupted
     from scaling.units import format_duration
 
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    ids = {job.folder.id for job in todo}
-    predicted_s = total([forecast(t, None) for t in resolved.trials if t.id in ids]).seconds
+    predicted_s = expected.train_s
     if predicted_s is None or predicted_s < _ASK_ABOVE_S:
         return
-    question = f"{len(todo)} trials, about {format_duration(predicted_s)}. Run them?"
+    question = f"{trials} trials, about {format_duration(predicted_s)}. Run them?"
     if not typer.confirm(question, default=True, err=True):
         raise Interrupted("run.declined", "nothing was run", hint="see `scaling plan`; answer ahead with --yes")
 
@@ -271,6 +307,9 @@ def _finish(
         write_report(store, clock, resamples)
     elif store.report_path.exists():
         say(f"report: {store.report_path}; write it again with `scaling report {store.root}`")
+    faults = [line for job in jobs for line in utilisation_faults(job)]
+    for line in faults:
+        say(f"fault: {line}")
     unfinished = [job for job in jobs if states[job.folder.id].state not in (State.DONE, State.DIVERGED)]
     for job in unfinished:
         state = states[job.folder.id]
@@ -279,10 +318,24 @@ def _finish(
         say(f"{count_words(list(states.values()))} in {clock.words()}")
         if outcome.stopped:
             say(f"stopped: {outcome.stopped}; the same command goes on from here")
-    if unfinished:
-        if any(states[job.folder.id].state is State.FAILED for job in unfinished):
-            say("hint: run failed trials again with --retry-failed; their logs are trials/ID/aN/log.txt")
+    if any(states[job.folder.id].state is State.FAILED for job in unfinished):
+        say("hint: run failed trials again with --retry-failed; their logs are trials/ID/aN/log.txt")
+    if unfinished or faults:
         raise typer.Exit(1)
+
+
+def utilisation_faults(job: "Job") -> list[str]:
+    """Return what is impossible about the utilisation of a finished trial: more than all of a peak."""
+    from scaling.store.files import BadRecord
+
+    try:
+        end = job.folder.end()
+    except BadRecord:
+        return []  # named among the unfinished
+    if end is None or not end.utilisation.fault:
+        return []
+    reasons = (end.utilisation.reason, end.utilisation.reason_measured)
+    return [f"{job.label}: MFU {reason}" for reason in reasons if reason and reason.startswith("computed")]
 
 
 def count_words(states: "Sequence[TrialState]") -> str:

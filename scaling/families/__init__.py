@@ -10,7 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 from scaling.errors import UsageError
-from scaling.families import gpt
+from scaling.families import gpt, gpt_memory
+from scaling.families.recipe import Recipe
+
+__all__ = ["FAMILIES", "Config", "Family", "FlopsPerToken", "Params", "Recipe", "get_family"]
 
 Config = Any  # a family's own frozen dataclass; only that family's files look inside
 
@@ -62,7 +65,7 @@ class Family:
         config_for_params: ``model`` keys, vocabulary, context and a target of total parameters -> config.
         params: config -> counts.
         flops_per_token: config -> FLOPs.
-        memory_bytes: config, batch tokens, bytes per value -> predicted bytes by component.
+        memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
     """
 
     name: str
@@ -73,7 +76,7 @@ class Family:
     config_for_params: Callable[[Mapping[str, object], int, int, float], Config]
     params: Callable[[Config], Params]
     flops_per_token: Callable[[Config], FlopsPerToken]
-    memory_bytes: Callable[[Config, int, int], dict[str, float]]
+    memory_bytes: Callable[[Config, Recipe], dict[str, float]]
 
 
 def _gpt_params(config: gpt.GPTConfig) -> Params:
@@ -107,7 +110,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             config_for_params=gpt.config_for_params,
             params=_gpt_params,
             flops_per_token=_gpt_flops,
-            memory_bytes=gpt.memory_bytes,
+            memory_bytes=gpt_memory.memory_bytes,
         ),
     }
 )

@@ -227,6 +227,11 @@ def _mlp_matmul(c: GPTConfig) -> int:
     return c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
 
 
+def matmul_per_block(c: GPTConfig) -> int:
+    """Weights of one block that take part in a matrix product."""
+    return _attention_matmul(c) + _mlp_matmul(c)
+
+
 def _norm_size(c: GPTConfig) -> int:
     return c.d_model * (2 if c.bias and c.norm == "layernorm" else 1)
 
@@ -257,7 +262,7 @@ def params_non_embedding(c: GPTConfig) -> int:
 
 def params_matmul(c: GPTConfig) -> int:
     """Weights that take part in a matrix product: blocks, and the unembedding (tied or not)."""
-    return c.n_layer * (_attention_matmul(c) + _mlp_matmul(c)) + c.vocab_size * c.d_model
+    return c.n_layer * matmul_per_block(c) + c.vocab_size * c.d_model
 
 
 def forward_flops_per_token(c: GPTConfig, attention_share: float) -> float:
@@ -267,21 +272,3 @@ def forward_flops_per_token(c: GPTConfig, attention_share: float) -> float:
     """
     attention = c.n_layer * 2 * 2 * c.context * c.n_head * c.head_dim
     return 2.0 * params_matmul(c) + attention_share * attention
-
-
-def memory_bytes(c: GPTConfig, batch_tokens: int, value_bytes: int) -> dict[str, float]:
-    """Predicted training memory by component, in bytes.
-
-    Weights, gradients and optimizer state are counted exactly at four bytes a value (two optimizer values per
-    parameter, and the weight average); activations by what autograd keeps per token and block:
-    about 10 d_model + 2 d_ff values, plus logits and their gradient in float32.
-    """
-    total = float(sum(param_groups(c).values()))
-    per_block = 10 * c.d_model + (3 if c.activation == "swiglu" else 2) * c.d_ff
-    return {
-        "weights": 4 * total,
-        "gradients": 4 * total,
-        "optimizer": 8 * total,
-        "average": 4 * total,
-        "activations": float(batch_tokens * (c.n_layer * per_block * value_bytes + 3 * 4 * c.vocab_size)),
-    }

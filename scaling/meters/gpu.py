@@ -21,6 +21,9 @@ class GpuMeter(Protocol):
     def begin(self, name: str) -> None:
         """Synchronise the device and open a window. Raises ``ValueError`` if it is open already."""
 
+    def peek(self, name: str) -> GpuWindow:
+        """Synchronise the device and return a window so far; it stays open. Raises ``KeyError``."""
+
     def end(self, name: str) -> GpuWindow:
         """Synchronise the device and close a window. Raises ``KeyError`` if it is not open."""
 
@@ -46,10 +49,15 @@ class MissingGpuMeter:
             raise ValueError(f"window {name!r} is open already")
         self._open[name] = self._now()
 
+    def peek(self, name: str) -> GpuWindow:
+        """Return the window so far with its seconds and a missing energy."""
+        return GpuWindow(energy_j=Reading.missing(self._reason), seconds=self._now() - self._open[name])
+
     def end(self, name: str) -> GpuWindow:
         """Return a window with its seconds and a missing energy."""
-        begun = self._open.pop(name)
-        return GpuWindow(energy_j=Reading.missing(self._reason), seconds=self._now() - begun)
+        window = self.peek(name)
+        del self._open[name]
+        return window
 
     def close(self) -> None:
         """Nothing to release."""

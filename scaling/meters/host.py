@@ -206,6 +206,44 @@ def gpu_energy_j(tracker: Any) -> Reading:  # noqa: ANN401
     return Reading(value=float(data.gpu_energy) * _J_PER_KWH, provenance=Provenance.MEASURED_COUNTER, reason=tool())
 
 
+class BoardTracker:
+    """The same NVIDIA board through codecarbon, to hold against our own reading of its counter.
+
+    Args:
+        uuid: the board.
+        make: builds the tracker; tests give a scripted one.
+    """
+
+    def __init__(self, uuid: str, make: Callable[[Sequence[str]], Any] = make_tracker) -> None:
+        self._uuid = uuid
+        self._make = make
+        self._tracker: Any = None
+        self._error: str | None = None
+        self._messages = _Messages()
+
+    def start(self) -> None:
+        """Start; the counter is read last, so open our own window right after. Takes a second or two at first."""
+        logger = logging.getLogger("codecarbon")
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(self._messages)
+        try:
+            self._tracker = self._make((self._uuid,))
+            self._tracker.start()
+        except Exception as error:  # noqa: BLE001  # a tool of its own; its failure must not end a trial
+            self._error = repr(error)
+
+    def stop(self) -> Reading:
+        """Stop and return the board's joules, or why there are none."""
+        try:
+            if self._tracker is not None:
+                self._tracker.stop()
+        except Exception as error:  # noqa: BLE001
+            self._error = repr(error)
+        logging.getLogger("codecarbon").removeFilter(self._messages)
+        reason = self._error or self._messages.last
+        return gpu_energy_j(self._tracker) if reason is None else Reading.missing(f"codecarbon failed: {reason}")
+
+
 def tool() -> str:
     """Return codecarbon's name and version without importing it."""
     return f"codecarbon {version('codecarbon')}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scaling.hardware.nvml import Nvml, NvmlError, NvmlFault
 from scaling.meters.owners import foreign_pids
 from scaling.meters.trace import SAMPLE_S, PowerTrace, integrate_j
-from scaling.meters.window import GpuWindow, PowerSamples
+from scaling.meters.window import TOO_SHORT, GpuWindow, PowerSamples
 from scaling.provenance import Provenance, Reading
 
 COUNTER_STEP_S = 0.1  # a window's two ends may each miss one step
@@ -97,9 +97,18 @@ class NvmlMeter:
         if self._refusal is None:
             self._trace.sample()
 
+    def peek(self, name: str) -> GpuWindow:
+        """Synchronise, read the board, return the window so far. Raises ``KeyError`` if it is not open."""
+        return self._window(self._open[name])[0]
+
     def end(self, name: str) -> GpuWindow:
         """Synchronise, read the board, close the window. Raises ``KeyError`` if it is not open."""
-        first = self._open.pop(name)
+        window, last_s = self._window(self._open.pop(name))
+        self._trace.forget(min((m.time_s for m in self._open.values()), default=last_s))
+        return window
+
+    def _window(self, first: _Mark) -> tuple[GpuWindow, float]:
+        """Return the window from ``first`` to now, and the time of now."""
         if self._synchronise is not None:
             self._synchronise()
         if self._refusal is None:
@@ -112,8 +121,7 @@ class NvmlMeter:
             power_samples=samples,
             notes=self._notes(first, last),
         )
-        self._trace.forget(min((m.time_s for m in self._open.values()), default=last.time_s))
-        return window
+        return window, last.time_s
 
     def close(self) -> None:
         """Stop sampling and release NVML. May be called twice."""
@@ -185,7 +193,7 @@ def _counter_j(delta_mj: int, seconds: float, shared: bool) -> Reading:
     if delta_mj < 0:
         return Reading.missing("the energy counter ran backwards: the driver was reloaded in the window")
     if delta_mj == 0:
-        return Reading.missing(f"window too short: the energy counter did not move in {seconds:.2g} s")
+        return Reading.missing(f"{TOO_SHORT}: the energy counter did not move in {seconds:.2g} s")
     reason = None
     if seconds < SHORT_WINDOW_S:
         share = min(1.0, 2 * COUNTER_STEP_S / seconds)
@@ -197,7 +205,7 @@ def _sampled_j(samples: PowerSamples, seconds: float, error: NvmlError | None, s
     if error is not None:
         return Reading.missing(f"no energy counter, and power sampling failed: {error}")
     if seconds < MIN_SAMPLED_S or len(samples) < 2:
-        return Reading.missing(f"window too short: {len(samples)} power samples in {seconds:.2g} s, no counter")
+        return Reading.missing(f"{TOO_SHORT}: {len(samples)} power samples in {seconds:.2g} s, no counter")
     return Reading(
         value=integrate_j(samples, seconds),
         provenance=Provenance.SAMPLED_POWER,

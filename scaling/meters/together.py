@@ -28,9 +28,15 @@ class GpusTogether:
         for meter in self._meters:
             meter.begin(name)
 
+    def peek(self, name: str) -> GpuWindow:
+        """Return a window so far on every board."""
+        return self._sum([meter.peek(name) for meter in self._meters])
+
     def end(self, name: str) -> GpuWindow:
         """Close a window on every board; the power samples are those of the first."""
-        windows = [meter.end(name) for meter in self._meters]
+        return self._sum([meter.end(name) for meter in self._meters])
+
+    def _sum(self, windows: Sequence[GpuWindow]) -> GpuWindow:
         return GpuWindow(
             energy_j=reduce(add, [window.energy_j for window in windows]),
             seconds=max(window.seconds for window in windows),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scaling.provenance import Reading
 
+TOO_SHORT = "window too short"  # how the reason of such a missing reading begins
 PowerSamples = tuple[tuple[float, float], ...]
 
 

@@ -54,6 +54,7 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         ability_results=results,
         rules=RULES,
         warnings=(*warnings, *notes),
+        timings=store.timings,
         law=_law(store, analysis),
         isoflop=_isoflop(store, resamples),
         approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),

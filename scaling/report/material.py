@@ -12,6 +12,7 @@ from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
 from scaling.laws.emergence import AbilityResult
 from scaling.store.columns import ABILITIES
+from scaling.store.timing import RunTiming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Material:
         findings: answers with grades.
         rules: grade rules, one mapping per row.
         warnings: what could not be read from the store.
+        timings: what each run took and was predicted to take.
         law: L(N,D) with the ground it stands on, ``None`` where it was not fitted.
         isoflop: profiles at equal compute by exact FLOPs, ``None`` without points.
         abilities: one row per point and probe.
@@ -49,6 +51,7 @@ class Material:
     findings: Sequence[Finding] = ()
     rules: Sequence[Mapping[str, Any]] = field(default=())
     warnings: Sequence[str] = field(default=())
+    timings: Sequence[RunTiming] = field(default=())
     law: Law | None = None
     isoflop: IsoFlop | None = None
     approaches: Sequence[Approach] = field(default=())

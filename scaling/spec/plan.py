@@ -14,6 +14,7 @@ from scaling.spec.document import Problem, dotted
 from scaling.spec.explain import nearest
 from scaling.spec.identity import TRAINER_VERSION, trial_hash
 from scaling.spec.label import label_trials
+from scaling.spec.lr_check import lr_check_trials
 from scaling.spec.resolve import PlannedTrial, Refused, Resolver
 from scaling.spec.schema import DEFAULT_FAMILY, DataIdentity, SweepSpec
 
@@ -62,7 +63,10 @@ def expand(
         same = drafts.get(trial.sha256)
         drafts[trial.sha256] = trial if same is None else _merge(same, trial)
     raise_problems(list(problems))
-    return _ordered(label_trials(list(drafts.values())))
+    trials = label_trials(list(drafts.values()))
+    if spec.lr_check and trials:
+        trials += [t for t in lr_check_trials(trials, spec.fit.min_params) if t.sha256 not in drafts]
+    return _ordered(trials)
 
 
 def _merge(first: PlannedTrial, second: PlannedTrial) -> PlannedTrial:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from scaling.errors import UsageError
-from scaling.families import Config, Family, FlopsPerToken, Params
+from scaling.families import Config, Family, FlopsPerToken, Params, Recipe
 from scaling.spec.abilities import MIN_CONTEXT, AbilitiesSpec
 from scaling.spec.blocks import Cell, Wish
 from scaling.spec.document import KeyPath, Problem, dotted
@@ -130,8 +130,7 @@ class Resolver:
         return wanted
 
     def _memory(self, config: Config, train: TrainSpec) -> Mapping[str, float]:
-        value_bytes = 2 if train.precision == "bfloat16" else 4
-        return self._family.memory_bytes(config, train.batch_tokens, value_bytes)
+        return self._family.memory_bytes(config, recipe_of(train))
 
     def _train(self, cell: Cell) -> TrainSpec:
         keys = {key: value for key, value in cell.keys.items() if key.startswith("train.")}
@@ -225,6 +224,16 @@ class Resolver:
             corpus = f"a corpus of {self._identity.train_tokens:,}"
             return Problem(wish.path, f"{message} {corpus}; at most {MAX_EPOCHS:,} make sense")
         return None
+
+
+def recipe_of(train: TrainSpec) -> Recipe:
+    """Return what of a recipe decides its memory."""
+    return Recipe(
+        batch_tokens=train.batch_tokens,
+        precision=train.precision,
+        optimizer=train.optimizer,
+        anneal=train.anneal,
+    )
 
 
 def _tokens_asked(wish: Wish, model: _Model) -> float:

@@ -241,6 +241,7 @@ class SweepSpec(Part):
         data, model, train: defaults of every trial; ``model`` holds ``family`` and that family's keys.
         trials: blocks that list the trials.
         abilities: probes mixed into the corpus; part of a trial's identity where given.
+        lr_check: also train the smallest and the largest size at half and twice the learning rates (``--lr-check``).
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -253,6 +254,7 @@ class SweepSpec(Part):
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     abilities: AbilitiesSpec | None = None
+    lr_check: bool = False
     samples: SamplesSpec = SamplesSpec()
     limits: LimitsSpec = LimitsSpec()
     executor: ExecutorSpec = ExecutorSpec()

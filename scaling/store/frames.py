@@ -13,6 +13,7 @@ from scaling.provenance import Reading
 from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point
+from scaling.store.timing import RunTiming
 
 Row = dict[str, Any]
 
@@ -111,9 +112,11 @@ def _ability(record: TrialRecord, point: Point, name: str, probe: Mapping[str, A
     }
 
 
-def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return one row per trial, orphaned ones last."""
-    return _frame((_trial(record) for record in records), TRIALS)
+def trials(records: Sequence[TrialRecord], timings: Sequence[RunTiming] = ()) -> pd.DataFrame:
+    """Return one row per trial, orphaned ones last; predictions are those of the run that ended the trial."""
+    predicted = {name: run.predicted_trial_s.get(name) for run in timings for name in run.trials}
+    rows = ({**_trial(record), "wall_predicted_s": predicted.get(record.folder.id)} for record in records)
+    return _frame(rows, TRIALS)
 
 
 def _trial(record: TrialRecord) -> Row:
@@ -134,13 +137,15 @@ def _trial(record: TrialRecord) -> Row:
 
 
 def _end(end: EndRecord) -> Row:
-    phases = ("start", "train", "data_wait", "evaluate", "samples", "save")
+    phases = ("start", "compile", "train", "data_wait", "evaluate", "replay", "samples", "save")
     return {
         "tokens": end.tokens,
         "tokens_per_s": end.steady.tokens_per_s,
         "tokens_per_s_reason": end.steady.reason,
         "mfu": end.utilisation.mfu,
         "mfu_reason": end.utilisation.reason,
+        "mfu_measured": end.utilisation.mfu_measured,
+        "mfu_measured_reason": end.utilisation.reason_measured,
         "memory_host_bytes": end.memory_peak_bytes.get("host_rss"),
         "memory_device_bytes": end.memory_peak_bytes.get("device"),
         "memory_predicted_bytes": sum(end.memory_predicted_bytes.values()),

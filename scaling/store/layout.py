@@ -6,6 +6,8 @@
       sweep.json                     the resolved spec, its origins, the trials
       report.html
       host/START.json                energy of the whole machine, one file per run
+      replays/KEY.json               joules per token of one shape on one device, measured once for its trials
+      timing/START.json              what a run took by phase, beside what was predicted, one file per run
       trials/ID/
         spec.json                    what the trial's process reads
         points/TOKENS.json           one per horizon, published once
@@ -223,6 +225,10 @@ class TrialFolder:
         files = self.record_files("end")
         return self.read_end(files[max(files)]) if files else None
 
+    def replay_path(self, key: str) -> Path:
+        """Return where the joules per token of a shape lie, shared by the trials of that shape."""
+        return self.root / "replays" / f"{safe_name(key)}.json"
+
     def weights_path(self, tokens: int) -> Path:
         """Return where the weights at a horizon lie."""
         return self.path / "weights" / f"{tokens}.safetensors"
@@ -259,6 +265,11 @@ class StoreFolder:
     def host_dir(self) -> Path:
         """Energy of the whole machine, one file per run."""
         return self.root / "host"
+
+    @property
+    def timing_dir(self) -> Path:
+        """Seconds of each run by phase, and what was predicted."""
+        return self.root / "timing"
 
     @property
     def lock_path(self) -> Path:

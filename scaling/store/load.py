@@ -18,6 +18,7 @@ from scaling.store.files import bad_record, read_json, read_jsonl
 from scaling.store.layout import StoreFolder, TrialFolder
 from scaling.store.records import EndRecord, Point
 from scaling.store.state import TrialState, read_state
+from scaling.store.timing import RunTiming, read_timing, timing_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,7 @@ class Store:
         warnings: what could not be read, each with its file.
         imported: points that another program made; then there are no records.
         damage: the errors behind those warnings that hide a record.
+        timings: what each run took and was predicted to take, oldest first.
     """
 
     root: Path
@@ -92,6 +94,7 @@ class Store:
     warnings: tuple[str, ...] = field(default=())
     imported: "Imported | None" = None
     damage: tuple[ScalingError, ...] = field(default=())
+    timings: tuple[RunTiming, ...] = field(default=())
 
     @classmethod
     def of_imported(cls, root: Path, imported: "Imported", warnings: tuple[str, ...]) -> "Store":
@@ -120,7 +123,7 @@ class Store:
             return self.imported.trials()
         from scaling.store import frames
 
-        return frames.trials(self.records)
+        return frames.trials(self.records, self.timings)
 
     def curves(self) -> "pd.DataFrame":
         """Return one row per logged step; see ``scaling.store.columns.CURVES``."""
@@ -162,6 +165,7 @@ def load(path: Path | str) -> Store:
         sweep=MappingProxyType(sweep),
         records=tuple(record for record in records if record is not None),
         host=_read_host(folder, warnings),
+        timings=_read_timings(folder, warnings),
         warnings=tuple(dict.fromkeys(warnings)),
         damage=tuple(warnings.damage),
     )
@@ -203,6 +207,11 @@ def trial_params(spec: "TrialSpec") -> Params:
     """Return the parameter counts of a trial by its family's arithmetic. Raises ``UsageError``."""
     family = get_family(spec.family)
     return family.params(family.build_config(spec.model, spec.data.vocab_size, spec.data.context))
+
+
+def _read_timings(folder: StoreFolder, warnings: Warnings) -> tuple[RunTiming, ...]:
+    read = [warnings.attempt(partial(read_timing, path)) for path in timing_files(folder)]
+    return tuple(timing for timing in read if timing is not None)
 
 
 def _read_host(folder: StoreFolder, warnings: Warnings) -> Mapping[str, Any] | None:

@@ -76,15 +76,46 @@ class SteadyWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Utilisation:
-    """Model FLOPs utilisation, or why there is none.
+class SteadyEnergy:
+    """What a token of steady training costs a GPU: warm-up, compilation and evaluation left out.
 
     Attributes:
-        mfu: achieved over peak FLOP/s, between 0 and 1; ``None`` when unknown or above 1.
-        flops_convention: the count it uses (``flops_train``).
-        peak_flops_per_s: the peak it is relative to.
-        peak_source: ``data_sheet:NAME`` or ``measured_matmul``.
-        reason: why it is missing.
+        energy_per_token_j: joules of the board per trained token.
+        energy_j: joules of the window.
+        seconds: its length; 20 s or more where the counter is trusted.
+        tokens: tokens trained in it.
+        replayed: the trial's own steady training was shorter, so one step was trained again and again, once for all
+            trials of this shape.
+        codecarbon_j: the board through codecarbon over the whole trial.
+        counter_j: our own reading of the counter over the same stretch.
+        notes: what a reader should know: throttling, a shared board, a difference above 2 %.
+    """
+
+    energy_per_token_j: Reading
+    energy_j: Reading
+    seconds: float
+    tokens: int
+    replayed: bool
+    codecarbon_j: Reading
+    counter_j: Reading
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utilisation:
+    """Model FLOPs utilisation against two peaks, or why there is none.
+
+    Attributes:
+        mfu: achieved over the data sheet's dense peak, between 0 and 1; ``None`` when unknown or above 1.
+        flops_convention: the count both use (``flops_train``: causal attention as half).
+        peak_flops_per_s: the peak of the data sheet.
+        peak_source: ``data_sheet:NAME``.
+        reason: why ``mfu`` is missing.
+        mfu_measured: achieved over the best matrix product measured on this device, as ``mfu``.
+        peak_measured_flops_per_s: that rate, in the precision used.
+        peak_measured_source: ``measured_matmul:DATE``.
+        reason_measured: why ``mfu_measured`` is missing.
+        fault: one of the two came out above 1: a count or a peak is wrong, and the run says so.
     """
 
     mfu: float | None
@@ -92,6 +123,11 @@ class Utilisation:
     peak_flops_per_s: float | None
     peak_source: str | None
     reason: str | None = None
+    mfu_measured: float | None = None
+    peak_measured_flops_per_s: float | None = None
+    peak_measured_source: str | None = None
+    reason_measured: str | None = None
+    fault: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +155,9 @@ class EndRecord:
         memory_predicted_bytes: prediction by component.
         energy_gpu_j, energy_cpu_j, energy_ram_j: joules of the whole trial, by component.
         power_idle_w: GPU power before the trial.
-        seconds: by phase: ``total``, ``start``, ``train``, ``data_wait``, ``evaluate``, ``samples``, ``save``.
+        energy_steady: joules per token of steady training on a GPU, or ``None`` without one.
+        seconds: by phase: ``total``, ``start`` (from the start of the process), ``compile``, ``train``, ``data_wait``
+            (part of ``train``), ``evaluate``, ``replay``, ``samples``, ``save``.
         environment: hardware, versions, threads, git state, host.
         samples: generated text.
         weights: file name in the trial's folder and its sha256, or ``None``.
@@ -145,6 +183,7 @@ class EndRecord:
     power_idle_w: Reading
     seconds: Mapping[str, float]
     environment: Mapping[str, Any]
+    energy_steady: SteadyEnergy | None = None
     samples: tuple[Sample, ...] = ()
     weights: Mapping[str, str] | None = None
     resumed_from_step: int = 0
@@ -223,9 +262,18 @@ def end_from_json(data: Mapping[str, Any]) -> EndRecord:
             **{name: Reading.from_json(data[name]) for name in readings},
             "steady": SteadyWindow(**data["steady"]),
             "utilisation": Utilisation(**data["utilisation"]),
+            "energy_steady": _steady_energy(data.get("energy_steady")),
             "samples": tuple(Sample(**s) for s in data["samples"]),
         }
     )
+
+
+def _steady_energy(data: Mapping[str, Any] | None) -> SteadyEnergy | None:
+    if data is None:
+        return None
+    readings = ("energy_per_token_j", "energy_j", "codecarbon_j", "counter_j")
+    read = {name: Reading.from_json(data[name]) for name in readings}
+    return SteadyEnergy(**{**data, **read, "notes": tuple(data["notes"])})
 
 
 def failure_from_json(data: Mapping[str, Any]) -> Failure:

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
+import psutil
 import torch
 from torch import nn
 
@@ -21,7 +22,9 @@ from scaling.data import Corpus, load
 from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter
+from scaling.meters.host import BoardTracker
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
+from scaling.meters.window import GpuWindow
 from scaling.models import build
 from scaling.provenance import Reading
 from scaling.store.files import append_line, dump_json, write_atomic
@@ -33,8 +36,10 @@ from scaling.training.evaluate import Objective, evaluate, next_token_losses
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
+from scaling.trial.energy import TrainingEnergy
 from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, mix_probes, open_probes
+from scaling.trial.replay import replay
 
 CHECKPOINT_EVERY_S = float(os.environ.get("SCALING_CHECKPOINT_S", "30"))
 IDLE_S = 2.0
@@ -65,8 +70,8 @@ class Trial:
         self.stream = mix_probes(self.spec, self.corpus, self.member.batch_windows)
         self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
-        self.gpu_j: Reading | None = None  # joules of training so far
-        self.seconds = {"evaluate": 0.0, "samples": 0.0, "save": 0.0}
+        self.seconds = {"compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
+        self.slots = int(os.environ.get("SCALING_SLOTS", "1"))  # trials side by side on this machine
         self.resumed_from = 0
         self._stop = False
         self._checkpointed = time.perf_counter()
@@ -78,11 +83,14 @@ class Trial:
         torch.manual_seed(self.spec.seed)
         state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
         self._resume(state)
-        trainer = Trainer(state, self._objective(), self.stream, self.spec.train, self.device, self, self.team)
+        self.trainer = trainer = Trainer(
+            state, self._objective(), self.stream, self.spec.train, self.device, self, self.team
+        )
         self.seconds["start"] = time.perf_counter() - self.started
+        self._compile(trainer)
+        self.energy = self._open_energy()
         self.cpu.begin("trial")
-        self.gpu.begin("trial")
-        self.gpu.begin("train")
+        self.energy.begin()
         diverged: Diverged | None = None
         try:
             trainer.run(self.member.horizon_steps)
@@ -99,7 +107,7 @@ class Trial:
 
     def on_horizon(self, step: int, model: nn.Module, train_s: float) -> None:
         """Evaluate and publish a point; keep the weights of the last one."""
-        gpu_j = self._close_train_window()
+        gpu_j = self.energy.horizon(step, self._replay)
         began = time.perf_counter()
         measured = evaluate(model, next_token_losses, self.validation, self.device)
         if not math.isfinite(measured.loss_nats):
@@ -109,10 +117,11 @@ class Trial:
         if self.team.leads:
             self.member.publish_point(step, measured, self.stream, train_s=train_s, energy_gpu_j=gpu_j, probes=probes)
         self._annealed = model
-        self.gpu.begin("train")
+        self.energy.resume(self.trainer.state.step)
 
     def on_pause(self, state: TrainState) -> None:
         """Write a checkpoint when one is due; obey a request to stop."""
+        self.energy.pause(state.step)
         now = time.perf_counter()
         stop = self.team.any(self._stop, self.device)
         if self.team.leads and (stop or now - self._checkpointed > CHECKPOINT_EVERY_S):
@@ -140,10 +149,38 @@ class Trial:
             self.resumed_from = state.step
             print(f"resuming at step {state.step} from {path.parent.parent.name}", flush=True)  # noqa: T201
 
-    def _close_train_window(self) -> Reading:
-        energy = self.gpu.end("train").energy_j
-        self.gpu_j = energy if self.gpu_j is None else self.gpu_j + energy
-        return self.gpu_j
+    def _open_energy(self) -> TrainingEnergy:
+        uuid = hardware.gpu_uuid(self.device) if self.team.size == 1 else None
+        return TrainingEnergy(
+            self.gpu,
+            BoardTracker(uuid) if uuid else None,
+            self.folder,
+            self.attempt,
+            self.spec,
+            device=hardware.device_name(self.device),
+            resumed_from=self.resumed_from,
+            may_replay=self.team.size == 1,  # a step of a team is one of all its processes
+        )
+
+    def _replay(self, seconds: float, meter: GpuMeter) -> tuple[GpuWindow, int]:
+        began = time.perf_counter()
+        found = replay(self.trainer, seconds, meter)
+        self.seconds["replay"] += time.perf_counter() - began
+        return found
+
+    def _compile(self, trainer: Trainer) -> None:
+        """Compile on the first batch before any window opens; no weight moves."""
+        if not self.spec.train.compile:
+            return
+        began = time.perf_counter()
+        share = self.team.share(self.stream.batch(trainer.state.step))
+        windows = torch.from_numpy(share).int().to(self.device)
+        bfloat16 = self.spec.train.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            trainer.objective(trainer.state.model, windows).mean().backward()
+        for optimizer in trainer.state.optimizers:
+            optimizer.zero_grad()
+        self.seconds["compile"] = time.perf_counter() - began
 
     def _finish(self, trainer: Trainer, diverged: Diverged | None, idle: Reading) -> None:
         if not self.team.leads:
@@ -166,22 +203,23 @@ class Trial:
 
     def _metered(self, trainer: Trainer, idle: Reading) -> Metered:
         """Close every window and return what was metered."""
-        energy_gpu = self.gpu.end("trial").energy_j
+        energy_gpu, energy_steady = self.energy.finish()
         energy_cpu = self.cpu.end("trial").energy_j
-        if os.environ.get("SCALING_SLOTS", "1") != "1":
+        if self.slots > 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = trainer.steady.close(self.spec.train.batch_tokens)
         speed = steady.tokens_per_s
         return Metered(
             steady=steady,
             utilisation=hardware.utilisation(
-                self.device, self.spec.train.precision, self.member.flops, speed and speed / self.team.size
+                self.device, self.spec.train.precision, self.member.flops, speed and speed / self.team.size, self.slots
             ),
             memory_peak_bytes=hardware.memory_peak_bytes(self.device),
             energy_gpu_j=energy_gpu,
             energy_cpu_j=energy_cpu,
             energy_ram_j=Reading.missing("memory has no counter here; the sweep's host meter models it"),
             power_idle_w=idle,
+            energy_steady=energy_steady,
             seconds=self._phases(trainer.state),
             environment=self._environment(),
             resumed_from_step=self.resumed_from,
@@ -223,7 +261,8 @@ def _fail(attempt: AttemptFolder, error: Exception) -> int:
 
 def main(argv: list[str]) -> int:
     """Run one attempt. Returns the exit code."""
-    started = time.perf_counter()
+    age_s = time.time() - psutil.Process().create_time()  # the interpreter and the imports are part of the start
+    started = time.perf_counter() - age_s
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # the supervisor of a hung trial asks for its stacks
     store, trial, number = argv
     folder = TrialFolder(store, trial)

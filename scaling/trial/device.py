@@ -6,9 +6,10 @@ from collections.abc import Callable
 import torch
 
 from scaling.families import FlopsPerToken
-from scaling.hardware import peak_flops_per_s
+from scaling.hardware import Peak, peak_flops_per_s
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.meters.together import GpusTogether
+from scaling.store.calibration import cpu_name, read_calibration
 from scaling.store.records import Utilisation
 from scaling.training.team import Team
 
@@ -21,6 +22,11 @@ def pick_device() -> torch.device:
 def device_name(device: torch.device) -> str:
     """Return the driver's name of a GPU, or ``cpu``."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def calibrated_name(device: torch.device) -> str:
+    """Return what a calibration calls the device."""
+    return device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def gpu_uuid(device: torch.device) -> str | None:
@@ -48,26 +54,59 @@ def memory_peak_bytes(device: torch.device) -> dict[str, float | None]:
     return {"host_rss": host, "device": torch.cuda.max_memory_allocated() if device.type == "cuda" else None}
 
 
-def utilisation(device: torch.device, precision: str, flops: FlopsPerToken, tokens_per_s: float | None) -> Utilisation:
-    """Return model FLOPs utilisation, or why there is none; above 100 % it is a fault, not a figure."""
-    name = device_name(device) if device.type == "cuda" else None
-    peak = peak_flops_per_s(name, precision) if name else None
-    reason = None
-    if name is None:
-        reason = "the peak FLOP/s of this CPU is not known"
-    elif peak is None:
-        reason = f"the peak FLOP/s of {name} in {precision} is not in the catalogue"
-    elif tokens_per_s is None:
-        reason = "no steady window"
-    mfu = None
-    if peak is not None and tokens_per_s is not None:
-        mfu = flops.train * tokens_per_s / peak.value
-        if mfu > 1:
-            mfu, reason = None, f"computed {mfu:.0%} of {peak.source}: a count or a peak is wrong"
+def utilisation(
+    device: torch.device, precision: str, flops: FlopsPerToken, tokens_per_s: float | None, slots: int
+) -> Utilisation:
+    """Return model FLOPs utilisation against the data sheet and against the measured peak of this device.
+
+    Args:
+        device: what the trial ran on.
+        precision: of its matrix products.
+        flops: of one token.
+        tokens_per_s: in the steady window.
+        slots: trials side by side: the calibration is that of the machine as busy as it was.
+    """
+    rate = None if tokens_per_s is None else flops.train * tokens_per_s
+    sheet, why_no_sheet = _sheet_peak(device, precision)
+    mfu, reason, fault = _share(rate, sheet, why_no_sheet)
+    measured, why_not_measured = _measured_peak(device, precision, slots)
+    mfu_measured, reason_measured, fault_measured = _share(rate, measured, why_not_measured)
     return Utilisation(
         mfu=mfu,
         flops_convention="flops_train",
-        peak_flops_per_s=peak.value if peak else None,
-        peak_source=f"data_sheet:{peak.source}" if peak else None,
+        peak_flops_per_s=sheet.value if sheet else None,
+        peak_source=sheet.source if sheet else None,
         reason=reason,
+        mfu_measured=mfu_measured,
+        peak_measured_flops_per_s=measured.value if measured else None,
+        peak_measured_source=measured.source if measured else None,
+        reason_measured=reason_measured,
+        fault=fault or fault_measured,
     )
+
+
+def _share(rate: float | None, peak: Peak | None, why_no_peak: str) -> tuple[float | None, str | None, bool]:
+    """Return the share of a peak, why there is none, and whether it is impossible."""
+    if peak is None:
+        return None, why_no_peak, False
+    if rate is None:
+        return None, "no steady window", False
+    if rate > peak.value:
+        return None, f"computed {rate / peak.value:.0%} of {peak.source}: a count or a peak is wrong", True
+    return rate / peak.value, None, False
+
+
+def _sheet_peak(device: torch.device, precision: str) -> tuple[Peak | None, str]:
+    if device.type != "cuda":
+        return None, "the peak FLOP/s of this CPU is not known from a data sheet"
+    name = device_name(device)
+    peak = peak_flops_per_s(name, precision)
+    return peak, f"the peak FLOP/s of {name} in {precision} is not in the catalogue"
+
+
+def _measured_peak(device: torch.device, precision: str, slots: int) -> tuple[Peak | None, str]:
+    name = calibrated_name(device)
+    found = read_calibration(name, slots)
+    if found is None or precision not in found.peak_flops_per_s:
+        return None, f"{name} is not calibrated for {slots} at a time; `scaling doctor --calibrate`"
+    return Peak(found.peak_flops_per_s[precision], f"measured_matmul:{found.measured[:10]}"), ""

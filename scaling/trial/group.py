@@ -207,14 +207,17 @@ class Group:
         """Close a member's windows; what the group used is shared out evenly."""
         seat, count = self.seats[member], len(self.seats)
         energy_cpu = self.cpu.end(f"trial {member}").energy_j
-        if os.environ.get("SCALING_SLOTS", "1") != "1":
+        slots = int(os.environ.get("SCALING_SLOTS", "1"))
+        if slots > 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = self.trainer.steady.close(self.train.batch_tokens * count)
         state = self.trainer.state.members[member]
         elapsed = time.perf_counter() - self.started
         return Metered(
             steady=steady,
-            utilisation=hardware.utilisation(self.device, self.train.precision, seat.member.flops, steady.tokens_per_s),
+            utilisation=hardware.utilisation(
+                self.device, self.train.precision, seat.member.flops, steady.tokens_per_s, slots
+            ),
             memory_peak_bytes=hardware.memory_peak_bytes(self.device),
             energy_gpu_j=self._share(self.gpu.end(f"trial {member}").energy_j),
             energy_cpu_j=self._share(energy_cpu),

@@ -15,9 +15,10 @@ from scaling.data.tokenizer import find, keep
 from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
 from scaling.provenance import Reading
+from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import DataIdentity, TrialSpec
 from scaling.store.layout import TrialFolder
-from scaling.store.records import EndRecord, Point, Sample, SteadyWindow, Utilisation
+from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, SteadyWindow, Utilisation
 from scaling.training.checkpoint import save_weights
 from scaling.training.evaluate import Evaluation
 from scaling.training.sampling import generate
@@ -33,6 +34,7 @@ class Metered:
         memory_peak_bytes: ``host_rss`` and ``device``.
         energy_gpu_j, energy_cpu_j, energy_ram_j: joules by component.
         power_idle_w: GPU power before the trial.
+        energy_steady: joules per token of steady training, or ``None`` without a GPU.
         seconds: by phase.
         environment: hardware, versions, threads, git state, host.
         resumed_from_step: step of the checkpoint it began from.
@@ -45,6 +47,7 @@ class Metered:
     energy_cpu_j: Reading
     energy_ram_j: Reading
     power_idle_w: Reading
+    energy_steady: SteadyEnergy | None = None
     seconds: Mapping[str, float]
     environment: Mapping[str, Any]
     resumed_from_step: int
@@ -162,8 +165,7 @@ class Member:
         return {"file": str(path.relative_to(self.folder.path)), "sha256": digest}
 
     def _memory_predicted_bytes(self) -> dict[str, float]:
-        value_bytes = 2 if self.spec.train.precision == "bfloat16" else 4
-        return self.family.memory_bytes(self.config, self.spec.train.batch_tokens, value_bytes)
+        return self.family.memory_bytes(self.config, recipe_of(self.spec.train))
 
 
 def _bits_per_byte(loss_nats: float, data: DataIdentity) -> float | None:

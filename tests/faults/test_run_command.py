@@ -178,24 +178,22 @@ def test_any_damaged_file_of_one_trial_leaves_the_other_alone(place, monkeypatch
 def test_a_long_sweep_asks_on_a_terminal_only(place, monkeypatch):
     from scaling.cli import run
     from scaling.cli.planning import resolve
-    from scaling.cost import forecast
-    from scaling.executor.sweep import make_jobs
-    from scaling.store.layout import StoreFolder
+    from scaling.cli.timing import Expected
+    from scaling.cost.forecast import Forecast
 
-    resolved = resolve("demo.yaml")
-    jobs = make_jobs(StoreFolder(place.root), resolved.trials)
-    hours = forecast.Forecast(seconds=7200.0, seconds_reason=None, energy_j=None, energy_reason="unknown")
-    monkeypatch.setattr(forecast, "total", lambda forecasts: hours)
+    trials = resolve("demo.yaml").trials
+    hours = Forecast(seconds=7200.0, train_s=7000.0, seconds_reason=None, energy_j=None, energy_reason="unknown")
+    expected = Expected(forecasts={trial.id: hours for trial in trials}, slots=len(trials), calibration=None)
     asked = []
     monkeypatch.setattr(run.typer, "confirm", lambda question, **_: asked.append(question))
-    run._confirm(resolved, jobs, yes=False)  # no terminal here
+    run._confirm(expected, 2, yes=False)  # no terminal here
     assert asked == []
     monkeypatch.setattr(run.sys, "stdin", Terminal())
     monkeypatch.setattr(run.sys, "stderr", Terminal())
-    run._confirm(resolved, jobs, yes=True)
+    run._confirm(expected, 2, yes=True)
     assert asked == []
     with pytest.raises(Interrupted):
-        run._confirm(resolved, jobs, yes=False)
+        run._confirm(expected, 2, yes=False)
     assert "2 trials, about 2 h" in asked[0]
 
 

@@ -2,7 +2,7 @@
 
 from scaling.report.material import Material
 from scaling.report.panel import Table
-from scaling.report.tables import checklist, cost, fits, provenance, published, trials
+from scaling.report.tables import checklist, cost, fits, provenance, published, timing, trials
 
 
 def everything(material: Material) -> list[Table]:
@@ -19,8 +19,8 @@ def everything(material: Material) -> list[Table]:
         trials.exclusions(material),
         provenance.provenance(material),
         cost.cost(material),
-        trials.seconds(material),
-        trials.wall_time(material),
+        timing.seconds(material),
+        timing.wall_time(material),
         provenance.environment(material),
     ]
     return [table for table in tables if table is not None]

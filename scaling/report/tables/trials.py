@@ -1,18 +1,8 @@
-"""Trials, those that did not end as planned, points left out, and where the time of the slots went."""
+"""Trials, those that did not end as planned, and points left out."""
 
 from scaling.laws.analysis import Dropped
 from scaling.report.material import Material
 from scaling.report.panel import Column, Table
-from scaling.units import format_duration
-
-PHASES: dict[str, str] = {
-    "start": "starting the process, building the model, loading data",
-    "train": "optimizer steps",
-    "data_wait": "waiting for data between them",
-    "evaluate": "evaluation at the horizons",
-    "samples": "generating samples",
-    "save": "writing checkpoints and weights",
-}
 
 
 def trials(material: Material) -> Table:
@@ -86,47 +76,3 @@ def exclusions(material: Material) -> Table:
         for point, names in fits.items()
     ]
     return Table.of("exclusions", "Points left out of fits", columns, rows, empty="No point was left out of any fit.")
-
-
-def seconds(material: Material) -> Table:
-    """Return where the slot-seconds of all trials went, by phase."""
-    columns = (
-        Column("phase", "Phase"),
-        Column("what", "What happens in it"),
-        Column("seconds", "Slot time", "seconds"),
-        Column("share", "Share", "percent"),
-    )
-    frame = material.trials
-    spent = {p: float(frame[f"seconds_{p}"].sum()) for p in PHASES if f"seconds_{p}" in frame}
-    total = float(frame["wall_s"].sum()) if "wall_s" in frame else 0.0
-    if "train" in spent:
-        spent["train"] -= spent.get("data_wait", 0.0)  # which the time of training steps includes
-    rest = total - sum(spent.values())
-    rows = [
-        {"phase": p.replace("_", " "), "what": PHASES[p], "seconds": s, "share": s / total if total else None}
-        for p, s in spent.items()
-    ]
-    if total:
-        rows.append({"phase": "other", "what": "between the phases above", "seconds": rest, "share": rest / total})
-    caption = f"Where {format_duration(total)} of slot time went"
-    return Table.of("seconds", caption, columns, rows if total else [], empty="No trial has finished yet.")
-
-
-def wall_time(material: Material) -> Table | None:
-    """Return predicted against actual wall time; ``None`` when nothing was predicted."""
-    frame = material.trials
-    if "wall_predicted_s" not in frame or frame["wall_predicted_s"].isna().all():
-        return None
-    columns = (
-        Column("label", "Trial"),
-        Column("wall_predicted_s", "Predicted", "seconds"),
-        Column("wall_s", "Actual", "seconds"),
-        Column("ratio", "Actual over predicted", "number"),
-    )
-    both = frame[frame["wall_predicted_s"].notna() & frame["wall_s"].notna()].sort_values(["params_total", "label"])
-    return Table.of(
-        "walltime",
-        "Wall time, predicted and actual",
-        columns,
-        both.assign(ratio=both["wall_s"] / both["wall_predicted_s"]),
-    )

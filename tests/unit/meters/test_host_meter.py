@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scaling.meters.host import HostMeter, make_tracker
+from scaling.meters.host import BoardTracker, HostMeter, make_tracker
 from scaling.provenance import Provenance
 
 
@@ -116,3 +116,36 @@ def test_every_option_of_the_tool_is_given():
     options -= {name for name in options if name.startswith("save_to_")}  # ignored beside output_methods
     given = inspect.getsource(make_tracker)
     assert not {name for name in options if f"{name}=" not in given}
+
+
+class Board:
+    """A scripted tracker of one board."""
+
+    def __init__(self, kwh=1e-3, broken=False):
+        self.broken = broken
+        self.final_emissions_data = SimpleNamespace(gpu_energy=kwh)
+
+    def start(self):
+        if self.broken:
+            raise OSError("no such device")
+
+    def stop(self):
+        pass
+
+
+def read_board(**options):
+    asked = []
+    tracker = BoardTracker("GPU-1", lambda uuids: (asked.append(tuple(uuids)), Board(**options))[1])
+    tracker.start()
+    reading = tracker.stop()
+    assert asked == [("GPU-1",)]
+    return reading
+
+
+def test_a_board_through_codecarbon_is_in_joules():
+    assert read_board().value == pytest.approx(3600.0)
+
+
+def test_a_board_that_codecarbon_does_not_see_is_missing():
+    assert read_board(kwh=0.0).value is None
+    assert "no such device" in read_board(broken=True).reason

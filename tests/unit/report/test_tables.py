@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from scaling.provenance import Provenance, Reading
-from scaling.report.tables import everything, fits, provenance, trials
+from scaling.report.tables import everything, fits, provenance, timing, trials
+from scaling.store.timing import RunTiming
 
 
 def rows(table):
@@ -39,15 +40,46 @@ def test_the_whole_machine_stands_apart(material):
 
 
 def test_slot_seconds_add_up_to_the_wall_time(material):
-    found = rows(trials.seconds(material))
+    found = rows(timing.seconds(material))
     assert sum(r["seconds"] for r in found) == pytest.approx(material.trials["wall_s"].sum())
     assert sum(r["share"] for r in found) == pytest.approx(1)
 
 
+RUN = RunTiming(
+    began="2026-01-02T03:04:05+00:00",
+    slots=2,
+    phases_s={"plan": 1.0, "train": 5000.0, "fit": 2.0},
+    trials=("a",),
+    predicted_trial_s={"a": 3.0},
+    predicted_train_s=4000.0,
+    predicted_energy_j=None,
+    calibrated=None,
+    reason=None,
+)
+
+
+def test_a_run_s_own_phases_and_idle_slots_complete_the_slot_time(material):
+    whole = dataclasses.replace(material, timings=(RUN,))
+    table = timing.seconds(whole)
+    found = {r["phase"]: r for r in rows(table)}
+    assert found["fit"]["seconds"] == 4.0
+    assert found["report"]["seconds"] is None  # the page cannot know its own
+    assert found["idle"]["seconds"] == pytest.approx(10_000 - material.trials["wall_s"].sum())
+    assert sum(r["seconds"] or 0 for r in found.values()) == pytest.approx(2 * 5003)
+    assert f"{found['train']['share']:.0%} in training steps" in table.caption
+
+
+def test_a_whole_run_stands_beside_its_forecast(material):
+    predicted = material.trials.assign(wall_predicted_s=material.trials["wall_s"])
+    found = rows(timing.wall_time(dataclasses.replace(material, trials=predicted, timings=(RUN,))))[-1]
+    assert found["label"].startswith("all 1 trials of the run of 2026")
+    assert found["ratio"] == 1.25
+
+
 def test_predicted_wall_time_appears_only_where_predicted(material):
-    assert trials.wall_time(material) is None
+    assert timing.wall_time(material) is None
     predicted = material.trials.assign(wall_predicted_s=material.trials["wall_s"] * 2)
-    found = rows(trials.wall_time(dataclasses.replace(material, trials=predicted)))
+    found = rows(timing.wall_time(dataclasses.replace(material, trials=predicted)))
     assert {r["ratio"] for r in found} == {0.5}
 
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from scaling.errors import SpecError
-from scaling.families import FAMILIES
+from scaling.families import FAMILIES, Recipe
 from scaling.spec import TRAINER_VERSION, expand, load_sweep
 from scaling.spec.identity import model_keys
 from scaling.spec.schema import DataIdentity, SweepSpec
@@ -59,7 +59,7 @@ def test_figures_of_a_trial_are_the_family_s_arithmetic():
     assert trial.flops_total == family.flops_per_token(trial.config).train * trial.tokens
     assert trial.params == family.params(trial.config)
     assert trial.epochs == pytest.approx(2.048)
-    assert trial.memory_bytes == family.memory_bytes(trial.config, 1024, 4)
+    assert trial.memory_bytes == family.memory_bytes(trial.config, Recipe(batch_tokens=1024))
     assert trial.notes == ()
     assert trial.spec.trainer_version == TRAINER_VERSION
 

@@ -1,0 +1,82 @@
+"""What a run is expected to take, and the record of what it took."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaling.cost.forecast import Forecast
+    from scaling.executor.protocol import Slot
+    from scaling.spec import PlannedTrial
+    from scaling.store.calibration import Calibration
+    from scaling.store.layout import StoreFolder
+
+
+@dataclass(slots=True)
+class Expected:
+    """The forecast of one run and, once it has begun, where its seconds are written.
+
+    Attributes:
+        forecasts: of its trials, by id, in the order they start.
+        slots: trials side by side.
+        calibration: what the forecasts rest on; ``None``: uncalibrated.
+        began: when this run began.
+    """
+
+    forecasts: "Mapping[str, Forecast]"
+    slots: int
+    calibration: "Calibration | None"
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def train_s(self) -> float | None:
+        """Seconds until the last trial ends; ``None`` without a calibration."""
+        from scaling.cost.forecast import makespan_s
+
+        return makespan_s(list(self.forecasts.values()), self.slots)
+
+    def write(self, store: "StoreFolder", phases_s: Mapping[str, float], trials: Sequence[str]) -> None:
+        """Write what the run took so far, beside its forecast. Raises ``MachineError``."""
+        from scaling.cost.forecast import total
+        from scaling.store.timing import RunTiming, write_timing
+
+        whole = total(self.forecasts.values())
+        timing = RunTiming(
+            began=self.began.isoformat(timespec="seconds"),
+            slots=self.slots,
+            phases_s=dict(phases_s),
+            trials=tuple(trials),
+            predicted_trial_s={name: f.seconds for name, f in self.forecasts.items() if f.seconds is not None},
+            predicted_train_s=self.train_s,
+            predicted_energy_j=whole.energy_j,
+            calibrated=None if self.calibration is None else self.calibration.measured,
+            reason=whole.seconds_reason,
+        )
+        write_timing(store.timing_dir / f"{self.began:%Y%m%dT%H%M%SZ}-{os.getpid()}.json", timing)
+
+
+def expect(trials: "Sequence[PlannedTrial]", slots: "Sequence[Slot]", calibrate: bool | None) -> Expected:
+    """Forecast the trials of a run on this machine.
+
+    Args:
+        trials: those that will run, in order.
+        slots: where; none for trials that run elsewhere, which have no forecast.
+        calibrate: measure the machine when it is not calibrated; ``None``: when the sweep is long enough.
+
+    Raises:
+        MachineError: the calibration failed.
+    """
+    from scaling.cli.calibration import make_calibration, worth_calibrating
+    from scaling.cost.forecast import forecasts
+    from scaling.executor.calibrate import known_calibration
+
+    calibration = known_calibration(slots) if slots else None
+    wanted = worth_calibrating(trials) if calibrate is None else calibrate
+    if calibration is None and wanted and slots:
+        calibration = make_calibration(slots)
+    found = forecasts(trials, calibration)
+    return Expected(
+        forecasts={t.id: f for t, f in zip(trials, found, strict=True)}, slots=len(slots), calibration=calibration
+    )
