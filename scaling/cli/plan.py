@@ -63,12 +63,12 @@ def command(
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
     from scaling.cli.calibration import planned_slots
     from scaling.cli.planning import resolve
+    from scaling.cli.run import settings
     from scaling.cli.timing import expect
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    flags = [*([f"executor.kind={engine}"] if engine else []), *(["lr_check=true"] if lr_check else [])]
-    resolved = resolve(sweep, [*(sets or ()), *flags])
+    resolved = resolve(sweep, [*(sets or ()), *settings(engine, lr_check)])
     expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
     unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
     warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]

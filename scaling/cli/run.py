@@ -66,10 +66,7 @@ def command(
     clock = Clock()
     part = Shard.parse(shard) if shard else None
     with clock.phase("plan"):
-        resolved = resolve(
-            sweep,
-            [*(sets or ()), *([f"executor.kind={engine}"] if engine else []), *(["lr_check=true"] if lr_check else [])],
-        )
+        resolved = resolve(sweep, [*(sets or ()), *settings(engine, lr_check)])
         store, lock = _open_store(out or Path("runs") / resolved.spec.name, part)
     with lock:
         with clock.phase("plan"):
@@ -84,7 +81,7 @@ def command(
             attached, states = _states(executor, jobs)
             chosen = {job.folder.id for job in make_jobs(store, mine, only or ())}
             todo = [j for j in jobs if j.folder.id in chosen and _wanted(states[j.folder.id], retry_failed)]
-        expected = None
+        expected = outcome = None
         if todo or attached:
             with clock.phase("calibrate"):
                 expected = _expect(executor, resolved, todo, calibrate)
@@ -92,13 +89,13 @@ def command(
             with clock.phase("train"):
                 outcome = _train(store, resolved, executor, jobs, todo, attached, states)
             states |= outcome.states
-        else:
-            outcome = None
-        _record(store, expected, outcome, clock)
-        try:
+        with _recorded(store, expected, outcome, clock):
             _finish(store, jobs, states, outcome, clock, report=not no_report and part is None, resamples=resamples)
-        finally:
-            _record(store, expected, outcome, clock)
+
+
+def settings(engine: str, lr_check: bool) -> list[str]:
+    """Return what the flags of ``run`` and ``plan`` set in a sweep."""
+    return [*([f"executor.kind={engine}"] if engine else []), *(["lr_check=true"] if lr_check else [])]
 
 
 class Clock:
@@ -201,9 +198,18 @@ def _expect(executor: "Executor", resolved: "Resolved", todo: "Sequence[Job]", c
     return expected
 
 
-def _record(store: "StoreFolder", expected: "Expected | None", outcome: "Outcome | None", clock: Clock) -> None:
-    """Write what the run took so far; written again once the report is there, which cannot tell its own seconds."""
-    if expected is not None and outcome is not None:
+@contextmanager
+def _recorded(
+    store: "StoreFolder", expected: "Expected | None", outcome: "Outcome | None", clock: Clock
+) -> Iterator[None]:
+    """Write what the run took so far, for the report inside; and again after it, which cannot tell its own seconds."""
+    if expected is None or outcome is None:
+        yield
+        return
+    expected.write(store, clock.phases, sorted(outcome.states))
+    try:
+        yield
+    finally:
         expected.write(store, clock.phases, sorted(outcome.states))
 
 
