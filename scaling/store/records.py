@@ -162,6 +162,7 @@ class EndRecord:
         samples: generated text.
         weights: file name in the trial's folder and its sha256, or ``None``.
         resumed_from_step: step of the checkpoint this attempt began from; 0 for a fresh start.
+        micro_batches: pieces that a step was trained in: more than one where GPU memory ran out (same global batch).
     """
 
     trial: str
@@ -187,6 +188,7 @@ class EndRecord:
     samples: tuple[Sample, ...] = ()
     weights: Mapping[str, str] | None = None
     resumed_from_step: int = 0
+    micro_batches: int = 1
     format: int = FORMAT
 
 

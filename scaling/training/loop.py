@@ -102,6 +102,7 @@ class Trainer:
         device: where the model lies.
         observer: told of curve lines and horizons.
         team: the processes that train it together.
+        pieces: micro-batches to a step: one, until memory runs out.
     """
 
     state: TrainState
@@ -111,6 +112,7 @@ class Trainer:
     device: torch.device
     observer: Observer
     team: Team = ALONE
+    pieces: int = 1
     steady: Window = field(default_factory=Window)
 
     def run(self, horizon_steps: Sequence[int]) -> None:
@@ -178,16 +180,9 @@ class Trainer:
         mask = self.stream.loss_mask(state.step)
         counted = None if mask is None else torch.from_numpy(self.team.share(mask)).to(self.device)
         state.data_wait_s += time.perf_counter() - before
-        bfloat16 = self.train.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            losses = self.objective(state.model, windows)
-            if counted is None:
-                loss = losses.mean()
-            elif mask is None or self.team.size == 1:
-                loss = losses[counted].mean()
-            else:  # of the whole batch's targets, however they fell to the processes
-                loss = losses[counted].sum() * (self.team.size / float(mask.sum()))
-        loss.backward()
+        # Of the whole batch's targets, however they fell to the processes.
+        targets = None if mask is None or self.team.size == 1 else float(mask.sum()) / self.team.size
+        loss = self._gradients(state, windows, counted, targets)
         self.team.average_gradients(state.model)
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), self.train.clip)
         set_lr_scale(state.optimizers, lr_scale)
@@ -197,7 +192,43 @@ class Trainer:
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)
-        return loss.detach(), norm
+        return loss, norm
+
+    def _gradients(
+        self, state: TrainState, windows: torch.Tensor, counted: torch.Tensor | None, targets: float | None
+    ) -> torch.Tensor:
+        """Accumulate the gradient of the batch's mean loss; in twice as many pieces from where memory runs out on.
+
+        The mean is the same within the rounding of sums.
+        """
+        while True:
+            try:
+                return self._in_pieces(state, windows, counted, targets)
+            except torch.OutOfMemoryError:
+                if self.team.size > 1 or 2 * self.pieces > len(windows):
+                    raise
+            for optimizer in state.optimizers:  # outside the handler: its traceback would keep the tensors alive
+                optimizer.zero_grad()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.pieces *= 2
+
+    def _in_pieces(
+        self, state: TrainState, windows: torch.Tensor, counted: torch.Tensor | None, targets: float | None
+    ) -> torch.Tensor:
+        bfloat16 = self.train.precision == "bfloat16"
+        if self.pieces > 1 and targets is None:
+            targets = float(windows.shape[0] * (windows.shape[1] - 1) if counted is None else counted.sum())
+        masks = [None] * self.pieces if counted is None else counted.chunk(self.pieces)
+        total = torch.zeros((), device=self.device)
+        for piece, mask in zip(windows.chunk(self.pieces), masks, strict=False):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+                losses = self.objective(state.model, piece)
+                kept = losses if mask is None else losses[mask]
+                loss = kept.mean() if targets is None else kept.sum() / targets
+            loss.backward()
+            total += loss.detach()
+        return total
 
 
 def fresh_state(model: nn.Module, train: TrainSpec) -> TrainState:

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from scaling.data import Corpus, load
+from scaling.data.folder import cache_folder
 from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter
@@ -135,7 +136,11 @@ class Trial:
     # -- parts -------------------------------------------------------------------------------------
 
     def _objective(self) -> Objective:
-        return torch.compile(next_token_losses) if self.spec.train.compile else next_token_losses
+        if not self.spec.train.compile:
+            return next_token_losses
+        # Kernels of one shape are compiled by its first trial and read from there by the others.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
+        return torch.compile(next_token_losses)
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         self._stop = True
@@ -223,6 +228,7 @@ class Trial:
             seconds=self._phases(trainer.state),
             environment=self._environment(),
             resumed_from_step=self.resumed_from,
+            micro_batches=trainer.pieces,
         )
 
     def _phases(self, state: TrainState) -> dict[str, float]:

@@ -38,6 +38,7 @@ class Metered:
         seconds: by phase.
         environment: hardware, versions, threads, git state, host.
         resumed_from_step: step of the checkpoint it began from.
+        micro_batches: pieces to a step.
     """
 
     steady: SteadyWindow
@@ -51,6 +52,7 @@ class Metered:
     seconds: Mapping[str, float]
     environment: Mapping[str, Any]
     resumed_from_step: int
+    micro_batches: int = 1
 
 
 class Member:

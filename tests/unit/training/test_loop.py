@@ -194,3 +194,37 @@ def test_tokens_of_a_wide_vocabulary_reach_the_model():
     trainer.stream = WindowStream(TEXT.astype(np.uint16), 32, 4, seed=3)
     trainer.run([10])
     assert recorder.curve == run([10]).curve
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_out_of_memory_halves_the_micro_batch_and_keeps_the_curve(optimizer):
+    whole = run([30], optimizer=optimizer)
+    recorder = Recorder()
+    trainer = trainer_of(recorder, optimizer=optimizer)
+    asked = []
+
+    def scarce(model, windows):
+        asked.append(len(windows))
+        if len(windows) > 1 and len(asked) > 20:  # from the middle of the run on, one window is all that fits
+            raise torch.OutOfMemoryError("scripted: out of memory")
+        return next_token_losses(model, windows)
+
+    trainer.objective = scarce
+    trainer.run([30])
+    assert trainer.pieces == 4
+    assert asked[20:23] == [4, 2, 1]
+    for (step, loss, norm), (_, other, other_norm) in zip(whole.curve, recorder.curve, strict=True):
+        assert other == pytest.approx(loss, rel=1e-4), step
+        assert other_norm == pytest.approx(norm, rel=1e-2)
+
+
+def test_memory_that_is_too_small_for_one_window_is_a_failure():
+    trainer = trainer_of(Recorder())
+
+    def nothing_fits(model, windows):
+        raise torch.OutOfMemoryError("scripted: out of memory")
+
+    trainer.objective = nothing_fits
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.run([5])
+    assert trainer.pieces == 4
