@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scaling.executor.runner import Outcome
     from scaling.executor.shards import Shard
     from scaling.store.layout import StoreFolder
+    from scaling.store.records import EndRecord
     from scaling.store.state import TrialState
 
 _ASK_ABOVE_S = 30 * 60.0
@@ -316,6 +317,8 @@ def _finish(
     faults = [line for job in jobs for line in utilisation_faults(job)]
     for line in faults:
         say(f"fault: {line}")
+    for line in dict.fromkeys(line for job in jobs for line in energy_warnings(job)):
+        say(f"warning: {line}")
     unfinished = [job for job in jobs if states[job.folder.id].state not in (State.DONE, State.DIVERGED)]
     for job in unfinished:
         state = states[job.folder.id]
@@ -332,16 +335,27 @@ def _finish(
 
 def utilisation_faults(job: "Job") -> list[str]:
     """Return what is impossible about the utilisation of a finished trial: more than all of a peak."""
-    from scaling.store.files import BadRecord
-
-    try:
-        end = job.folder.end()
-    except BadRecord:
-        return []  # named among the unfinished
+    end = _end(job)
     if end is None or not end.utilisation.fault:
         return []
     reasons = (end.utilisation.reason, end.utilisation.reason_measured)
     return [f"{job.label}: MFU {reason}" for reason in reasons if reason and reason.startswith("computed")]
+
+
+def energy_warnings(job: "Job") -> list[str]:
+    """Return what a reader of a finished trial's joules should know."""
+    end = _end(job)
+    notes = () if end is None or end.energy_steady is None else end.energy_steady.notes
+    return [f"{job.label}: {note}" for note in notes]
+
+
+def _end(job: "Job") -> "EndRecord | None":
+    from scaling.store.files import BadRecord
+
+    try:
+        return job.folder.end()
+    except BadRecord:
+        return None  # named among the unfinished
 
 
 def count_words(states: "Sequence[TrialState]") -> str:

@@ -12,7 +12,7 @@ from scaling.families import get_family
 from scaling.provenance import Reading
 from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.load import TrialRecord
-from scaling.store.records import EndRecord, Point
+from scaling.store.records import EndRecord, Point, SteadyEnergy
 from scaling.store.timing import RunTiming
 
 Row = dict[str, Any]
@@ -153,6 +153,7 @@ def _end(end: EndRecord) -> Row:
         **_energy("cpu", end.energy_cpu_j),
         **_energy("ram", end.energy_ram_j),
         "power_idle_w": end.power_idle_w.value,
+        **_steady_energy(end.energy_steady),
         "wall_s": end.seconds.get("total"),
         **{f"seconds_{name}": end.seconds.get(name) for name in phases},
         "data_wait_share": _share(end.seconds.get("data_wait"), end.seconds.get("train")),
@@ -162,6 +163,16 @@ def _end(end: EndRecord) -> Row:
 
 def _share(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
+
+
+def _steady_energy(steady: SteadyEnergy | None) -> Row:
+    if steady is None:
+        return {}
+    return {
+        "energy_per_token_j": steady.energy_per_token_j.value,
+        "energy_per_token_provenance": steady.energy_per_token_j.provenance.value,
+        "energy_notes": "; ".join(steady.notes) or None,
+    }
 
 
 def _energy(part: str, reading: Reading) -> Row:
