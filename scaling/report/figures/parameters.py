@@ -65,7 +65,7 @@ def draw(found: Cloud, x: str, y: str) -> Figure:
     papers = crosses(x, y) if x != "E" else []
     figure = canvas(_axis(found, x, [a for _, a, _ in papers]), _axis(found, y, [b for _, _, b in papers], title=False))
     shown = found.draws.iloc[:: max(1, -(-len(found.draws) // MAX_DRAWN))]
-    marks(figure, shown[x], shown[y], DRAW, size=4, opacity=0.45)
+    marks(figure, shown[x], shown[y], DRAW, size=4.5, opacity=0.7)
     for rank, (paper, a, b) in enumerate(sorted(papers, key=lambda p: p[2])):
         marks(figure, [a], [b], PAPER, [words([paper.paper, f"{x} = {a:g}, {y} = {b:g}", paper.source])], size=10)
         side = "top right" if rank == len(papers) - 1 else "bottom right"  # neighbours do not cover each other

@@ -126,7 +126,7 @@ def draw_exponents(frame: pd.DataFrame, look: dict[str, Style], exponent: str) -
     part = frame[(frame["law"] == _SURFACE) & (frame["exponent"] == exponent)].reset_index(drop=True)
     places = list(range(len(part)))[::-1]
     figure = canvas(
-        linear_axis(title={"text": _GREEK[exponent]}),
+        linear_axis(title={"text": _GREEK[exponent]}, range=_room(part)),
         linear_axis(range=[-0.7, len(part) - 0.3], showticklabels=False, showgrid=False, ticks=""),
     )
     for place, row in zip(places, part.to_dict("records"), strict=True):
@@ -136,6 +136,13 @@ def draw_exponents(frame: pd.DataFrame, look: dict[str, Style], exponent: str) -
         told = [row["study"], f"{_GREEK[exponent]} = {_interval(row)}"]
         marks(figure, [row["value"]], [place], style, [words(told)], size=11)
     return figure
+
+
+def _room(part: pd.DataFrame) -> list[float]:
+    """Return an axis with a little room on both sides of every interval."""
+    ends = [v for name in ("value", "value_low", "value_high") for v in cells(part, name) if v is not None]
+    pad = 0.06 * (max(ends) - min(ends) or 1.0)
+    return [min(ends) - pad, max(ends) + pad]
 
 
 def _interval(row: dict[Any, Any]) -> str:
