@@ -86,7 +86,8 @@ def row(width, optimizer, losses, seeds):
     cost = mean[1.0] / mean[best] - 1
     spread = np.std([losses[1.0, s] for s in seeds], ddof=1) / mean[1.0] if len(seeds) > 1 else float("nan")
     cells = " ".join(f"{mean[m]:8.4f}" for m in MULTIPLES)
-    print(f"{optimizer:6} {width:5} {cells} {best:6g} {cost:+9.2%} {spread:11.2%}", flush=True)
+    scatter = f"{spread:11.2%}" if len(seeds) > 1 else f"{'one seed':>11}"
+    print(f"{optimizer:6} {width:5} {cells} {best:6g} {cost:+9.2%} {scatter}", flush=True)
     return cost
 
 

@@ -6,8 +6,9 @@ cosine to a tenth over that horizon. Both see the same training bytes and batche
 thread, without compile (which costs more than it saves at these lengths); nanoGPT is evaluated once, at its end, on our
 validation windows, and writes no checkpoint.
 
-    speed   seconds per step, alternated at every width, and seconds to start a process and to evaluate; the wall time
-            of both sets follows as steps x seconds per step + starts + evaluations
+    speed   processor seconds per step, alternated at every width, to start a process and to evaluate; the time of
+            both sets follows as steps x seconds per step + starts + evaluations
+    threads what nanoGPT, run by run, gains from all cores in one process (ours gives each core a trial)
     loss    trains the real nanoGPT to every point, at the best of four learning rates for each width (found at 400k
             tokens, not counted), and compares with the points of a quickstart store
 
@@ -19,6 +20,7 @@ import argparse
 import json
 import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +38,7 @@ HORIZONS = (279_552, 400_384, 560_128, 799_744, 1_130_496, 1_599_488)
 TRUNKS = {width: 1 if width == 96 else 2 for width in WIDTHS}  # seeds of the quickstart
 RATES = (4e-3, 8e-3, 16e-3, 32e-3)  # candidates for nanoGPT; its own example has 1e-3, at larger widths
 WARMUP, FLOOR = 50, 0.1
+GROUPED_TO = 32  # widths whose two seeds ``executor.group: auto`` trains together on a CPU
 
 
 def quickstart():
@@ -140,69 +143,139 @@ def our_step(width, spec, corpus, **recipe):
 
 
 def seconds(call, *arguments, **options):
-    began = time.perf_counter()
+    """Processor seconds of a call and the processes it waits for: on one free core, its wall time."""
+    began = processor_s()
     call(*arguments, **options)
-    return time.perf_counter() - began
+    return processor_s() - began
 
 
-def speed(arguments):
-    """Measure seconds per step of both, and add the wall times up."""
+def processor_s():
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def our_group(width, spec, corpus):
+    """Return a function that trains the two seeds of a width together by ``n`` steps."""
+    import torch
+    from group_speed import Many
+
+    from scaling.data import WindowStream
+    from scaling.families import get_family
+    from scaling.models import build
+    from scaling.training.evaluate import next_token_losses
+    from scaling.training.group import GroupTrainer
+    from scaling.training.loop import fresh_state
+    from scaling.training.stacked import StackedState
+
+    family = get_family("gpt")
+    keys = {k: v for k, v in spec.model.items() if k != "family"} | {"d_model": width}
+    config, states = family.build_config(keys, corpus.identity.vocab_size, CONTEXT), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        states.append(fresh_state(build(family, config), spec.train))
+    streams = [WindowStream(corpus.train, CONTEXT, WINDOWS, seed) for seed in (0, 1)]
+    state = StackedState(states, [spec.train] * 2)
+    trainer = GroupTrainer(state, next_token_losses, streams, spec.train, torch.device("cpu"), Many(2), alive={0, 1})
+    return lambda steps: trainer._advance(state, state.step + steps, lambda step: 1.0)
+
+
+def starts_s(nanogpt):
+    """Seconds to start a process of each, imports included."""
+    code = {
+        "nanoGPT": "import torch, numpy, model",
+        "ours": "import numpy, scaling.trial.attempt; from scaling.models import gpt",
+    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(nanogpt.resolve()), *sys.path])}
+    return {
+        name: min(seconds(subprocess.run, [sys.executable, "-c", text], check=True, env=environment) for _ in range(3))
+        for name, text in code.items()
+    }
+
+
+def step_times(width, spec, corpus, rounds):
+    """Seconds per step and model, a list of rounds for each contender; then seconds of an evaluation of each."""
     import torch
 
     from scaling.training.evaluate import evaluate, next_token_losses
 
-    spec, corpus = quickstart()
+    nano = NanoGPT(width, 0, corpus, 1e-3)
+    plain, _ = our_step(width, spec, corpus, optimizer="adamw", anneal="cooldown")
+    full, model = our_step(width, spec, corpus)
+    contenders = {"nanoGPT": (nano.train, 1), "AdamW": (plain, 1), "ours": (full, 1)}
+    if TRUNKS[width] == 2 and width <= GROUPED_TO:
+        contenders["grouped"] = (our_group(width, spec, corpus), 2)
+    times = {name: [] for name in contenders}
+    steps = max(6, min(40, 800 // width))
+    for run, _ in contenders.values():
+        run(max(3, steps // 4))
+    for _ in range(rounds):
+        for name, (run, models) in contenders.items():
+            times[name].append(seconds(run, steps) / steps / models)
     windows = torch.from_numpy(corpus.validation).long()
-    starts = {
-        "nanoGPT": "import torch, numpy, model",
-        "ours": "import numpy, scaling.trial.attempt; from scaling.models import gpt",
-    }
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(arguments.nanogpt), *sys.path])}
-    start_s = {
-        name: min(seconds(subprocess.run, [sys.executable, "-c", code], check=True, env=environment) for _ in range(3))
-        for name, code in starts.items()
-    }
+    theirs = min(seconds(nano.loss, windows) for _ in range(2))
+    cpu = torch.device("cpu")
+    mine = min(seconds(evaluate, model, next_token_losses, windows.int(), cpu) for _ in range(2))
+    return times, theirs, mine
+
+
+def speed(arguments):
+    """Measure seconds per step of both, and add the times up."""
+    import torch
+
+    torch.set_num_threads(1)
+    spec, corpus = quickstart()
+    start_s = starts_s(arguments.nanogpt)
     print(f"seconds to start a process: nanoGPT {start_s['nanoGPT']:.2f}, ours {start_s['ours']:.2f}")
-    print(f"{'width':>5} {'nanoGPT ms':>11} {'AdamW ms':>9} {'ours ms':>8} {'kernels':>18} {'optimizer':>18}")
-    totals = {"nanoGPT": 0.0, "nanoGPT, last horizon alone": 0.0, "AdamW trunks": 0.0, "ours": 0.0}
+    columns = f"{'kernels':>18} {'optimizer':>18} {'seeds together':>18}"
+    print(f"{'width':>5} {'nanoGPT ms':>11} {'AdamW ms':>9} {'ours ms':>8} {columns}")
+    points, trunk, runs = sum(HORIZONS) / STEP_TOKENS, max(HORIZONS) / STEP_TOKENS, len(HORIZONS)
+    names = ("nanoGPT, a run a point", "nanoGPT, a run a trunk", "ours with AdamW", "ours", "ours, seeds together")
+    totals = dict.fromkeys(names, 0.0)
     for width in WIDTHS:
-        nano = NanoGPT(width, 0, corpus, 1e-3)
-        (plain, _), (full, model) = (
-            our_step(width, spec, corpus, optimizer="adamw", anneal="cooldown"),
-            our_step(width, spec, corpus),
-        )
-        contenders = {"nanoGPT": nano.train, "AdamW": plain, "ours": full}
-        times = {name: [] for name in contenders}
-        steps = max(8, min(50, 1200 // width))
-        for run in contenders.values():
-            run(steps // 4)
-        for _ in range(arguments.rounds):
-            for name, run in contenders.items():
-                times[name].append(seconds(run, steps) / steps)
-        nano_eval = min(seconds(nano.loss, windows) for _ in range(2))
-        our_eval = min(
-            seconds(evaluate, model, next_token_losses, windows.int(), torch.device("cpu")) for _ in range(2)
-        )
+        times, their_eval_s, our_eval_s = step_times(width, spec, corpus, arguments.rounds)
+        times.setdefault("grouped", times["ours"])
         step_s = {name: statistics.median(values) for name, values in times.items()}
-        all_steps, trunk_steps, trunks = sum(HORIZONS) / STEP_TOKENS, max(HORIZONS) / STEP_TOKENS, TRUNKS[width]
-        runs = len(HORIZONS)
-        totals["nanoGPT"] += trunks * (all_steps * step_s["nanoGPT"] + runs * (start_s["nanoGPT"] + nano_eval))
-        totals["nanoGPT, last horizon alone"] += trunks * (
-            trunk_steps * step_s["nanoGPT"] + start_s["nanoGPT"] + runs * nano_eval
+        trials = TRUNKS[width]
+        theirs, mine = start_s["nanoGPT"], start_s["ours"]
+        parts = (
+            points * step_s["nanoGPT"] + runs * (theirs + their_eval_s),
+            trunk * step_s["nanoGPT"] + theirs + runs * their_eval_s,
+            *(trunk * step_s[name] + mine + runs * our_eval_s for name in ("AdamW", "ours")),
+            trunk * step_s["grouped"] + mine / (1 if times["grouped"] is times["ours"] else 2) + runs * our_eval_s,
         )
-        totals["AdamW trunks"] += trunks * (trunk_steps * step_s["AdamW"] + start_s["ours"] + runs * our_eval)
-        totals["ours"] += trunks * (trunk_steps * step_s["ours"] + start_s["ours"] + runs * our_eval)
-        kernels = [a / b for a, b in zip(times["nanoGPT"], times["AdamW"], strict=True)]
-        optimizer = [a / b for a, b in zip(times["AdamW"], times["ours"], strict=True)]
+        for name, part in zip(names, parts, strict=True):
+            totals[name] += trials * part
+        pairs = (("nanoGPT", "AdamW"), ("AdamW", "ours"), ("ours", "grouped"))
+        ratios = [[a / b for a, b in zip(times[x], times[y], strict=True)] for x, y in pairs]
         print(
             f"{width:5} {1e3 * step_s['nanoGPT']:11.2f} {1e3 * step_s['AdamW']:9.2f} {1e3 * step_s['ours']:8.2f} "
-            f"{spread(kernels):>18} {spread(optimizer):>18}",
+            + " ".join(f"{spread(r):>18}" for r in ratios),
             flush=True,
         )
     for name, total in totals.items():
-        print(f"{name:28} {total:8.0f} core-seconds")
-    a, b, c, d = totals.values()
-    print(f"gain {a / d:.2f} = trunk reuse {a / b:.2f} x kernels {b / c:.2f} x optimizer and average {c / d:.2f}")
+        print(f"{name:24} {total:8.0f} core-seconds")
+    a, b, c, d, e = totals.values()
+    split = f"trunk reuse {a / b:.2f} x kernels and shape {b / c:.2f} x optimizer and average {c / d:.2f}"
+    print(f"gain {a / d:.2f} = {split}; with the seeds of a width together {a / e:.2f}")
+
+
+def threads(arguments):
+    """What nanoGPT gains from all cores in one process, which is how it runs alone: alternated wall times."""
+    import torch
+
+    _, corpus = quickstart()
+    print(f"{'width':>5}  wall time of a step on one thread over that on {arguments.threads}: median [lowest, highest]")
+    for width in arguments.widths:
+        nano, steps, ratios = NanoGPT(width, 0, corpus, 1e-3), max(6, min(40, 800 // width)), []
+        for _ in range(arguments.rounds + 1):
+            walls = []
+            for count in (1, arguments.threads):
+                torch.set_num_threads(count)
+                began = time.perf_counter()
+                nano.train(steps)
+                walls.append(time.perf_counter() - began)
+            ratios.append(walls[0] / walls[1])
+        print(f"{width:5}  {spread(ratios[1:])}", flush=True)
 
 
 def best_rate(width, corpus, windows):
@@ -259,6 +332,10 @@ def main():
     parts = parser.add_subparsers(dest="part", required=True)
     part = parts.add_parser("speed")
     part.add_argument("--rounds", type=int, default=7)
+    part = parts.add_parser("threads")
+    part.add_argument("--rounds", type=int, default=7)
+    part.add_argument("--threads", type=int, default=2)
+    part.add_argument("--widths", type=int, nargs="+", default=[16, 64, 96])
     part = parts.add_parser("loss")
     part.add_argument("--store", type=Path, required=True, help="a finished quickstart store")
     part.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
@@ -267,12 +344,12 @@ def main():
     arguments = parser.parse_args()
     if not (arguments.nanogpt / "model.py").is_file():
         parser.error(f"{arguments.nanogpt} holds no model.py: git clone https://github.com/karpathy/nanoGPT")
-    wanted = {**THREADS, **ALLOCATOR}
+    wanted = ALLOCATOR if arguments.part == "threads" else {**THREADS, **ALLOCATOR}
     if any(os.environ.get(name) != value for name, value in wanted.items()):  # read by the C library at its start
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
     sys.path.insert(0, str(arguments.nanogpt.resolve()))
     print(f"nanoGPT {sha(arguments.nanogpt)}")
-    {"speed": speed, "loss": loss}[arguments.part](arguments)
+    {"speed": speed, "threads": threads, "loss": loss}[arguments.part](arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from scaling.families import get_family
 from scaling.models import build
 from scaling.models.stacked import stack
 from scaling.spec.schema import LearningRates, TrainSpec
-from scaling.training.checkpoint import restore_newest, save_checkpoint
+from scaling.training.checkpoint import restore_newest, restore_together, save_checkpoint
 from scaling.training.evaluate import next_token_losses
 from scaling.training.group import GroupTrainer
 from scaling.training.loop import Trainer, fresh_state
@@ -167,6 +167,24 @@ def test_a_group_resumed_from_checkpoints_is_bitwise_the_unbroken_one(tmp_path):
     _, unbroken = together(recipes, [20, 40])
     for i in range(2):
         assert validation_loss(log.logs[i].points[40]) == validation_loss(unbroken.logs[i].points[40])
+
+
+def test_a_group_resumes_at_the_last_step_that_all_have_whole(tmp_path):
+    recipes = [recipe(0.01), recipe(0.02)]
+    state, _ = together(recipes, [20])
+    for i, saved in enumerate(state.members):
+        save_checkpoint(tmp_path / str(i), saved)
+    for i, saved in enumerate(state.members[:1]):  # killed between two members' checkpoints
+        saved.step = 30
+        save_checkpoint(tmp_path / str(i), saved)
+    fresh = [member(i, r, LAYERNORM)[0] for i, r in enumerate(recipes)]
+    assert restore_together([[tmp_path / "0"], [tmp_path / "1"]], fresh) == (20, [])
+    (tmp_path / "1" / "step-000000020.safetensors").write_bytes(b"torn")
+    untouched = [member(i, r, LAYERNORM)[0] for i, r in enumerate(recipes)]
+    step, damaged = restore_together([[tmp_path / "0"], [tmp_path / "1"]], untouched)
+    assert step == 0
+    assert "damaged" in damaged[0]
+    assert untouched[0].step == 0
 
 
 def test_members_must_stand_at_one_step():
