@@ -1,13 +1,26 @@
 """Options of the whole suite, and one thread for torch and numpy: small models run slower on more."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch or numpy
 
 
+FAULTS = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.stash[FAULTS] = {}
+
+
 def pytest_addoption(parser):
+    parser.addoption(
+        "--fault-table",
+        metavar="FILE",
+        help="write what became of every fault of tests/faults: fault, times tried, result",
+    )
     parser.addoption(
         "--forbid-skips",
         action="store_true",
@@ -22,3 +35,16 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and item.config.getoption("--forbid-skips") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which --forbid-skips does not allow: {report.longrepr}"
+    for mark in item.iter_markers("fault"):
+        if report.when == "call" or report.outcome != "passed":
+            item.config.stash[FAULTS].setdefault(mark.args, []).append(report.outcome)
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("--fault-table")
+    if path:
+        lines = ["| fault | what must happen | times tried | result |", "| --- | --- | --: | --- |"]
+        for (fault, promise), outcomes in sorted(session.config.stash[FAULTS].items()):
+            result = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes))
+            lines.append(f"| {fault} | {promise} | {len(outcomes)} | {result} |")
+        Path(path).write_text("\n".join(lines) + "\n")

@@ -7,6 +7,8 @@ import pandas as pd
 
 from scaling.answers.compare import VALIDATION, Setup
 from scaling.laws import Analysis
+from scaling.spec.command import CommandTrialSpec
+from scaling.spec.schema import TrialSpec
 from scaling.store import Store
 from scaling.store.load import TrialRecord
 from scaling.units import format_flops, format_si
@@ -45,16 +47,20 @@ def _recipe(records: Iterable[TrialRecord]) -> dict[str, tuple[str, ...]]:
     for record in records:
         if record.orphaned:
             continue
-        spec = record.spec
-        told = {
-            "tokenizer": f"{spec.data.tokenizer} ({spec.data.vocab_size} tokens)",
-            "context": f"{spec.data.context} tokens",
-            "trainer version": spec.trainer_version,
-            **_flat(spec.train.model_dump(mode="json")),
-        }
-        for key, value in told.items():
+        for key, value in _told(record.spec).items():
             found.setdefault(key, {})[str(value)] = None
     return {key: _few(list(values)) for key, values in found.items()}
+
+
+def _told(spec: TrialSpec | CommandTrialSpec) -> dict[str, Any]:
+    if isinstance(spec, CommandTrialSpec):
+        return {"command": " ".join(spec.run)}
+    return {
+        "tokenizer": f"{spec.data.tokenizer} ({spec.data.vocab_size} tokens)",
+        "context": f"{spec.data.context} tokens",
+        "trainer version": spec.trainer_version,
+        **_flat(spec.train.model_dump(mode="json")),
+    }
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -22,19 +22,42 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Tracker(StrEnum):
+    """Trackers that runs can be written for."""
+
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+    TENSORBOARD = "tensorboard"
+
+
+_NEXT = {
+    Tracker.WANDB: "upload them with: wandb sync {folder}/wandb/offline-run-*",
+    Tracker.MLFLOW: "look at them with: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {folder}/mlruns",
+    Tracker.TENSORBOARD: "look at them with: tensorboard --logdir {folder}/tensorboard",
+}
+
+
 def command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A store, such as runs/quickstart.")],
     file_format: Annotated[Format, typer.Option("--format", help="File format.")] = Format.CSV,
+    to: Annotated[
+        Tracker | None, typer.Option("--to", help="Write runs of this tracker instead, offline, into the folder.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write to; DIR/export by default.")] = None,
 ) -> None:
-    """Write points, trials, curves and samples as files, with a dictionary of their columns.
+    """Write points, trials, curves and samples as files, with a dictionary of their columns; or as a tracker's runs.
 
     Example:  scaling export runs/quickstart --format csv --out tables
+
+    Example:  scaling export runs/quickstart --to tensorboard
     """
     from scaling.cli.output import say, stdout
     from scaling.cli.source import whole
     from scaling.store import load
 
+    if to is not None:
+        _send(load(directory), to, out or directory / "export")
+        return
     if file_format is Format.PARQUET:
         _need_pyarrow()
     store = whole(load(directory))
@@ -43,6 +66,15 @@ def command(
         console.print(str(path), markup=False, soft_wrap=True)
     for warning in store.warnings:
         say(f"warning: {warning}")
+
+
+def _send(store: "Store", to: Tracker, folder: Path) -> None:
+    from scaling.cli.output import say, stdout
+    from scaling.tables.send import send
+
+    names = send(store, to.value, folder)
+    stdout().print(f"{len(names)} runs of {store.sweep.get('name')} in {folder}", markup=False, soft_wrap=True)
+    say("hint: " + _NEXT[to].format(folder=folder))
 
 
 def _need_pyarrow() -> None:

@@ -61,14 +61,18 @@ def command(
         from scaling.errors import UsageError
 
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
+    from scaling.cli import foreign
     from scaling.cli.calibration import planned_slots
-    from scaling.cli.planning import resolve
+    from scaling.cli.planning import resolve_any
     from scaling.cli.run import settings
     from scaling.cli.timing import expect
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    resolved = resolve(sweep, [*(sets or ()), *settings(engine, lr_check)])
+    resolved = resolve_any(sweep, [*(sets or ()), *settings(engine, lr_check)])
+    if isinstance(resolved, foreign.CommandSweep):
+        print_json(foreign.document(resolved)) if as_json else foreign.show(resolved)
+        return
     expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
     unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
     warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]

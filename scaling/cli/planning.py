@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from scaling.cli.foreign import CommandSweep
 from scaling.cli.output import say
 from scaling.data import Corpus, prepare
 from scaling.errors import UsageError
 from scaling.spec import LoadedSweep, PlannedTrial, expand, load_sweep
+from scaling.spec.load import find_sweep
 from scaling.spec.schema import DataIdentity, SweepSpec
 from scaling.units import format_bytes, format_duration
 
@@ -29,6 +32,11 @@ class Resolved:
     trials: Sequence[PlannedTrial]
 
     @property
+    def data(self) -> dict[str, Any]:
+        """The corpus and its place, as the store keeps them."""
+        return {**self.identity.model_dump(mode="json"), "location": dict(self.location)}
+
+    @property
     def spec(self) -> SweepSpec:
         """What was asked."""
         return self.loaded.spec
@@ -44,15 +52,37 @@ class Resolved:
         return self.loaded.source
 
 
+def resolve_any(sweep: str, sets: Sequence[str] = ()) -> Resolved | CommandSweep:
+    """Load a sweep of either kind; raises as ``resolve`` does."""
+    from scaling.spec.commands import expand_command
+
+    loaded = load_sweep(sweep, sets)
+    if loaded.spec.command is None:
+        return _resolved(loaded)
+    folder = find_sweep(sweep).resolve().parent
+    return CommandSweep(loaded=loaded, trials=expand_command(loaded.spec, folder, loaded.raise_problems))
+
+
 def resolve(sweep: str, sets: Sequence[str] = ()) -> Resolved:
     """Load a sweep by path or name, read its corpus, and expand it into trials.
 
     Raises:
         SpecError: everything that is wrong in the file or keeps a trial from being planned.
-        UsageError: no such sweep; no such corpus, or too small a one.
+        UsageError: no such sweep; no such corpus, or too small a one; a sweep of somebody else's trainer.
         MachineError: no standard library sources to train on.
     """
     loaded = load_sweep(sweep, sets)
+    if loaded.spec.command is not None:
+        raise UsageError(
+            "plan.command",
+            "this sweep runs a command, of which only the run itself can tell the numbers",
+            where=loaded.source,
+            hint=f"scaling plan {sweep}, or scaling run {sweep}",
+        )
+    return _resolved(loaded)
+
+
+def _resolved(loaded: LoadedSweep) -> Resolved:
     corpus = _corpus(loaded)
     trials = expand(loaded.spec, corpus.identity, corpus.location, report=loaded.raise_problems)
     return Resolved(loaded=loaded, identity=corpus.identity, location=corpus.location, trials=trials)

@@ -1,7 +1,8 @@
 """What the user sees while a sweep runs: a live table on a terminal, dated lines elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Self
 
@@ -11,7 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from scaling.cli.tally import Tally
-from scaling.executor.progress import Glance, Job, Running
+from scaling.executor.handles import Attached
+from scaling.executor.progress import Glance, Job, Observer, Running
+from scaling.executor.protocol import Executor
 from scaling.store.state import State, TrialState
 from scaling.units import format_si
 
@@ -142,3 +145,29 @@ def running_table(glances: Sequence[Glance], watts: dict[str, float]) -> Table:
             f"{watts[g.slot]:.0f}" if g.slot in watts else "–",
         )
     return table
+
+
+@contextmanager
+def observe(
+    executor: "Executor",
+    jobs: "Sequence[Job]",
+    todo: "Sequence[Job]",
+    attached: "Sequence[Attached]",
+    states: "Mapping[str, TrialState]",
+) -> "Iterator[Observer]":
+    """Show a run on stderr: a live table on a terminal, dated lines elsewhere."""
+    from scaling.cli.output import say, stderr
+    from scaling.cli.power import power_reader
+
+    slots = executor.capacity()
+    todo = [*todo, *(a.job for a in attached)]
+    waiting = {job.folder.id for job in todo}
+    before = [job for job in jobs if job.folder.id not in waiting and states[job.folder.id].state.finished]
+    tally = Tally(todo, before, len(todo) if slots is None else len(slots))
+    console = stderr()
+    places = f"queued on {executor.name}" if slots is None else f"{len(slots)} at a time"
+    running = f", {len(attached)} of them on {executor.name} since an earlier run" if attached else ""
+    say(f"{len(todo)} trials to train{running}, {len(before)} there already; {places}")
+    view = LiveTable(tally, console, power_reader(slots or ())) if console.is_terminal else Lines(tally, say)
+    with view:
+        yield view

@@ -3,20 +3,23 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from scaling.cli.foreign import CommandSweep
+    from scaling.cli.limits import Options
     from scaling.cli.planning import Resolved
     from scaling.cli.timing import Expected
     from scaling.executor.handles import Attached
-    from scaling.executor.progress import Job, Observer
+    from scaling.executor.progress import Job
     from scaling.executor.protocol import Executor
     from scaling.executor.runner import Outcome
-    from scaling.executor.shards import Shard
+    from scaling.executor.sweep import Planned
     from scaling.store.layout import StoreFolder
     from scaling.store.records import EndRecord
     from scaling.store.state import TrialState
@@ -51,6 +54,17 @@ def command(
     lr_check: Annotated[
         bool, typer.Option("--lr-check", help="Add half and twice the learning rate at the smallest and largest size.")
     ] = False,
+    max_time: Annotated[str, typer.Option("--max-time", help="Stop after so long: 90m, 8h.")] = "",
+    max_trials: Annotated[int | None, typer.Option("--max-trials", min=1, help="Start at most so many.")] = None,
+    max_gpu_hours: Annotated[
+        float | None, typer.Option("--max-gpu-hours", min=0, help="Budget of the sweep in GPU-hours, all runs.")
+    ] = None,
+    max_energy: Annotated[
+        str, typer.Option("--max-energy", help="Budget of the sweep in measured energy: 1.5kWh.")
+    ] = "",
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", min=0, help="Budget of the sweep at the prices of its limits.")
+    ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Train only: no fit, no report.")] = False,
     resamples: Annotated[int, typer.Option("--resamples", min=0, help="Bootstrap resamples of the fits.")] = 1000,
 ) -> None:
@@ -58,40 +72,83 @@ def command(
 
     Example:  scaling run quickstart
     """
-    from scaling.cli.output import say
-    from scaling.cli.planning import resolve
-    from scaling.executor.open import check, open_executor
+    from scaling.cli.limits import Options
+
+    _run(
+        _Asked(
+            sweep=sweep,
+            settings=[*(sets or ()), *settings(engine, lr_check)],
+            out=out,
+            yes=yes,
+            only=only or (),
+            shard=shard,
+            retry_failed=retry_failed,
+            accept_changes=accept_changes,
+            calibrate=calibrate,
+            options=Options(
+                time=max_time, gpu_hours=max_gpu_hours, energy=max_energy, cost=max_cost, trials=max_trials
+            ),
+            report=not no_report,
+            resamples=resamples,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the command line asked for."""
+
+    sweep: str
+    settings: Sequence[str]
+    out: Path | None
+    yes: bool
+    only: Sequence[str]
+    shard: str
+    retry_failed: bool
+    accept_changes: bool
+    calibrate: bool | None
+    options: "Options"
+    report: bool
+    resamples: int
+
+
+def _run(asked: _Asked) -> None:
+    from scaling.cli.foreign import CommandSweep, agree
+    from scaling.cli.opening import open_engine, open_store, settle, wanted
+    from scaling.cli.opening import states as states_of
+    from scaling.cli.planning import resolve_any
     from scaling.executor.shards import Shard
     from scaling.executor.sweep import make_jobs
 
     clock = Clock()
-    part = Shard.parse(shard) if shard else None
+    part = Shard.parse(asked.shard) if asked.shard else None
     with clock.phase("plan"):
-        resolved = resolve(sweep, [*(sets or ()), *settings(engine, lr_check)])
-        store, lock = _open_store(out or Path("runs") / resolved.spec.name, part)
+        resolved = resolve_any(asked.sweep, asked.settings)
+        store, lock = open_store(asked.out or Path("runs") / resolved.spec.name, part)
     with lock:
         with clock.phase("plan"):
-            _settle(store, resolved, accept_changes)
-            mine = part.part(resolved.trials) if part else resolved.trials
+            settle(store, resolved, asked.accept_changes)
+            planned: Sequence[Planned] = resolved.trials
+            mine = part.part(planned) if part else planned
             jobs = make_jobs(store, mine)
-            kind = resolved.spec.executor.kind
-            check(resolved.spec.executor, [trial.spec for trial in resolved.trials], ask=kind == "slurm")
-            executor = lock.enter_context(
-                closing(open_executor(resolved.spec.executor, resolved.spec.name, store, say))
-            )
-            attached, states = _states(executor, jobs)
-            chosen = {job.folder.id for job in make_jobs(store, mine, only or ())}
-            todo = [j for j in jobs if j.folder.id in chosen and _wanted(states[j.folder.id], retry_failed)]
+            executor = lock.enter_context(closing(open_engine(resolved, store)))
+            attached, states = states_of(executor, jobs)
+            chosen = {job.folder.id for job in make_jobs(store, mine, asked.only)}
+            todo = [j for j in jobs if j.folder.id in chosen and wanted(states[j.folder.id], asked.retry_failed)]
         expected = outcome = None
         if todo or attached:
-            with clock.phase("calibrate"):
-                expected = _expect(executor, resolved, todo, calibrate)
-            _confirm(expected, len(todo), yes)
+            if isinstance(resolved, CommandSweep):
+                agree(resolved, yes=asked.yes)
+            else:
+                with clock.phase("calibrate"):
+                    expected = _expect(executor, resolved, todo, asked.calibrate)
+                _confirm(expected, len(todo), asked.yes)
             with clock.phase("train"):
-                outcome = _train(store, resolved, executor, jobs, todo, attached, states)
+                outcome = _train(store, resolved, asked.options, executor, jobs, todo, attached, states)
             states |= outcome.states
         with _recorded(store, expected, outcome, clock):
-            _finish(store, jobs, states, outcome, clock, report=not no_report and part is None, resamples=resamples)
+            report = asked.report and part is None
+            _finish(store, jobs, states, outcome, clock, report=report, resamples=asked.resamples)
 
 
 def settings(engine: str, lr_check: bool) -> list[str]:
@@ -120,69 +177,6 @@ class Clock:
 
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in self.phases.items())
         return f"{format_duration(sum(self.phases.values()))}: {parts}"
-
-
-def _open_store(root: Path, shard: "Shard | None") -> "tuple[StoreFolder, ExitStack]":
-    """Take the lock of the store, or of its shard.
-
-    Raises ``UsageError`` that says who holds it, after showing how far that one is.
-    """
-    from scaling.cli.status import show
-    from scaling.errors import UsageError
-    from scaling.executor.shards import ShardLock
-    from scaling.store.claims import StoreLock, lock_holder
-    from scaling.store.layout import StoreFolder
-
-    store = StoreFolder(root.resolve())
-    lock = ShardLock(store, shard) if shard else StoreLock(store.lock_path)
-    if lock.acquire():
-        stack = ExitStack()
-        stack.callback(lock.release)
-        return store, stack
-    if store.sweep_path.exists():
-        show(store)
-    raise UsageError(
-        "run.already_running",
-        f"this sweep is being run by {lock_holder(store.lock_path) or lock_holder(lock.path) or 'another process'}",
-        where=str(root),
-        why="no trial is trained twice",
-        hint=f"watch it with `scaling status {root}`",
-    )
-
-
-def _settle(store: "StoreFolder", resolved: "Resolved", accept_changes: bool) -> None:
-    from scaling.cli.output import say
-    from scaling.executor.sweep import document, settle_plan
-
-    new = document(
-        resolved.spec.model_dump(mode="json", by_alias=True),
-        resolved.origins,
-        resolved.source,
-        {**resolved.identity.model_dump(mode="json"), "location": dict(resolved.location)},
-        resolved.trials,
-    )
-    change = settle_plan(store, new, resolved.trials, accept_changes=accept_changes)
-    for line in change.lines():
-        say(f"the sweep changed: {line}")
-
-
-def _states(executor: "Executor", jobs: "Sequence[Job]") -> "tuple[list[Attached], dict[str, TrialState]]":
-    """Return what the engine still holds of an earlier run, and the state of every trial."""
-    from scaling.executor.handles import attach
-    from scaling.executor.sweep import settled_state
-    from scaling.store.state import State, TrialState
-
-    attached = attach(executor, jobs)
-    held = {a.job.folder.id: TrialState(state=State.RUNNING, reason=None, attempts=a.attempt.number) for a in attached}
-    return attached, {job.folder.id: held.get(job.folder.id) or settled_state(job) for job in jobs}
-
-
-def _wanted(state: "TrialState", retry_failed: bool) -> bool:
-    from scaling.store.state import State
-
-    if state.state is State.RUNNING:  # the engine has it: it is attached, not started
-        return False
-    return state.retry or not state.state.finished or (retry_failed and state.state is State.FAILED)
 
 
 def _expect(executor: "Executor", resolved: "Resolved", todo: "Sequence[Job]", calibrate: bool | None) -> "Expected":
@@ -231,52 +225,32 @@ def _confirm(expected: "Expected", trials: int, yes: bool) -> None:
 
 def _train(
     store: "StoreFolder",
-    resolved: "Resolved",
+    resolved: "Resolved | CommandSweep",
+    options: "Options",
     executor: "Executor",
     jobs: "Sequence[Job]",
     todo: "Sequence[Job]",
     attached: "Sequence[Attached]",
     states: "Mapping[str, TrialState]",
 ) -> "Outcome":
+    from scaling.cli.foreign import CommandSweep
+    from scaling.cli.limits import open_purse, runner_limits
+    from scaling.cli.progress import observe
     from scaling.executor.grouping import group_jobs
     from scaling.executor.host import HostWatch
-    from scaling.executor.runner import Limits, Runner
+    from scaling.executor.runner import Runner
 
-    grouped = group_jobs(todo, {t.id: t.spec for t in resolved.trials}, resolved.spec.executor, executor)
-    limits = Limits(trial_s=resolved.spec.limits.trial_time, sweep_s=resolved.spec.limits.sweep_time)
+    grouped = todo
+    if not isinstance(resolved, CommandSweep):
+        grouped = group_jobs(todo, {t.id: t.spec for t in resolved.trials}, resolved.spec.executor, executor)
+    limits = runner_limits(resolved.spec.limits, options)
+    purse = open_purse(resolved.spec.limits, options, store, executor)
     here = HostWatch(store) if executor.places else None  # elsewhere this machine only waits
-    with _observer(executor, jobs, todo, attached, states) as observer:
-        outcome = Runner(executor, grouped, observer, limits, attached).run()
+    with observe(executor, jobs, todo, attached, states) as observer:
+        outcome = Runner(executor, grouped, observer, limits, attached, purse).run()
     if here is not None:
         here.finish(len(outcome.states), len(executor.capacity() or ()))
     return outcome
-
-
-@contextmanager
-def _observer(
-    executor: "Executor",
-    jobs: "Sequence[Job]",
-    todo: "Sequence[Job]",
-    attached: "Sequence[Attached]",
-    states: "Mapping[str, TrialState]",
-) -> "Iterator[Observer]":
-    from scaling.cli.output import say, stderr
-    from scaling.cli.power import power_reader
-    from scaling.cli.progress import Lines, LiveTable
-    from scaling.cli.tally import Tally
-
-    slots = executor.capacity()
-    todo = [*todo, *(a.job for a in attached)]
-    waiting = {job.folder.id for job in todo}
-    before = [job for job in jobs if job.folder.id not in waiting and states[job.folder.id].state.finished]
-    tally = Tally(todo, before, len(todo) if slots is None else len(slots))
-    console = stderr()
-    places = f"queued on {executor.name}" if slots is None else f"{len(slots)} at a time"
-    running = f", {len(attached)} of them on {executor.name} since an earlier run" if attached else ""
-    say(f"{len(todo)} trials to train{running}, {len(before)} there already; {places}")
-    view = LiveTable(tally, console, power_reader(slots or ())) if console.is_terminal else Lines(tally, say)
-    with view:
-        yield view
 
 
 def _finish(
@@ -326,7 +300,9 @@ def _finish(
     if outcome is not None:
         say(f"{count_words(list(states.values()))} in {clock.words()}")
         if outcome.stopped:
-            say(f"stopped: {outcome.stopped}; the same command goes on from here")
+            left = f"; left out: {', '.join(outcome.left[:8])}" if outcome.left else ""
+            more = f" and {len(outcome.left) - 8} more" if len(outcome.left) > 8 else ""
+            say(f"stopped: {outcome.stopped}{left}{more}; the same command goes on from here")
     if any(states[job.folder.id].state is State.FAILED for job in unfinished):
         say("hint: run failed trials again with --retry-failed; their logs are trials/ID/aN/log.txt")
     if unfinished or faults:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
+    from scaling.executor.budget import Use
+    from scaling.executor.overview import Seen
     from scaling.store.layout import StoreFolder
 
 FORMAT = 1  # version of the JSON document
+EVERY_S = 2.0
+_UNMETERED = "no counter was read for some or all of it"
 
 
 def command(
@@ -18,10 +23,11 @@ def command(
         Path | None, typer.Argument(metavar="DIR", help="A store; the newest under runs/ by default.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Draw it again every 2 s while somebody runs it.")] = False,
 ) -> None:
-    """Show the state of every trial of a sweep, running or not; changes nothing.
+    """Show every trial of a sweep, running or not: its state, where it runs, time left, energy. Changes nothing.
 
-    Example:  scaling status runs/quickstart
+    Example:  scaling status runs/quickstart --live
     """
     from scaling.cli.output import print_json
     from scaling.store.layout import StoreFolder
@@ -29,6 +35,8 @@ def command(
     store = StoreFolder(directory or newest_store())
     if as_json:
         print_json(document(store))
+    elif live:
+        follow(store)
     else:
         show(store)
 
@@ -50,12 +58,14 @@ def newest_store(runs: Path = Path("runs")) -> Path:
 
 def document(store: "StoreFolder") -> dict[str, Any]:
     """Return the status as one JSON document. Raises ``UsageError`` when there is no store."""
+    from scaling.executor.budget import Use
+    from scaling.executor.overview import look, time_left_s
     from scaling.store.claims import lock_holder
 
     sweep = store.read_sweep()
-    trials = [_trial(store, planned) for planned in sweep.get("trials", [])]
-    planned = {trial["id"] for trial in trials}
-    states = [trial["state"] for trial in trials]
+    seen = [look(store, planned) for planned in sweep.get("trials", [])]
+    planned = {trial.id for trial in seen}
+    states = [trial.state.state.value for trial in seen]
     holder = lock_holder(store.lock_path)
     return {
         "format": FORMAT,
@@ -63,35 +73,43 @@ def document(store: "StoreFolder") -> dict[str, Any]:
         "store": str(store.root),
         "run_by": None if holder is None else {"host": holder.host, "pid": holder.pid},
         "counts": {state: states.count(state) for state in dict.fromkeys(states)},
-        "flops_train": sum(trial["flops_train"] for trial in trials),
-        "flops_train_done": sum(trial["flops_train"] * trial["share"] for trial in trials),
-        "trials": trials,
+        "flops_train": sum(trial.flops for trial in seen),
+        "flops_train_done": sum(trial.flops * trial.share for trial in seen),
+        "eta_s": time_left_s(seen),
+        **_use(sum((trial.use for trial in seen), Use())),
+        "trials": [_trial(trial) for trial in seen],
         "orphaned": [name for name in store.trial_ids() if name not in planned],
     }
 
 
-def _trial(store: "StoreFolder", planned: dict[str, Any]) -> dict[str, Any]:
-    from scaling.store.files import read_last_line
-    from scaling.store.state import State, read_state
-
-    folder = store.trial(str(planned["id"]))
-    horizons = [int(h) for h in planned["horizons"]]
-    state = read_state(folder, horizons)
-    numbers = folder.attempts()
-    line = read_last_line(folder.attempt(numbers[-1]).curve_path) if numbers else None
-    finished = state.state in (State.DONE, State.DIVERGED)
+def _trial(trial: "Seen") -> dict[str, Any]:
     return {
-        "id": folder.id,
-        "label": planned.get("label"),
-        "state": state.state.value,
-        "reason": state.reason,
-        "attempts": state.attempts,
-        "horizons": horizons,
-        "points": len(folder.record_files("points")),
-        "step": None if line is None else line.get("step"),
-        "loss_nats": None if line is None else line.get("loss_nats"),
-        "flops_train": float(planned.get("flops_train", 0.0)),
-        "share": 1.0 if finished else 0.0 if line is None else min(1.0, line.get("tokens", 0) / max(horizons)),
+        "id": trial.id,
+        "label": trial.label,
+        "state": trial.state.state.value,
+        "reason": trial.state.reason,
+        "attempts": trial.state.attempts,
+        "place": trial.place,
+        "host": trial.host,
+        "horizons": list(trial.horizons),
+        "points": trial.points,
+        "step": trial.step,
+        "loss_nats": trial.loss_nats,
+        "flops_train": trial.flops,
+        "share": trial.share,
+        "seconds": trial.seconds,
+        **_use(trial.use),
+    }
+
+
+def _use(use: "Use") -> dict[str, Any]:
+    """GPU-hours and measured joules of the ended attempts, failed ones included."""
+    measured = use.gpu_s > 0 and use.unmetered_gpu_s == 0
+    reason = None if measured else _UNMETERED if use.gpu_s else "no GPU was used"
+    return {
+        "gpu_hours": use.gpu_s / 3600,
+        "energy_gpu_j": use.energy_j if measured else None,
+        "energy_gpu_reason": reason,
     }
 
 
@@ -99,16 +117,58 @@ def show(store: "StoreFolder") -> None:
     """Print the status for people. Raises ``UsageError`` when there is no store."""
     from scaling.cli.output import stdout
 
-    status = document(store)
+    stdout().print(view(document(store)))
+
+
+def follow(store: "StoreFolder") -> None:
+    """Draw the status again and again while somebody runs the sweep; Ctrl-C ends the looking, not the sweep."""
+    import time
+
+    from rich.live import Live
+
+    from scaling.cli.output import stdout
+
     console = stdout()
-    console.print(table(status["trials"]))
+    status = document(store)
+    if not console.is_terminal:
+        console.print(view(status))
+        return
+    try:
+        with Live(view(status), console=console, auto_refresh=False) as drawn:
+            while status["run_by"] is not None:
+                time.sleep(EVERY_S)
+                status = document(store)
+                drawn.update(view(status), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def view(status: dict[str, Any]) -> "Group":
+    """Return what people see of a status document."""
+    from rich.console import Group
+    from rich.text import Text
+
+    lines = [Text(line) for line in summary(status)]
+    return Group(table(status["trials"]), *lines)
+
+
+def summary(status: dict[str, Any]) -> list[str]:
+    """Return the sweep as a whole in lines for people."""
+    from scaling.units import format_duration, format_energy
+
     counts = ", ".join(f"{number} {state}" for state, number in status["counts"].items())
     share = status["flops_train_done"] / status["flops_train"] if status["flops_train"] else 0.0
     by = status["run_by"]
     holder = "nobody runs it now" if by is None else f"run by process {by['pid']} on {by['host']}"
-    console.print(f"{status['name']}: {counts}; {share:.0%} of the FLOPs; {holder}", markup=False, soft_wrap=True)
+    left = "" if status["eta_s"] is None else f", about {format_duration(status['eta_s'])} left"
+    lines = [f"{status['name']}: {counts}; {share:.0%} of the FLOPs{left}; {holder}"]
+    if status["gpu_hours"]:
+        energy = status["energy_gpu_j"]
+        joules = status["energy_gpu_reason"] if energy is None else format_energy(energy)
+        lines.append(f"used by ended attempts: {status['gpu_hours']:.3g} GPU-hours, energy of the GPUs: {joules}")
     if status["orphaned"]:
-        console.print(f"orphaned (no longer in the spec): {len(status['orphaned'])}", markup=False)
+        lines.append(f"orphaned (no longer in the spec): {len(status['orphaned'])}")
+    return lines
 
 
 def table(trials: list[dict[str, Any]]) -> "Table":
@@ -117,7 +177,7 @@ def table(trials: list[dict[str, Any]]) -> "Table":
     from rich.text import Text
 
     result = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "id", "state"):
+    for name in ("trial", "id", "state", "where"):
         result.add_column(name, no_wrap=True)
     for name in ("points", "step", "train loss"):
         result.add_column(name, justify="right", no_wrap=True)
@@ -128,9 +188,17 @@ def table(trials: list[dict[str, Any]]) -> "Table":
             Text(str(trial["label"])),
             trial["id"],
             trial["state"],
+            Text(_where(trial)),
             f"{trial['points']}/{len(trial['horizons'])}",
             "–" if trial["step"] is None else f"{trial['step']:,}",
             "–" if loss is None else f"{loss:.3f}",
-            Text(trial["reason"] or ""),
+            Text((trial["reason"] or "").partition("\n")[0]),
         )
     return result
+
+
+def _where(trial: dict[str, Any]) -> str:
+    """Where a trial runs; of one that does not, nothing."""
+    if trial["state"] != "running":
+        return ""
+    return ", ".join(part for part in (trial["place"], trial["host"]) if part)

@@ -95,7 +95,7 @@ def _most(spec: TrialSpec, asked: ExecutorSpec, on_gpu: bool) -> int:
     family = get_family(spec.family)
     params = family.params(family.build_config(spec.model, spec.data.vocab_size, spec.data.context))
     members, parameters = _AUTO_GPU if on_gpu else _AUTO_CPU
-    return members if params.matmul <= parameters else 1
+    return members if params.matmul is not None and params.matmul <= parameters else 1
 
 
 def _parts(jobs: Sequence[Job], most: int) -> list[Sequence[Job]]:

@@ -16,7 +16,6 @@ from scaling.errors import MachineError
 from scaling.executor.command import trial_command
 from scaling.executor.processes import adopt_orphans, kill_marked
 from scaling.executor.protocol import Phase, Slot, Status, Task
-from scaling.executor.watchdog import HANG_S
 from scaling.store.files import read_json, unwritable
 from scaling.store.layout import AttemptFolder
 
@@ -41,7 +40,6 @@ class LocalExecutor:
     Args:
         slots: places to run.
         module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
-        hang_s: silence after which a trial counts as hung.
         processes: processes that train one trial together.
     """
 
@@ -50,16 +48,8 @@ class LocalExecutor:
     outlives_runner = False
     patience_s = 0.0
 
-    def __init__(
-        self,
-        slots: tuple[Slot, ...],
-        module: str = "scaling.trial",
-        *,
-        hang_s: float = HANG_S,
-        processes: int = 1,
-    ) -> None:
+    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial", *, processes: int = 1) -> None:
         self._slots = slots
-        self._hang_s = hang_s
         self._processes = processes
         self._module = module
         self._children: dict[str, _Child] = {}
@@ -80,7 +70,7 @@ class LocalExecutor:
             "command": trial_command(self._module, task, self._processes),
             "cpus": slot.cpus,
             "parent": os.getpid(),
-            "hang_s": self._hang_s,
+            "hang_s": task.hang_s,
         }
         shim = [sys.executable, "-P", "-m", "scaling.executor.shim", json.dumps(order)]
         process = self._start(shim, task.attempt, slot)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from scaling.executor.watchdog import HANG_S
 from scaling.store.layout import AttemptFolder
 
 
@@ -58,12 +59,19 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One attempt to be started: which trial of which store, in which folder, in which slot."""
+    """One attempt to be started.
+
+    Attributes:
+        store, trial, attempt: which trial of which store, in which folder.
+        slot: where, when the executor lets us choose.
+        hang_s: silence after which its supervisor takes it to hang.
+    """
 
     store: Path
     trial: str
     attempt: AttemptFolder
     slot: Slot | None
+    hang_s: float = HANG_S
 
 
 class Executor(Protocol):

@@ -26,6 +26,8 @@ from scaling.executor.progress import Job, Observer
 from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
 from scaling.executor.rates import Spent, rates
 from scaling.executor.started import Started
+from scaling.executor.waking import Waker
+from scaling.executor.watchdog import HANG_S
 from scaling.store.files import BadRecord, disk_free_bytes
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import EXIT_UNWRITABLE, State, TrialState, read_failure
@@ -44,6 +46,7 @@ class Limits:
         trial_s: seconds of one attempt of a trial.
         sweep_s: seconds of this run of the sweep.
         grace_s: seconds between asking an attempt to end and killing it.
+        hang_s: seconds of silence after which a trial counts as hung (``executor.watchdog``).
         trials: attempts that this run may start.
         same_failures: equal failures in a row that stop the sweep.
         min_free_bytes: room on the store's disk below which nothing is started.
@@ -52,6 +55,7 @@ class Limits:
     trial_s: float | None = None
     sweep_s: float | None = None
     grace_s: float = GRACE_S
+    hang_s: float = HANG_S
     trials: int | None = None
     same_failures: int = 3
     min_free_bytes: int = MIN_FREE_BYTES
@@ -123,7 +127,7 @@ class Runner:
             MachineError: the store cannot be written or no process started; what ran was let to end before.
         """
         began = time.monotonic()
-        with self._listening():
+        with self._listening(), Waker() as waker:
             while self._queue or self._running:
                 if self._signals and self._executor.outlives_runner:
                     break
@@ -133,7 +137,7 @@ class Runner:
                 self._collect()
                 self._observer.tick([view for r in self._running if r.began is not None for view in r.views()])
                 if self._running:
-                    time.sleep(POLL_S)
+                    waker.wait(POLL_S)
         if self._fault is not None:
             raise self._fault
         return Outcome(
@@ -154,8 +158,7 @@ class Runner:
                 job, slot = self._queue.popleft(), self._free.popleft() if places else None
                 self._started += 1 + len(job.others)
                 attempt = job.folder.new_attempt()
-                task = Task(store=job.folder.root, trial=job.folder.id, attempt=attempt, slot=slot)
-                tasks.append((job, task, seat(job, attempt)))
+                tasks.append((job, self._task(job, attempt, slot), seat(job, attempt)))
             handles = self._executor.submit([task for _, task, _ in tasks]) if tasks else []
             for (job, task, others), handle in zip(tasks, handles, strict=True):
                 self._note_start(job, task, others, handle)
@@ -174,6 +177,10 @@ class Runner:
     ) -> Started:
         booking, witness = Booking(slot.environment if slot else {}), Witness(self._executor.patience_s)
         return Started(job, attempt, slot, handle, place, began, booking, witness, others)
+
+    def _task(self, job: Job, attempt: AttemptFolder, slot: Slot | None) -> Task:
+        root, hang_s = job.folder.root, self._limits.hang_s
+        return Task(store=root, trial=job.folder.id, attempt=attempt, slot=slot, hang_s=hang_s)
 
     def _note_start(self, job: Job, task: Task, others: Seats, handle: str) -> None:
         place = task.slot.name if task.slot else f"{self._executor.name} job {handle}"

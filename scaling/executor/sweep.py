@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from scaling import __version__
 from scaling.errors import UsageError
 from scaling.executor.progress import Job
+from scaling.spec.command import CommandTrialSpec
 from scaling.spec.schema import TrialSpec
 from scaling.store.files import BadRecord
 from scaling.store.layout import StoreFolder, TrialFolder
@@ -30,7 +31,7 @@ class Planned(Protocol):
         """The full hash that the id shortens."""
 
     @property
-    def spec(self) -> TrialSpec:
+    def spec(self) -> TrialSpec | CommandTrialSpec:
         """What its process reads."""
 
     @property
@@ -138,10 +139,10 @@ def settle_plan(
     return change
 
 
-def _stored_spec(folder: TrialFolder) -> TrialSpec | None:
+def _stored_spec(folder: TrialFolder) -> TrialSpec | CommandTrialSpec | None:
     """Read what the trial's process would read; ``None`` where it is missing or damaged, to be written again."""
     try:
-        return folder.read_spec()
+        return folder.read_any_spec()
     except BadRecord:
         return None
 

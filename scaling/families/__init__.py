@@ -25,13 +25,14 @@ class Params:
     Attributes:
         total: every parameter, embeddings included (Hoffmann et al. 2022).
         non_embedding: without token and position embeddings and the unembedding (Kaplan et al. 2020).
-        matmul: weights that take part in a matrix product: blocks and unembedding.
+        matmul: weights that take part in a matrix product: blocks and unembedding. This and ``non_embedding`` are
+            ``None`` for a trainer of which only the total is known.
         groups: parameters by named group; sums to ``total``.
     """
 
     total: int
-    non_embedding: int
-    matmul: int
+    non_embedding: int | None
+    matmul: int | None
     groups: Mapping[str, int]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from scaling.units import Horizon, parse_count, parse_duration_s, parse_horizon
+from scaling.units import Horizon, parse_count, parse_duration_s, parse_energy_j, parse_horizon
 
 
 def _count(value: object) -> object:
@@ -32,6 +32,10 @@ def _duration(value: object) -> object:
     return parse_duration_s(value) if isinstance(value, str) else value
 
 
+def _energy(value: object) -> object:
+    return parse_energy_j(value) if isinstance(value, str) else value
+
+
 def _horizon(value: object) -> object:
     return parse_horizon(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
 
@@ -39,6 +43,7 @@ def _horizon(value: object) -> object:
 Count = Annotated[float, BeforeValidator(_count, json_schema_input_type=float | str), Field(gt=0)]
 Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int | str), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str), Field(gt=0)]
+Joules = Annotated[float, BeforeValidator(_energy, json_schema_input_type=float | str), Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 HorizonText = Annotated[
     Horizon,

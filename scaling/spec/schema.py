@@ -11,11 +11,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from scaling.spec.abilities import AbilitiesSpec
+from scaling.spec.command import CommandSpec
 from scaling.spec.corpus import DataIdentity as DataIdentity
 from scaling.spec.corpus import DataSpec as DataSpec
 from scaling.spec.corpus import GrammarSpec as GrammarSpec
 from scaling.spec.corpus import MarkovSpec as MarkovSpec
-from scaling.spec.fields import Count, HorizonText, Part, Seconds, Seed, Whole
+from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
 
 Scalar = bool | int | float | str
 DEFAULT_FAMILY = "gpt"
@@ -140,10 +141,33 @@ class SamplesSpec(Part):
 
 
 class LimitsSpec(Part):
-    """Where a sweep stops by itself."""
+    """Where a sweep stops by itself; never part of a trial's identity.
+
+    Attributes:
+        trial_time: one attempt of a trial.
+        sweep_time: one run of the sweep.
+        hang_time: silence after which a trial counts as hung; longer before its first step, or where it logs seldom.
+        gpu_hours, energy, cost: budgets over all runs of the sweep, failed attempts included; energy as measured.
+        price_per_gpu_hour, price_per_kwh, currency: what ``cost`` is made of.
+        same_failures: equal failures in a row that stop the sweep.
+    """
 
     trial_time: Seconds | None = None
     sweep_time: Seconds | None = None
+    hang_time: Seconds = 300.0
+    gpu_hours: Count | None = None
+    energy: Joules | None = None
+    cost: Count | None = None
+    price_per_gpu_hour: Annotated[float, Field(ge=0)] = 0.0
+    price_per_kwh: Annotated[float, Field(ge=0)] = 0.0
+    currency: Annotated[str, Field(max_length=8)] = "USD"
+    same_failures: Whole = 3
+
+    @model_validator(mode="after")
+    def _priced(self) -> "LimitsSpec":
+        if self.cost is not None and not (self.price_per_gpu_hour or self.price_per_kwh):
+            raise ValueError("a budget of cost needs price_per_gpu_hour or price_per_kwh")
+        return self
 
 
 def _one_line(text: str) -> str:
@@ -242,6 +266,7 @@ class SweepSpec(Part):
         trials: blocks that list the trials.
         abilities: probes mixed into the corpus; part of a trial's identity where given.
         lr_check: also train the smallest and the largest size at half and twice the learning rates (``--lr-check``).
+        command: somebody else's trainer to sweep instead of the built-in one.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -255,6 +280,7 @@ class SweepSpec(Part):
     trials: list[TrialBlock] = Field(min_length=1)
     abilities: AbilitiesSpec | None = None
     lr_check: bool = False
+    command: CommandSpec | None = None
     samples: SamplesSpec = SamplesSpec()
     limits: LimitsSpec = LimitsSpec()
     executor: ExecutorSpec = ExecutorSpec()

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,13 +79,19 @@ def _start_ticks_portable(pid: int) -> str | None:
 
 def this_process() -> Claim:
     """Return the claim of the calling process."""
+    return _process(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> Claim:
+    """The calling process, read once; a forked child has another pid."""
     namespace = Path("/proc/self/ns/pid")
     return Claim(
         host=socket.gethostname(),
         boot=_first_line("/proc/sys/kernel/random/boot_id"),
         namespace=str(namespace.readlink()) if namespace.is_symlink() else "unknown",
-        pid=os.getpid(),
-        started=_start_ticks(os.getpid()) or "unknown",
+        pid=pid,
+        started=_start_ticks(pid) or "unknown",
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scaling.families import get_family
 from scaling.provenance import Reading
+from scaling.spec.command import CommandTrialSpec
 from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point, SteadyEnergy
@@ -70,8 +71,14 @@ def _point(record: TrialRecord, point: Point) -> Row:
         "energy_gpu_provenance": point.energy_gpu_j.provenance.value,
         "energy_gpu_shared": point.energy_gpu_j.shared,
         "state": record.state.state.value,
-        "data_fingerprint": record.spec.data.fingerprint,
+        "data_fingerprint": _data_fingerprint(record),
     }
+
+
+def _data_fingerprint(record: TrialRecord) -> str:
+    """Return what tells corpora apart: of a command, its declared inputs."""
+    spec = record.spec
+    return spec.inputs_fingerprint if isinstance(spec, CommandTrialSpec) else spec.data.fingerprint
 
 
 def abilities(records: Sequence[TrialRecord]) -> pd.DataFrame:
@@ -130,10 +137,17 @@ def _trial(record: TrialRecord) -> Row:
         "horizons": " ".join(str(h) for h in record.spec.horizons),
         "loss_nats": None if last is None else last.loss_nats,
         "bpb": None if last is None else last.bpb,
-        "lr_hidden": record.spec.train.lr.hidden,
-        "lr_embedding": record.spec.train.lr.embedding,
+        **_rates(record),
         **({} if record.end is None else _end(record.end)),
     }
+
+
+def _rates(record: TrialRecord) -> Row:
+    """Return the learning rates; a command's are among its values, under names of its own."""
+    if isinstance(record.spec, CommandTrialSpec):
+        return {}
+    rates = record.spec.train.lr
+    return {"lr_hidden": rates.hidden, "lr_embedding": rates.embedding}
 
 
 def _end(end: EndRecord) -> Row:
@@ -189,14 +203,19 @@ def curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
 
 
 def _curve(record: TrialRecord) -> Iterable[Row]:
-    spec = record.spec
-    family = get_family(spec.family)
-    config = family.build_config(spec.model, spec.data.vocab_size, spec.data.context)
-    per_token = family.flops_per_token(config).train
+    per_token = _flops_per_token(record)
     copied = ("step", "tokens", "loss_nats", "lr_scale", "grad_norm", "train_s")
     for line in record.curve:
         row = {name: line.get(name) for name in copied}
         yield {"trial": record.folder.id, **row, "flops_train": per_token * float(line.get("tokens", 0))}
+
+
+def _flops_per_token(record: TrialRecord) -> float:
+    spec = record.spec
+    if isinstance(spec, CommandTrialSpec):
+        return spec.flops_per_token
+    family = get_family(spec.family)
+    return family.flops_per_token(family.build_config(spec.model, spec.data.vocab_size, spec.data.context)).train
 
 
 def samples(records: Sequence[TrialRecord]) -> pd.DataFrame:

@@ -13,16 +13,18 @@
         points/TOKENS.json           one per horizon, published once
         end/TOKENS.json              how the trial ended; the one with most tokens counts
         weights/TOKENS.safetensors
+        out/                         of a command trial: what its trainer keeps between attempts
         a1/, a2/ …                   one folder per attempt: handle.json, claim.json, exit.json, failure.json,
                                      group.json, curve.jsonl, log.txt, power.csv, checkpoints/
 
 Names that lead out of the store (``..``, links) are refused.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaling.errors import UsageError
 from scaling.store import records
@@ -30,8 +32,12 @@ from scaling.store.files import bad_record, dump_json, publish, read_json, unwri
 from scaling.store.records import EndRecord, Point
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from scaling.spec.command import CommandTrialSpec
     from scaling.spec.schema import TrialSpec
 
+T = TypeVar("T", bound="BaseModel")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ATTEMPT = re.compile(r"a([1-9][0-9]{0,5})")
 _TOKENS = re.compile(r"(0|[1-9][0-9]{0,18})\.json")
@@ -51,9 +57,22 @@ def safe_name(name: str) -> str:
 
 def _inside(root: Path, path: Path) -> Path:
     """Return ``path`` if it lies in ``root`` once links are followed. Raises ``BadRecord``."""
+    base, full = f"{root}{os.sep}", str(path)
+    if full.startswith(base) and not _has_link(base, full):  # following links costs: most paths have none
+        return path
     if not path.resolve().is_relative_to(root.resolve()):
         raise bad_record(path, f"{path.name} is a link that leads out of the store")
     return path
+
+
+def _has_link(base: str, full: str) -> bool:
+    """Whether ``full`` has a link or a step upwards below ``base``."""
+    here = base
+    for part in full[len(base) :].split("/"):
+        here = os.path.join(here, part)  # noqa: PTH118  # a path object for each step costs more than the look
+        if part == ".." or os.path.islink(here):  # noqa: PTH114  # likewise
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +150,54 @@ class TrialFolder:
         """The resolved trial spec."""
         return self.path / "spec.json"
 
-    def read_spec(self) -> "TrialSpec":
-        """Read the trial spec. Raises ``BadRecord`` when it is missing or damaged."""
-        from pydantic import ValidationError
+    def is_command(self) -> bool:
+        """Whether the trial is somebody else's command. Raises ``BadRecord`` when its spec is missing or damaged."""
+        return self._spec_data().get("family") == "command"
 
+    def read_spec(self) -> "TrialSpec":
+        """Read the spec of a built-in trial. Raises ``BadRecord`` when it is missing, damaged or a command's."""
         from scaling.spec.schema import TrialSpec
 
+        return self._checked(TrialSpec)
+
+    def read_command_spec(self) -> "CommandTrialSpec":
+        """Read the spec of a command trial. Raises ``BadRecord`` when it is missing, damaged or a built-in one's."""
+        from scaling.spec.command import CommandTrialSpec
+
+        return self._checked(CommandTrialSpec)
+
+    def read_any_spec(self) -> "TrialSpec | CommandTrialSpec":
+        """Read the spec of either kind. Raises ``BadRecord``."""
+        return self.read_command_spec() if self.is_command() else self.read_spec()
+
+    def _checked(self, kind: "type[T]") -> "T":
+        from pydantic import ValidationError
+
+        data = self._spec_data()
         try:
-            return TrialSpec.model_validate_json(dump_json(read_json(self.spec_path)))
-        except FileNotFoundError as error:
-            raise bad_record(self.spec_path, f"trial {self.id} has no spec.json") from error
+            return kind.model_validate_json(dump_json(data))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise bad_record(self.spec_path, f"spec.json is not a trial spec: {place}: {first['msg']}") from error
 
-    def write_spec(self, spec: "TrialSpec") -> None:
+    def _spec_data(self) -> dict[str, Any]:
+        try:
+            return read_json(self.spec_path)
+        except FileNotFoundError as error:
+            raise bad_record(self.spec_path, f"trial {self.id} has no spec.json") from error
+
+    def write_spec(self, spec: "TrialSpec | CommandTrialSpec") -> None:
         """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``."""
         write_atomic(self.spec_path, dump_json(spec.model_dump(mode="json")))
 
     def attempts(self) -> list[int]:
         """Return the numbers of the attempts made so far, ascending."""
-        if not self.path.is_dir():
+        try:
+            with os.scandir(self.path) as entries:
+                found = [_ATTEMPT.fullmatch(entry.name) for entry in entries if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        found = (_ATTEMPT.fullmatch(entry.name) for entry in self.path.iterdir() if entry.is_dir())
         return sorted(int(match.group(1)) for match in found if match)
 
     def attempt(self, number: int) -> AttemptFolder:
@@ -191,10 +234,12 @@ class TrialFolder:
     def record_files(self, kind: str) -> dict[int, Path]:
         """Return the files of ``points`` or ``end`` by tokens, ascending; strange names are not records."""
         folder = _inside(self.root, self.path / kind)
-        if not folder.is_dir():
+        try:
+            names = os.listdir(folder)  # noqa: PTH208  # a name is all that is asked
+        except (FileNotFoundError, NotADirectoryError):
             return {}
-        found = {entry: _TOKENS.fullmatch(entry.name) for entry in folder.iterdir()}
-        return dict(sorted((int(match.group(1)), entry) for entry, match in found.items() if match))
+        found = (_TOKENS.fullmatch(name) for name in names)
+        return dict(sorted((int(match.group(1)), folder / match.group(0)) for match in found if match))
 
     def read_point(self, path: Path) -> Point:
         """Read one point. Raises ``BadRecord`` when it is damaged or belongs elsewhere."""

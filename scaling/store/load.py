@@ -23,6 +23,7 @@ from scaling.store.timing import RunTiming, read_timing, timing_files
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scaling.spec.command import CommandTrialSpec
     from scaling.spec.schema import TrialSpec
     from scaling.store.imported import Imported
 
@@ -36,7 +37,8 @@ class TrialRecord:
     Attributes:
         folder: where it lies.
         spec: what was asked.
-        params: parameter counts by the family's arithmetic; there before the trial has run.
+        params: parameter counts by the family's arithmetic, there before the trial has run; of a command, by the
+            sweep's arithmetic until its trainer has told.
         state: derived from the files.
         points: readable points, fewest tokens first.
         end: the end record with most tokens, or ``None``.
@@ -45,7 +47,7 @@ class TrialRecord:
     """
 
     folder: TrialFolder
-    spec: "TrialSpec"
+    spec: "TrialSpec | CommandTrialSpec"
     params: Params
     state: TrialState
     points: tuple[Point, ...]
@@ -183,10 +185,11 @@ def _read_trial(store: StoreFolder, name: str, orphaned: bool, warnings: Warning
     folder = warnings.attempt(partial(store.trial, name))
     if folder is None:
         return None
-    spec = warnings.attempt(folder.read_spec)
+    spec = warnings.attempt(folder.read_any_spec)
     if spec is None:
         return None
-    params = warnings.attempt(partial(trial_params, spec))
+    end = warnings.attempt(folder.end)
+    params = warnings.attempt(partial(trial_params, spec, end))
     if params is None:
         return None
     files = warnings.attempt(partial(folder.record_files, "points")) or {}
@@ -197,14 +200,25 @@ def _read_trial(store: StoreFolder, name: str, orphaned: bool, warnings: Warning
         params=params,
         state=read_state(folder, spec.horizons),
         points=tuple(point for point in read if point is not None),
-        end=warnings.attempt(folder.end),
+        end=end,
         curve=read_curve(folder, warnings),
         orphaned=orphaned,
     )
 
 
-def trial_params(spec: "TrialSpec") -> Params:
-    """Return the parameter counts of a trial by its family's arithmetic. Raises ``UsageError``."""
+def trial_params(spec: "TrialSpec | CommandTrialSpec", end: EndRecord | None = None) -> Params:
+    """Return the parameter counts of a trial by its family's arithmetic, or as a command told them.
+
+    Raises:
+        UsageError: the family or its keys are unknown.
+    """
+    from scaling.spec.command import CommandTrialSpec
+
+    if isinstance(spec, CommandTrialSpec):
+        told = end or spec
+        return Params(
+            total=told.params_total, non_embedding=told.params_non_embedding, matmul=None, groups=MappingProxyType({})
+        )
     family = get_family(spec.family)
     return family.params(family.build_config(spec.model, spec.data.vocab_size, spec.data.context))
 

@@ -22,14 +22,15 @@ class Point:
         trial: trial id.
         tokens: D, tokens seen.
         step: optimizer steps taken.
-        tokens_unique: distinct tokens seen; ``tokens`` / ``epochs``.
-        epochs: passes over the training data.
+        tokens_unique: distinct tokens seen, ``tokens`` / ``epochs``; ``None`` where a command told none.
+        epochs: passes over the training data; ``None`` likewise.
         flops_train: exact training FLOPs to this horizon (causal attention as half).
-        flops_train_full_attention: with full attention.
+        flops_train_full_attention: with full attention; ``None`` for a command.
         flops_6nd: six x total parameters x tokens.
         loss_nats: mean loss on the fixed validation set, nats per token.
         loss_se_nats: its sampling standard error over validation windows (common to all trials of a sweep).
-        bpb: bits per byte of the validation text; ``None`` for tokens whose text is not known.
+        bpb: bits per byte of the validation text; ``None`` for tokens whose text is not known. This and the error
+            are ``None`` where a command told none.
         anneal: ``average`` or ``cooldown``.
         train_s: seconds of training steps up to this horizon, evaluations left out.
         energy_gpu_j: joules of the trial's GPUs in training up to this horizon.
@@ -40,13 +41,13 @@ class Point:
     trial: str
     tokens: int
     step: int
-    tokens_unique: int
-    epochs: float
+    tokens_unique: int | None
+    epochs: float | None
     flops_train: float
-    flops_train_full_attention: float
+    flops_train_full_attention: float | None
     flops_6nd: float
     loss_nats: float
-    loss_se_nats: float
+    loss_se_nats: float | None
     bpb: float | None
     anneal: str
     train_s: float
@@ -147,7 +148,7 @@ class EndRecord:
         state: ``done`` or ``diverged`` (a result: kept, drawn, left out of fits).
         reason: for ``diverged``, the first bad step and what was seen.
         tokens: tokens reached.
-        params_total, params_non_embedding, params_matmul, param_groups: exact counts.
+        params_total, params_non_embedding, params_matmul, param_groups: exact; of a command as told or ``None``.
         flops_per_token: ``train``, ``train_full_attention``, ``rough_6n``, ``forward``.
         steady: throughput window.
         utilisation: MFU.
@@ -170,8 +171,8 @@ class EndRecord:
     reason: str | None
     tokens: int
     params_total: int
-    params_non_embedding: int
-    params_matmul: int
+    params_non_embedding: int | None
+    params_matmul: int | None
     param_groups: Mapping[str, int]
     flops_per_token: Mapping[str, float]
     steady: SteadyWindow
@@ -208,8 +209,8 @@ class CurveLine:
     step: int
     tokens: int
     loss_nats: float
-    lr_scale: float
-    grad_norm: float
+    lr_scale: float | None
+    grad_norm: float | None
     train_s: float
 
 

@@ -168,7 +168,11 @@ def read_state(folder: TrialFolder, horizons: Sequence[int]) -> TrialState:
     """Derive the state of a trial from its files; a damaged file makes it *failed*, with the file named."""
     try:
         points = {point.tokens for point in folder.points()}
-        return derive(horizons, points, folder.end(), read_attempts(folder))
+        end = folder.end()
+        result = _result(horizons, points, end)
+        if result is not None:  # a result stands, whatever became of the attempts
+            return TrialState(state=result[0], reason=result[1], attempts=len(folder.attempts()))
+        return derive(horizons, points, end, read_attempts(folder))
     except BadRecord as error:
         reason = f"{error.what} ({error.where})"
         return TrialState(state=State.FAILED, reason=reason, attempts=len(folder.attempts()))

@@ -5,5 +5,6 @@ Assembles model, data and meters, trains through the horizons, publishes a point
 writing a checkpoint: start another attempt and it continues from there · 74 the store could not be written.
 
 ``attempt`` runs one attempt · ``member`` is a trial as the process publishes it (a process that trains several has
-several) · ``probes`` are measurements at a horizon beside the loss · ``device`` is what the trial runs on.
+several) · ``probes`` are measurements at a horizon beside the loss · ``device`` is what the trial runs on ·
+``command`` runs somebody else's trainer instead, and loads no torch.
 """

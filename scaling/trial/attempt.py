@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import time
-import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -20,7 +19,6 @@ from torch import nn
 
 from scaling.data import Corpus, load
 from scaling.data.folder import cache_folder
-from scaling.errors import MachineError
 from scaling.hardware import environment, git_state
 from scaling.meters.gpu import GpuMeter
 from scaling.meters.host import BoardTracker
@@ -28,16 +26,17 @@ from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.meters.window import GpuWindow
 from scaling.models import build
 from scaling.provenance import Reading
-from scaling.store.files import append_line, dump_json, write_atomic
+from scaling.store.files import append_line
 from scaling.store.layout import AttemptFolder, TrialFolder
-from scaling.store.records import CurveLine, Failure, Sample, to_json
-from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE
+from scaling.store.records import CurveLine, Sample, to_json
+from scaling.store.state import EXIT_CONTINUE
 from scaling.training.checkpoint import restore_newest, save_checkpoint
 from scaling.training.evaluate import Objective, evaluate, next_token_losses
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
 from scaling.trial.energy import TrainingEnergy
+from scaling.trial.failure import fail
 from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, mix_probes, open_probes
 from scaling.trial.replay import replay
@@ -249,22 +248,6 @@ class Trial:
         }
 
 
-def _fail(attempt: AttemptFolder, error: Exception) -> int:
-    """Write why the attempt failed, for the runner and for people. Returns the exit code."""
-    if isinstance(error, MachineError) and error.code == "store.unwritable":
-        return EXIT_UNWRITABLE  # the disk's fault, not the trial's: it goes on when there is room
-    out_of_memory = isinstance(error, torch.cuda.OutOfMemoryError)
-    text = str(error).strip().splitlines()
-    failure = Failure(
-        cause="cuda_oom" if out_of_memory else "error",
-        message=f"{type(error).__name__}: {text[0] if text else 'no message'}",
-        exit_code=1,
-        detail=traceback.format_exc(limit=20),
-    )
-    write_atomic(attempt.failure_path, dump_json(to_json(failure)))
-    return 1
-
-
 def main(argv: list[str]) -> int:
     """Run one attempt. Returns the exit code."""
     age_s = time.time() - psutil.Process().create_time()  # the interpreter and the imports are part of the start
@@ -289,6 +272,6 @@ def main(argv: list[str]) -> int:
         print(f"another process of this trial has gone: {error}", flush=True)  # noqa: T201  # its own end is the cause
         return 1
     except Exception as error:  # noqa: BLE001  # the boundary of the process: recorded, shown, never lost
-        traceback.print_exc()
-        return max(_fail(own, error) for own in attempts)
+        cause = "cuda_oom" if isinstance(error, torch.cuda.OutOfMemoryError) else "error"
+        return max(fail(own, error, cause) for own in attempts)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from support.fake_sweep import Recorder
 
+from scaling.errors import MachineError
 from scaling.executor.local import LocalExecutor
 from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
@@ -32,7 +33,11 @@ def main():
     processes = int(count)
     slots = core_slots(2 // processes)
     with lock, closing(LocalExecutor(slots, module=module, processes=processes)) as executor:
-        outcome = Runner(executor, todo, Recorder(), Limits(grace_s=20)).run()
+        try:
+            outcome = Runner(executor, todo, Recorder(), Limits(grace_s=20, min_free_bytes=0)).run()
+        except MachineError as error:
+            print(error.render())
+            sys.exit(error.exit_code)
     sys.exit(130 if outcome.interrupted else 0)
 
 

@@ -2,8 +2,8 @@
 
 Labels: ``ok``, ``raise``, ``kill-always``, ``kill-once``, ``segv``, ``exit3``, ``silent`` (exit 0, no results),
 ``diverge``, ``hang`` (until told to stop), ``hang-once``, ``deaf`` (for ever), ``stuck`` (for ever, and shows its
-stacks when asked), ``frozen`` (stops itself with SIGSTOP), ``spawn`` (leaves a grandchild in a session of its own),
-``slow``.
+stacks when asked), ``frozen`` (stops itself with SIGSTOP), ``fill`` (writes a large checkpoint), ``eat`` (takes memory
+until the kernel ends it), ``spawn`` (leaves a grandchild in a session of its own), ``slow``.
 """
 
 import faulthandler
@@ -19,9 +19,11 @@ from pathlib import Path
 
 from support.stored import make_end, make_point
 
+from scaling.errors import MachineError
 from scaling.store.files import append_line, publish, write_atomic
 from scaling.store.layout import TrialFolder
 from scaling.store.records import CurveLine, Failure, to_json
+from scaling.store.state import EXIT_UNWRITABLE
 
 
 class Stop(Exception):
@@ -38,6 +40,11 @@ def misbehave(label, attempt):
         os.kill(os.getpid(), signal.SIGSEGV)
     if label == "frozen":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if label == "fill":
+        write_atomic(attempt.checkpoint_dir / "large", b"x" * 1_000_000)
+    if label == "eat":
+        hoard = [bytearray(os.urandom(1)) * 20_000_000 for _ in range(200)]
+        print(len(hoard))
     if label == "exit3":
         print("leaving with three")
         sys.exit(3)
@@ -60,7 +67,7 @@ def resume_step(folder, number):
 def train(folder, attempt, spec):
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    label = os.environ.get(f"FAKE_{spec.label}", spec.label).split()[0]
+    label = os.environ.get("FAKE_SLOT") or os.environ.get(f"FAKE_{spec.label}", spec.label).split()[0]
     pause = {"slow": 0.02, "hang": 0.02, "spawn": 0.02}.get(label, 0.0)
     begin = resume_step(folder, attempt.number)
     horizons, batch = list(spec.horizons), spec.train.batch_tokens
@@ -99,6 +106,9 @@ def main():
         train(folder, attempt, folder.read_spec())
     except Stop:
         sys.exit(75)
+    except MachineError:
+        traceback.print_exc()
+        sys.exit(EXIT_UNWRITABLE)
     except Exception as error:  # noqa: BLE001
         failure = Failure(
             cause="error", message=f"{type(error).__name__}: {error}", exit_code=1, detail=traceback.format_exc()

@@ -7,6 +7,7 @@ from scaling.store.state import State, read_failure
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fault("hang (alive, no progress; stopped)", "stacks kept, ended, tried once more")
 @pytest.mark.parametrize("label", ["stuck", "frozen"])
 def test_a_hang_is_ended_with_its_stacks_kept_and_retried_once(make_sweep, label):
     sweep = make_sweep(label, "ok")
@@ -22,6 +23,7 @@ def test_a_hang_is_ended_with_its_stacks_kept_and_retried_once(make_sweep, label
     assert sweep.await_empty() == []
 
 
+@pytest.mark.fault("hang that ends when asked", "what it saved serves the second attempt")
 def test_a_hang_that_ends_when_asked_has_saved_its_state(make_sweep):
     sweep = make_sweep("hang")
     state = sweep.run(hang_s=0.6).states["t0"]

@@ -104,6 +104,7 @@ def test_run_trains_once_and_then_has_nothing_to_do(place):
     assert {p: p.stat().st_mtime_ns for p in place.root.rglob("*.json")} == before
 
 
+@pytest.mark.fault("failed trial", "exit 1; run again on request only")
 def test_a_failed_trial_gives_1_and_is_run_again_on_request_only(place, monkeypatch):
     monkeypatch.setenv("FAKE_d8 s0", "raise")
     code, text = place.run()
@@ -117,6 +118,10 @@ def test_a_failed_trial_gives_1_and_is_run_again_on_request_only(place, monkeypa
     assert place.attempts() == {"d8 s0": 2, "d12 s0": 1}
 
 
+@pytest.mark.fault(
+    "changed spec on resume",
+    "the diff is shown, exit 2 without --accept-changes; what still belongs is kept, nothing is mixed",
+)
 def test_a_changed_sweep_needs_a_word_and_mixes_nothing(place):
     place.run()
     place.write(widths=(8, 16))
@@ -151,6 +156,7 @@ def test_only_runs_the_named_trial(place):
     assert (code, "no trial is named 'nobody'" in text) == (2, True)
 
 
+@pytest.mark.fault("half-written record", "named; nothing else is lost")
 def test_a_half_written_record_is_named_and_nothing_is_lost(place):
     place.run()
     points = sorted(place.root.glob("trials/*/points/*.json"))
@@ -164,6 +170,7 @@ def test_a_half_written_record_is_named_and_nothing_is_lost(place):
     assert set(place.states().values()) == {"done"}
 
 
+@pytest.mark.fault("damaged file of a trial", "the other trials run")
 @pytest.mark.parametrize("name", ["a1/claim.json", "end/640.json", "spec.json"])
 def test_any_damaged_file_of_one_trial_leaves_the_other_alone(place, monkeypatch, name):
     monkeypatch.setenv("FAKE_d8 s0", "diverge" if name.startswith("end") else "raise")
@@ -197,6 +204,7 @@ def test_a_long_sweep_asks_on_a_terminal_only(place, monkeypatch):
     assert "2 trials, about 2 h" in asked[0]
 
 
+@pytest.mark.fault("same sweep started twice", "the second says who runs it and starts nothing")
 def test_a_store_that_is_being_run_shows_its_status_instead(place):
     place.run()
     lock = StoreLock(place.root / ".lock")
@@ -208,6 +216,7 @@ def test_a_store_that_is_being_run_shows_its_status_instead(place):
     assert "2/2" in text
 
 
+@pytest.mark.fault("store of another sweep, or in an impossible place", "refused (2), or said (3)")
 def test_another_sweeps_store_and_an_impossible_one_are_refused(place):
     place.run()
     code, text = place.call("run", "demo.yaml", "--set", "name=other", "--out", "runs/demo")

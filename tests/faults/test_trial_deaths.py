@@ -7,6 +7,8 @@ from support.fake_sweep import Recorder, wait_for
 
 from scaling.store.state import State, read_failure
 
+pytestmark = pytest.mark.slow  # a second each where the machine is busy
+
 BEHAVIOUR = {
     "ok": (State.DONE, 1, None),
     "raise": (State.FAILED, 1, "ValueError: no such tokenizer 🙂"),
@@ -19,7 +21,10 @@ BEHAVIOUR = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.fault(
+    "exception, SIGKILL, SIGSEGV, exit code, no result, NaN",
+    "each recorded with its reason; only kills are tried once more; the others go on",
+)
 def test_bad_trials_are_recorded_with_their_reasons_and_touch_no_other(make_sweep):
     sweep = make_sweep("ok", *BEHAVIOUR)
     recorder = Recorder()
@@ -35,6 +40,7 @@ def test_bad_trials_are_recorded_with_their_reasons_and_touch_no_other(make_swee
     assert sweep.await_empty() == []
 
 
+@pytest.mark.fault("process left behind by a trial", "ended with its trial")
 def test_what_a_trial_leaves_behind_is_ended_with_it(make_sweep):
     sweep = make_sweep("spawn")
     assert sweep.run().states["t0"].state is State.DONE
@@ -42,22 +48,25 @@ def test_what_a_trial_leaves_behind_is_ended_with_it(make_sweep):
     assert sweep.await_empty() == []
 
 
+@pytest.mark.fault("trial over its time", "failed with the reason, not retried")
 def test_a_trial_over_its_time_is_failed_and_not_retried(make_sweep):
     sweep = make_sweep("hang", "ok")
-    states = sweep.run(trial_s=1.0).states
+    states = sweep.run(trial_s=5.0).states
     assert (states["t0"].state, states["t0"].attempts) == (State.FAILED, 1)
-    assert "time limit of 1 s" in states["t0"].reason
+    assert "time limit of 5 s" in states["t0"].reason
     assert states["t1"].state is State.DONE
 
 
+@pytest.mark.fault("sweep over its time", "trials checkpoint; resumable; nothing new is started")
 def test_the_sweeps_time_limit_stops_it_resumably(make_sweep):
     sweep = make_sweep("hang", "hang", "ok")
-    outcome = sweep.run(sweep_s=0.7)
-    assert "time limit of 0.7 s" in outcome.stopped
+    outcome = sweep.run(sweep_s=2.0)
+    assert "time limit of 2 s" in outcome.stopped
     assert {s.state for s in outcome.states.values()} == {State.INTERRUPTED}
     assert sweep.jobs[2].folder.attempts() == []
 
 
+@pytest.mark.fault("supervisor killed", "its trial and grandchildren go with it; the trial is tried once more")
 def test_a_supervisor_that_is_killed_takes_its_trial_and_grandchild_along(make_sweep):
     sweep = make_sweep("spawn")
     seen = []
@@ -74,6 +83,7 @@ def test_a_supervisor_that_is_killed_takes_its_trial_and_grandchild_along(make_s
     assert (states["t0"].state, states["t0"].attempts) == (State.DONE, 2)
 
 
+@pytest.mark.fault("Ctrl-C once", "trials checkpoint, devices are free; 130; the next run goes on")
 def test_interrupting_once_checkpoints_and_a_second_run_goes_on(make_sweep):
     sweep = make_sweep("hang", "ok", "ok")
     runner = sweep.start_process()
@@ -87,6 +97,7 @@ def test_interrupting_once_checkpoints_and_a_second_run_goes_on(make_sweep):
     assert read_failure(folder.attempt(1)).cause == "interrupted"
 
 
+@pytest.mark.fault("Ctrl-C twice", "everything is killed now; 130")
 def test_interrupting_twice_kills_now(make_sweep, monkeypatch):
     sweep = make_sweep("deaf")
     runner = sweep.start_process()

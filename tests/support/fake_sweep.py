@@ -14,6 +14,7 @@ from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
 from scaling.executor.slots import core_slots
 from scaling.store.layout import StoreFolder
+from scaling.store.state import read_state
 
 FAULTS = Path(__file__).parents[1] / "faults"
 
@@ -46,14 +47,19 @@ class Sweep:
             folder.write_spec(make_spec(label, seed=index, horizons=horizons))
             self.jobs.append(Job(folder=folder, label=label, horizons=horizons, flops=1e6))
 
-    def run(self, slots=2, recorder=None, hang_s=300.0, **limits):
-        with closing(LocalExecutor(core_slots(slots), module="fake_trial", hang_s=hang_s)) as executor:
+    def run(self, slots=2, recorder=None, **limits):
+        places = core_slots(slots) if isinstance(slots, int) else slots
+        with closing(LocalExecutor(places, module="fake_trial")) as executor:
             return Runner(executor, self.jobs, recorder or Recorder(), Limits(**limits)).run()
 
-    def start_process(self):
+    def start_process(self, **popen):
         """Start ``drive.py``, which locks the store and runs what is left of it."""
         command = [sys.executable, str(FAULTS / "drive.py"), str(self.store.root)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, **{"stdout": pipe, "stderr": subprocess.STDOUT, "text": True, **popen})
+
+    def states(self):
+        return {job.folder.id: read_state(job.folder, job.horizons).state for job in self.jobs}
 
     def table(self):
         return {job.folder.id: [(p.tokens, p.loss_nats) for p in job.folder.points()] for job in self.jobs}

@@ -1,0 +1,30 @@
+"""What the attempts of a sweep have used so far, read from their files, failed ones included."""
+
+from collections.abc import Sequence
+
+from scaling.executor.budget import Use, use_of_record
+from scaling.store.files import BadRecord, read_json
+from scaling.store.layout import StoreFolder, TrialFolder
+
+
+def use_of_trial(folder: TrialFolder, numbers: Sequence[int] | None = None) -> tuple[Use, float]:
+    """Return what the ended attempts of a trial used, and their seconds.
+
+    Args:
+        folder: the trial.
+        numbers: its attempts, where they are known.
+    """
+    total, seconds = Use(), 0.0
+    for number in folder.attempts() if numbers is None else numbers:
+        try:
+            record = read_json(folder.path / f"a{number}" / "exit.json")
+            total += use_of_record(record)
+            seconds += float(record["seconds"])
+        except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError):
+            continue  # killed together with its supervisor, or damaged: nobody booked it
+    return total, seconds
+
+
+def use_of_store(store: StoreFolder) -> Use:
+    """Return what the ended attempts of every trial used, orphaned trials included."""
+    return sum((use_of_trial(store.trial(name))[0] for name in store.trial_ids()), Use())

@@ -1,0 +1,63 @@
+import pytest
+from support.stored import make_end, make_line, make_point, make_spec
+
+from scaling.cli.status import document, summary, table
+from scaling.executor.handles import Handle, write_handle
+from scaling.store.claims import this_process, to_json
+from scaling.store.files import append_line, publish
+from scaling.store.layout import StoreFolder
+
+
+def book(attempt, seconds, gpus=1, joules=None):
+    energy = {"value": joules, "provenance": "measured_counter" if joules else "unavailable", "reason": "x"}
+    publish(attempt.exit_path, {"exit_code": 0, "seconds": seconds, "gpus": gpus, "energy_gpu_j": energy})
+
+
+@pytest.fixture
+def store(tmp_path):
+    """One trial done, one running on a slot, one not begun; 1 GFLOP each."""
+    store = StoreFolder(tmp_path)
+    rows = [{"id": f"t{i}", "label": f"d{i} s0", "horizons": [1000, 2000], "flops_train": 1e9} for i in range(3)]
+    store.write_sweep({"name": "seen", "trials": rows})
+    for row in rows:
+        store.trial(row["id"]).write_spec(make_spec(row["label"]))
+    done = store.trial("t0")
+    book(done.new_attempt(), 10.0, joules=3000.0)
+    for tokens in (1000, 2000):
+        done.publish_point(make_point("t0", tokens))
+    done.publish_end(make_end("t0"))
+    attempt = store.trial("t1").new_attempt()
+    write_handle(attempt, Handle(executor="local", handle="x", place="core 1"))
+    publish(attempt.claim_path, to_json(this_process()))
+    append_line(attempt.curve_path, {**make_line(5), "train_s": 2.5})  # 500 of 2000 tokens
+    return store
+
+
+def test_status_says_where_each_runs_what_is_left_and_what_was_used(store):
+    status = document(store)
+    done, running, pending = status["trials"]
+    assert status["counts"] == {"done": 1, "running": 1, "pending": 1}
+    assert (running["place"], running["host"]) == ("core 1", this_process().host)
+    assert (done["place"], pending["place"]) == (None, None)
+    assert running["share"] == 0.25
+    assert status["eta_s"] == pytest.approx(0.75 * 10 + 10, rel=0.01)  # both trials go at 10 s each
+    assert (status["gpu_hours"], status["energy_gpu_j"]) == (10 / 3600, 3000.0)
+    assert (done["seconds"], running["seconds"]) == (10.0, 0.0)
+    text = " ".join(summary(status))
+    assert "about 17 s left" in text or "about 18 s left" in text
+    assert "3 kJ" in text
+    assert table(status["trials"]).row_count == 3
+
+
+def test_energy_that_was_not_measured_throughout_is_missing(store):
+    book(store.trial("t1").attempt(1), 5.0)
+    status = document(store)
+    assert status["energy_gpu_j"] is None
+    assert "no counter was read for some" in status["energy_gpu_reason"]
+    assert status["gpu_hours"] == pytest.approx(15 / 3600)
+    assert status["trials"][2]["energy_gpu_reason"] == "no GPU was used"
+
+
+def test_without_a_running_trial_there_is_no_time_left(store):
+    (store.trial("t1").attempt(1).claim_path).unlink()
+    assert document(store)["eta_s"] is None
