@@ -8,6 +8,7 @@ nothing: a store may come from a stranger, so links, devices and oversized files
 
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -172,10 +173,17 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (math.inf, -math.inf):
+        raise ValueError(f"{text[:20]} is beyond any number")
+    return value
+
+
 def _object(data: bytes) -> dict[str, Any]:
     """Parse one JSON object; raises ``ValueError`` (``UnicodeDecodeError`` and nesting included)."""
     try:
-        value = json.loads(data.decode(), parse_constant=_refuse_constant)
+        value = json.loads(data.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
@@ -216,14 +224,17 @@ def read_last_line(path: Path) -> dict[str, Any] | None:
     """Read the last whole line of a file that is being written, for display.
 
     Returns:
-        The line, or ``None`` when there is none yet, or it is not a JSON object.
+        The line, or ``None`` when there is none yet, it is not a JSON object, or the file is no regular one.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     with os.fdopen(handle, "rb") as file:
-        file.seek(max(0, os.fstat(handle).st_size - 4096))
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        file.seek(max(0, found.st_size - 4096))
         whole = file.read(4096).split(b"\n")[:-1]
     try:
         return _object(whole[-1]) if whole else None
