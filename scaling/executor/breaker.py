@@ -1,7 +1,8 @@
 """Notices failures that repeat, so that one fault does not burn a whole sweep.
 
-The same failure again and again, wherever it runs, is a fault of the sweep: it stops. A slot on which everything fails
-at once while the others do not is a fault of the slot: it is left alone, and what failed there is tried elsewhere.
+The same failure again and again, wherever it runs, is a fault of the sweep: it stops. A slot on which three trials in a
+row fail at once and alike, while other slots do not, is a fault of the slot: it is left alone, and what failed there is
+tried elsewhere. Trials that fail each in a way of its own accuse no slot.
 """
 
 import re
@@ -36,7 +37,7 @@ class Verdict:
 class _Slot:
     """What happened in one slot since its last success."""
 
-    failed: list[Job] = field(default_factory=list)
+    failed: dict[str, tuple[Job, str]] = field(default_factory=dict)  # trial -> itself, its first line
     proved: bool = False  # a trial ended well in it
 
 
@@ -63,13 +64,14 @@ class Breaker:
             if place in self._slots:
                 self._slots[place] = _Slot(proved=True)
             return Verdict()
+        line = _NUMBER.sub("#", state.reason or "")
         if place in self._slots and seconds < self._fast_s:
-            self._slots[place].failed.append(job)
+            self._slots[place].failed[job.folder.id] = (job, line)
         if self._is_bad(place):
             return self._quarantine(place)
         if state.retry:
             return Verdict()
-        self._row.append((_NUMBER.sub("#", state.reason or ""), place))
+        self._row.append((line, place))
         return self._stop(state.reason)
 
     def _is_bad(self, place: str) -> bool:
@@ -77,12 +79,14 @@ class Breaker:
         others = [s for name, s in self._slots.items() if name != place]
         if slot is None or len(slot.failed) < _SLOT_FAILURES or not others:
             return False
+        if len({line for _, line in slot.failed.values()}) > 1:
+            return False
         return any(s.proved or not s.failed for s in others)
 
     def _quarantine(self, place: str) -> Verdict:
-        failed = {job.folder.id: job for job in self._slots.pop(place).failed}
+        failed = [job for job, _ in self._slots.pop(place).failed.values()]
         self._row = deque((r for r in self._row if r[1] != place), maxlen=self._row.maxlen)
-        return Verdict(quarantine=place, elsewhere=tuple(failed.values()))
+        return Verdict(quarantine=place, elsewhere=tuple(failed))
 
     def _stop(self, reason: str | None) -> Verdict:
         lines = {line for line, _ in self._row}
