@@ -24,9 +24,9 @@ def _numbers(results: Sequence[AbilityResult]) -> Numbers:
     }
 
 
-def _enough(case: Case, rule: Rule) -> Verdict | None:
+def _lacking(case: Case, rule: Rule, what: str) -> Verdict | None:
     if not case.abilities:
-        return too_little("Abilities are unknown: this sweep has no probes.")
+        return too_little(f"{what} unknown: this sweep has no probes.")
     sizes = min(r.verdict.score.facts.sizes for r in case.abilities)
     if sizes < rule.minimum["sizes"]:
         return too_little(f"Abilities were scored at {sizes} sizes, too few to see one appear.", sizes=sizes)
@@ -40,7 +40,7 @@ def _listed(names: Iterable[str], most: int = 6) -> str:
 
 def appear(case: Case, rule: Rule) -> Verdict:
     """Some probe rises above its measured floor."""
-    short = _enough(case, rule)
+    short = _lacking(case, rule, "Abilities are")
     if short is not None:
         return short
     above = {r.probe: r.top - (r.bottom if r.floor is None else r.floor) for r in case.abilities}
@@ -60,7 +60,7 @@ def appear(case: Case, rule: Rule) -> Verdict:
 
 def foretold(case: Case, rule: Rule) -> Verdict:
     """Some probe rises as its smaller sizes did not promise, seen again in seeds and items."""
-    short = _enough(case, rule)
+    short = _lacking(case, rule, "Whether an ability emerges unforetold is")
     if short is not None:
         return short
     words = {word: [r.probe for r in case.abilities if r.verdict.word is word] for word in Word}
