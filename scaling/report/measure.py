@@ -22,6 +22,7 @@ from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.units import format_bytes, format_duration, format_energy
 
 _HERE = Path(__file__).parent / "templates"
+_SCRIPTS = ("data.js", "report.js")
 _BOARDS = ("var(--c-blue)", "var(--c-purple)", "var(--c-orange)", "var(--c-green)")
 Trace = Sequence[tuple[float, float]]
 
@@ -158,7 +159,8 @@ def render_measured(document: Mapping[str, Any]) -> str:
         for name, f in plots.items()
     }
     tables = [table, *(panel.table for panel in panels if panel.table is not None)]
-    own, library = (_HERE / "report.js").read_text(encoding="utf-8"), get_plotlyjs()
+    own = "".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    library = get_plotlyjs()
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
