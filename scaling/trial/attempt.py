@@ -71,7 +71,7 @@ class Trial:
         self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
         self.seconds = {"compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
-        self.slots = int(os.environ.get("SCALING_SLOTS", "1"))  # trials side by side on this machine
+        self.slots = hardware.trials_at_once()
         self.resumed_from = 0
         self._stop = False
         self._checkpointed = time.perf_counter()
@@ -209,7 +209,7 @@ class Trial:
         """Close every window and return what was metered."""
         energy_gpu, energy_steady = self.energy.finish()
         energy_cpu = self.cpu.end("trial").energy_j
-        if self.slots > 1:
+        if self.slots != 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = trainer.steady.close(self.spec.train.batch_tokens)
         speed = steady.tokens_per_s

@@ -1,5 +1,6 @@
 """What a trial runs on: its name, its queue, its memory and its peak."""
 
+import os
 import resource
 from collections.abc import Callable
 
@@ -55,7 +56,7 @@ def memory_peak_bytes(device: torch.device) -> dict[str, float | None]:
 
 
 def utilisation(
-    device: torch.device, precision: str, flops: FlopsPerToken, tokens_per_s: float | None, slots: int
+    device: torch.device, precision: str, flops: FlopsPerToken, tokens_per_s: float | None, slots: int | None
 ) -> Utilisation:
     """Return model FLOPs utilisation against the data sheet and against the measured peak of this device.
 
@@ -64,7 +65,7 @@ def utilisation(
         precision: of its matrix products.
         flops: of one token.
         tokens_per_s: in the steady window.
-        slots: trials side by side: the calibration is that of the machine as busy as it was.
+        slots: ``trials_at_once``: the calibration is that of the machine as busy as it was.
     """
     rate = None if tokens_per_s is None else flops.train * tokens_per_s
     sheet, why_no_sheet = _sheet_peak(device, precision)
@@ -104,8 +105,16 @@ def _sheet_peak(device: torch.device, precision: str) -> tuple[Peak | None, str]
     return peak, f"the peak FLOP/s of {name} in {precision} is not in the catalogue"
 
 
-def _measured_peak(device: torch.device, precision: str, slots: int) -> tuple[Peak | None, str]:
+def trials_at_once() -> int | None:
+    """Return how many trials run side by side on this machine; ``None`` where an engine shares it out."""
+    told = os.environ.get("SCALING_SLOTS", "1")
+    return int(told) if told.isdecimal() else None
+
+
+def _measured_peak(device: torch.device, precision: str, slots: int | None) -> tuple[Peak | None, str]:
     name = calibrated_name(device)
+    if slots is None:
+        return None, f"how busy {name} was is not known: an engine shares it out"
     found = read_calibration(name, slots)
     if found is None or precision not in found.peak_flops_per_s:
         return None, f"{name} is not calibrated for {slots} at a time; `scaling doctor --calibrate`"

@@ -6,7 +6,6 @@ killed group is resumed together, in another group, or alone.
 """
 
 import math
-import os
 import shutil
 import signal
 import time
@@ -207,8 +206,8 @@ class Group:
         """Close a member's windows; what the group used is shared out evenly."""
         seat, count = self.seats[member], len(self.seats)
         energy_cpu = self.cpu.end(f"trial {member}").energy_j
-        slots = int(os.environ.get("SCALING_SLOTS", "1"))
-        if slots > 1:
+        slots = hardware.trials_at_once()
+        if slots != 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
         steady = self.trainer.steady.close(self.train.batch_tokens * count)
         state = self.trainer.state.members[member]

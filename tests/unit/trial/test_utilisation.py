@@ -67,3 +67,18 @@ def test_a_card_is_held_against_its_data_sheet(monkeypatch):
 def test_no_steady_window_no_figure():
     calibrated()
     assert hardware.utilisation(CPU, "float32", FLOPS, None, slots=2).reason_measured == "no steady window"
+
+
+@pytest.mark.parametrize(("told", "known"), [(None, 1), ("1", 1), ("2", 2), ("shared", None)])
+def test_trials_at_once_are_a_number_or_unknown_where_an_engine_shares_the_machine(monkeypatch, told, known):
+    monkeypatch.delenv("SCALING_SLOTS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("SCALING_SLOTS", told)
+    assert hardware.trials_at_once() == known
+
+
+def test_on_a_shared_machine_the_measured_peak_is_missing_with_its_reason():
+    calibrated()
+    found = hardware.utilisation(CPU, "float32", FLOPS, 1e4, None)
+    assert found.mfu is None
+    assert "an engine shares it out" in found.reason
