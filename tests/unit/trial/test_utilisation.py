@@ -79,6 +79,6 @@ def test_trials_at_once_are_a_number_or_unknown_where_an_engine_shares_the_machi
 
 def test_on_a_shared_machine_the_measured_peak_is_missing_with_its_reason():
     calibrated()
-    found = hardware.utilisation(CPU, "float32", FLOPS, 1e4, None)
-    assert found.mfu is None
-    assert "an engine shares it out" in found.reason
+    found = hardware.utilisation(CPU, "float32", FLOPS, 1e4, slots=None)
+    assert found.mfu_measured is None
+    assert "an engine shares it out" in found.reason_measured
