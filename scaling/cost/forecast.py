@@ -222,8 +222,10 @@ def makespan_s(forecasts: Sequence[Forecast], slots: int) -> float | None:
     """Return the seconds until the last of the trials ends, started in this order on so many slots.
 
     Returns:
-        ``None`` when one of them has no forecast.
+        ``None`` when one of them has no forecast, or they run where there are no slots of this machine.
     """
+    if slots < 1:
+        return None
     free = [0.0] * min(slots, max(len(forecasts), 1))
     for predicted in forecasts:
         if predicted.seconds is None:

@@ -85,3 +85,7 @@ def test_the_last_trial_ends_when_the_slots_are_filled_in_order():
 def test_power_belongs_to_the_device():
     assert make_calibration().power_w == POWER
     assert [f.energy_reason for f in forecasts(plan(), make_calibration())] == [None, None]
+
+
+def test_trials_that_run_elsewhere_have_no_time_to_the_last():
+    assert makespan_s([], 0) is None
