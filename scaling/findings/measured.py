@@ -91,6 +91,8 @@ def _rate_checks(case: Case, least_rates: int) -> list[_RateCheck]:
         rate=points[columns].astype(float).map("{:.3g}".format).agg(", ".join, axis=1),
         scale=points[columns].astype(float).prod(axis=1),
     )
+    if points["rate"].nunique() < least_rates:
+        return []
     own = str(points.drop_duplicates("trial")["rate"].value_counts().idxmax())
     found: dict[float, _RateCheck] = {}
     for _, part in points.groupby(["params_total", "flops_train", "tokens"], sort=True):

@@ -75,8 +75,10 @@ def resample_trials(
 
 
 def _distinct(counts: Array, level: NDArray[np.intp]) -> NDArray[np.intp]:
-    members = np.equal.outer(np.arange(level.max() + 1), level).astype(float)
-    return np.asarray(((counts @ members.T) > 0).sum(axis=1), dtype=np.intp)
+    """Return how many levels each row of ``counts`` ``[R, n]`` holds; levels are coded from zero, none left out."""
+    order = np.argsort(level, kind="stable")
+    starts = np.searchsorted(level[order], np.arange(level.max() + 1))
+    return np.asarray(np.logical_or.reduceat(counts[:, order] > 0, starts, axis=1).sum(axis=1), dtype=np.intp)
 
 
 def interval(value: float, draws: Array) -> Interval:
