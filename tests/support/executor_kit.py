@@ -105,7 +105,8 @@ class ExecutorKit:
         self.only_isolated()
         sweep = make_sweep("spawn")
         assert self.run(executor, sweep).states["t0"].state is State.DONE
-        assert (sweep.jobs[0].folder.attempt(1).path / "grandchild").exists()
+        folder = sweep.jobs[0].folder  # an engine may have started it twice
+        assert any((folder.attempt(n).path / "grandchild").exists() for n in folder.attempts())
         assert sweep.await_empty(self.patience_s) == []
 
     def test_it_does_not_claim_to_know_what_it_never_started(self, executor):
