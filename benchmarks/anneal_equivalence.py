@@ -22,9 +22,10 @@ from scipy.stats import t as student
 from scaling.data import WindowStream, prepare
 from scaling.families import get_family
 from scaling.models import build
+from scaling.models.objective import NEXT_TOKEN, next_token_losses
 from scaling.spec import load_sweep
 from scaling.spec.schema import TrainSpec
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.loop import Trainer, fresh_state
 
 WIDTHS = (16, 32, 64)
@@ -45,7 +46,7 @@ class Losses:
         pass
 
     def on_horizon(self, step, model, train_s):
-        self.at[step] = evaluate(model, next_token_losses, self.validation, torch.device("cpu")).loss_nats
+        self.at[step] = evaluate(model, NEXT_TOKEN.measure, self.validation, torch.device("cpu")).loss_nats
 
 
 def train(job):

@@ -24,9 +24,10 @@ from scaling.data import WindowStream, prepare
 from scaling.executor.slots import ALLOCATOR, THREADS
 from scaling.families import get_family
 from scaling.models import build
+from scaling.models.objective import NEXT_TOKEN, next_token_losses
 from scaling.spec import load_sweep
 from scaling.spec.schema import LearningRates, TrainSpec
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.group import GroupTrainer
 from scaling.training.loop import Trainer, fresh_state
 from scaling.training.stacked import StackedState
@@ -48,7 +49,7 @@ class One:
 
     def on_horizon(self, step, model, train_s):
         if self.validation is not None:
-            self.loss = evaluate(model, next_token_losses, self.validation, torch.device("cpu")).loss_nats
+            self.loss = evaluate(model, NEXT_TOKEN.measure, self.validation, torch.device("cpu")).loss_nats
 
 
 class Many:

@@ -19,9 +19,10 @@ import torch
 from scaling.data import WindowStream, prepare
 from scaling.families import get_family
 from scaling.models import build
+from scaling.models.objective import NEXT_TOKEN, next_token_losses
 from scaling.spec import load_sweep
 from scaling.spec.schema import LearningRates, TrainSpec
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.group import GroupTrainer
 from scaling.training.loop import fresh_state
 from scaling.training.stacked import StackedState
@@ -50,7 +51,7 @@ class Losses:
         self.at[member] = float("nan")
 
     def on_horizon(self, member, step, model, train_s):
-        self.at[member] = evaluate(model, next_token_losses, self.validation, torch.device("cpu")).loss_nats
+        self.at[member] = evaluate(model, NEXT_TOKEN.measure, self.validation, torch.device("cpu")).loss_nats
 
 
 def train(job):

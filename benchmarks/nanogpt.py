@@ -93,8 +93,8 @@ def ours(shape, data, compiled, anneal):
     from scaling.data import WindowStream
     from scaling.families import get_family
     from scaling.models import build
+    from scaling.models.objective import next_token_losses
     from scaling.spec.schema import LearningRates, TrainSpec
-    from scaling.training.evaluate import next_token_losses
     from scaling.training.loop import Trainer, fresh_state
 
     layers, width, heads, context, windows, _ = shape

@@ -127,8 +127,8 @@ def our_step(width, spec, corpus, **recipe):
     from scaling.data import WindowStream
     from scaling.families import get_family
     from scaling.models import build
+    from scaling.models.objective import next_token_losses
     from scaling.spec.schema import TrainSpec
-    from scaling.training.evaluate import next_token_losses
     from scaling.training.loop import Trainer, fresh_state
 
     family = get_family("gpt")
@@ -162,7 +162,7 @@ def our_group(width, spec, corpus):
     from scaling.data import WindowStream
     from scaling.families import get_family
     from scaling.models import build
-    from scaling.training.evaluate import next_token_losses
+    from scaling.models.objective import next_token_losses
     from scaling.training.group import GroupTrainer
     from scaling.training.loop import fresh_state
     from scaling.training.stacked import StackedState
@@ -196,7 +196,8 @@ def step_times(width, spec, corpus, rounds):
     """Seconds per step and model, a list of rounds for each contender; then seconds of an evaluation of each."""
     import torch
 
-    from scaling.training.evaluate import evaluate, next_token_losses
+    from scaling.models.objective import NEXT_TOKEN
+    from scaling.training.evaluate import evaluate
 
     nano = NanoGPT(width, 0, corpus, 1e-3)
     plain, _ = our_step(width, spec, corpus, optimizer="adamw", anneal="cooldown")
@@ -214,7 +215,7 @@ def step_times(width, spec, corpus, rounds):
     windows = torch.from_numpy(corpus.validation).long()
     theirs = min(seconds(nano.loss, windows) for _ in range(2))
     cpu = torch.device("cpu")
-    mine = min(seconds(evaluate, model, next_token_losses, windows.int(), cpu) for _ in range(2))
+    mine = min(seconds(evaluate, model, NEXT_TOKEN.measure, windows.int(), cpu) for _ in range(2))
     return times, theirs, mine
 
 

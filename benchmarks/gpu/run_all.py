@@ -27,10 +27,10 @@ from scaling.meters.gpu import open_gpu_meter
 from scaling.meters.host import BoardTracker
 from scaling.meters.trace import integrate_j
 from scaling.models import build
+from scaling.models.objective import next_token_losses
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import TrainSpec
 from scaling.store.calibration import write_calibration
-from scaling.training.evaluate import next_token_losses
 from scaling.training.loop import Trainer, fresh_state
 from scaling.trial import calibrate
 from scaling.trial import device as hardware

@@ -36,7 +36,7 @@ def analyse_store(
 
     Args:
         store: as loaded, or imported from a table.
-        params: which parameters are N: ``total``, ``non_embedding`` or ``matmul``.
+        params: which parameters are N: ``total``, ``active``, ``non_embedding`` or ``matmul``.
         drop_highest: so many points of the highest loss are left out of the fits.
         options: as for ``laws.analyse``: resamples, seed, full, law, goal, price.
 
@@ -56,7 +56,7 @@ def analyse_store(
 
 
 def _refuse_untold_params(imported: Imported, params: str) -> None:
-    counts = ("total", "non_embedding", "matmul")
+    counts = ("total", "active", "non_embedding", "matmul")
     told = [c for c in counts if imported.points[f"params_{c}"].notna().any()]
     if params not in told:
         source = imported.origin["source"]["file"]
@@ -72,7 +72,7 @@ def _refuse_untold_params(imported: Imported, params: str) -> None:
 
 def _in_words(imported: Imported, params: str) -> dict[str, str]:
     told: dict[str, str] = dict(imported.origin["conventions"])
-    sizes = {count: told.pop(f"params_{count}", "") for count in ("total", "non_embedding", "matmul")}
+    sizes = {count: told.pop(f"params_{count}", "") for count in ("total", "active", "non_embedding", "matmul")}
     return {"params": f"{params}: {sizes[params]}", **told}
 
 

@@ -1,6 +1,7 @@
 """Two or more studies side by side: what differs in their set-up, whether their laws differ, and which is ahead.
 
 Losses on different validation text do not compare; exponents do, as far as a power law is a power law in any unit.
+Studies of different objectives share neither: nats of a masked token say nothing of nats of the next.
 """
 
 import itertools
@@ -20,6 +21,7 @@ Setup = Mapping[str, tuple[str, ...]]
 _EXPONENTS = ("alpha", "beta", "gamma")
 _BUDGETS = 121  # evenly in log compute
 VALIDATION = "validation set"
+OBJECTIVE = "objective"
 UNKNOWN = "unknown"
 
 
@@ -89,7 +91,7 @@ class Pair:
 
     Attributes:
         left, right: names.
-        differences: of every exponent that both have.
+        differences: of every exponent that both have; none where the objectives differ.
         spans: who reaches the lower loss at equal compute, best split each; empty where losses do not compare.
         fitted_to: compute to which both have points; beyond it the spans are extrapolated.
         flops_convention: how compute is counted for the spans.
@@ -144,8 +146,9 @@ def _words(values: tuple[str, ...]) -> str:
 
 
 def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
-    differences = tuple(_differences(left.analysis.fits, right.analysis.fits))
-    refusal = _why_not_losses(left, right, same_validation)
+    other_objective = _why_not_at_all(left, right)
+    differences = () if other_objective else tuple(_differences(left.analysis.fits, right.analysis.fits))
+    refusal = other_objective or _why_not_losses(left, right, same_validation)
     if refusal is not None or left.law is None or right.law is None:
         return Pair(
             left=left.name,
@@ -211,6 +214,13 @@ def _values(fit: Fit, parameter: str) -> Array:
     alpha, beta = rows[:, names.index("alpha")], rows[:, names.index("beta")]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(beta / (alpha + beta))
+
+
+def _why_not_at_all(left: Side, right: Side) -> str | None:
+    one, other = left.setup.get(OBJECTIVE, ()), right.setup.get(OBJECTIVE, ())
+    if not one or not other or one == other:
+        return None
+    return f"trained on {_words(one)} and on {_words(other)}: neither their losses nor their exponents compare"
 
 
 def _why_not_losses(left: Side, right: Side, same_validation: bool) -> str | None:

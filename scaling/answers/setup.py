@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.answers.compare import VALIDATION, Setup
+from scaling.answers.compare import OBJECTIVE, VALIDATION, Setup
 from scaling.laws import Analysis
 from scaling.spec.command import CommandTrialSpec
 from scaling.spec.schema import TrialSpec
@@ -30,6 +30,7 @@ def setup_of(store: Store, analysis: Analysis) -> Setup:
     return {
         "training data": _distinct(points["data_fingerprint"]),
         VALIDATION: _distinct(points["validation_fingerprint"]),
+        OBJECTIVE: _distinct(points["objective"]),
         **{key: (words[name],) for key, name in conventions.items() if name in words},
         "annealing": _distinct(points["anneal"]),
         "family": _distinct(points["family"]),

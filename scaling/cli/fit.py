@@ -43,6 +43,7 @@ class ParamCount(StrEnum):
     """Which parameters are N."""
 
     TOTAL = "total"
+    ACTIVE = "active"
     NON_EMBEDDING = "non_embedding"
     MATMUL = "matmul"
 

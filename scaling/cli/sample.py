@@ -34,6 +34,7 @@ def command(
         raise UsageError("sample.empty_prompt", "the prompt is empty", hint='give some text: --prompt "def "')
     folder = find_trial(Path(trial))
     spec = folder.read_spec()
+    _refuse_speechless(spec)
     tokenizer = find(spec.data, folder.root)
     start = tokenizer.prompt(prompt)
     decoded = tokenizer.decode(generate(_model(folder, spec), start, tokens, temperature, seed, spec.data.context))
@@ -41,6 +42,19 @@ def command(
         print_json({"schema": 1, "trial": folder.id, "label": spec.label, "prompt": prompt, "text": decoded})
     else:
         typer.echo(prompt + decoded)
+
+
+def _refuse_speechless(spec: "TrialSpec") -> None:
+    from scaling.families import get_family
+
+    family = get_family(spec.family)
+    if not family.predicts_next:
+        raise UsageError(
+            "sample.no_next_token",
+            f"a model of family {family.name} continues no text: it is trained on {family.objective}",
+            where=spec.label,
+            hint=f"its points hold what it can do: {', '.join(family.metrics) or 'its loss'}",
+        )
 
 
 def find_trial(path: Path) -> "TrialFolder":

@@ -4,6 +4,17 @@ No torch here: arrays are numpy, so that ``plan`` can fingerprint a corpus in a 
 """
 
 from scaling.data.corpus import Corpus, load, prepare
+from scaling.data.corrupt import Corrupt, CorruptedStream, corrupt_validation
 from scaling.data.stream import Tokens, TokenStream, WindowStream
 
-__all__ = ["Corpus", "TokenStream", "Tokens", "WindowStream", "load", "prepare"]
+__all__ = [
+    "Corpus",
+    "Corrupt",
+    "CorruptedStream",
+    "TokenStream",
+    "Tokens",
+    "WindowStream",
+    "corrupt_validation",
+    "load",
+    "prepare",
+]

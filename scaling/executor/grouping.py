@@ -18,7 +18,6 @@ from scaling.spec.schema import ExecutorSpec, TrialSpec
 from scaling.store.files import dump_json, write_atomic
 from scaling.store.layout import AttemptFolder
 
-STACKABLE = frozenset({"gpt"})  # families whose modules ``scaling.models.stacked`` takes
 # ``auto`` groups where a step is bound by starting kernels, not by their arithmetic. CPU: measured on one core, torch
 # 2.13 (benchmarks/group_speed.py). GPU: not measured yet; a step of such models leaves most of a GPU idle.
 _AUTO_CPU = (8, 30_000)  # most members, most matrix parameters
@@ -88,11 +87,11 @@ def _key(spec: TrialSpec) -> str:
 
 
 def _most(spec: TrialSpec, asked: ExecutorSpec, on_gpu: bool) -> int:
-    if spec.family not in STACKABLE or spec.train.compile:
+    family = get_family(spec.family)
+    if not family.stacks or spec.train.compile:
         return 1
     if asked.group != "auto":
         return int(asked.group)
-    family = get_family(spec.family)
     params = family.params(family.build_config(spec.model, spec.data.vocab_size, spec.data.context))
     members, parameters = _AUTO_GPU if on_gpu else _AUTO_CPU
     return members if params.matmul is not None and params.matmul <= parameters else 1

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from scaling.errors import UsageError
+from scaling.families.contract import FlopsPerToken, Params
+from scaling.families.keys import Keys, bad, decided_by_size, nearest_size, needed, number, whole
 
 NORMS = ("layernorm", "rmsnorm")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu2", "swiglu")
@@ -96,75 +97,47 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "rotary_share": "share of each head's dimensions that turn with position (Pythia: 0.25)",
     }
 )
-_CHOICES = {"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS, "residual": RESIDUALS}
-_WHOLE = ("d_model", "n_layer", "n_head", "head_dim", "n_kv_head", "d_ff")
-_FLAGS = ("qk_norm", "bias", "tied")
-_NUMBERS = ("ff_mult", "aspect_ratio", "rotary_base", "rotary_share")
-
-
-def _bad(key: str, message: str, hint: str | None = None) -> UsageError:
-    return UsageError("model.bad_value", f"model.{key}: {message}", where=f"model.{key}", hint=hint)
-
-
-def _check(model: Mapping[str, object]) -> None:
-    for key, value in model.items():
-        if key not in FIELDS:
-            raise _bad(key, "unknown key of family gpt", f"known keys: {', '.join(FIELDS)}")
-        if key in _CHOICES and value not in _CHOICES[key]:
-            raise _bad(key, f"{value!r} is not one of {', '.join(_CHOICES[key])}")
-        if key in _FLAGS and not isinstance(value, bool):
-            raise _bad(key, f"{value!r} is not true or false")
-        if key in _WHOLE and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise _bad(key, f"{value!r} is not a whole number above zero")
-        if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
-            raise _bad(key, f"{value!r} is not a number above zero")
-
-
-def _whole(model: Mapping[str, object], key: str) -> int | None:
-    value = model.get(key)
-    return value if isinstance(value, int) else None
-
-
-def _number(model: Mapping[str, object], key: str, default: float) -> float:
-    value = model.get(key, default)
-    return float(value) if isinstance(value, int | float) else default
+KEYS = Keys(
+    family="gpt",
+    fields=FIELDS,
+    choices={"norm": NORMS, "activation": ACTIVATIONS, "position": POSITIONS, "residual": RESIDUALS},
+    whole=("d_model", "n_layer", "n_head", "head_dim", "n_kv_head", "d_ff"),
+    flags=("qk_norm", "bias", "tied"),
+    numbers=("ff_mult", "aspect_ratio", "rotary_base", "rotary_share"),
+)
 
 
 def _heads(model: Mapping[str, object], d_model: int) -> int:
-    n_head, head_dim = _whole(model, "n_head"), _whole(model, "head_dim")
+    n_head, head_dim = whole(model, "n_head"), whole(model, "head_dim")
     if n_head is None:
         n_head = max(1, round(d_model / head_dim)) if head_dim else max(1, d_model // 64)
     if d_model % n_head:
         divisors = [h for h in range(1, d_model + 1) if d_model % h == 0]
         nearest = min(divisors, key=lambda h: abs(h - n_head))
-        raise _bad("n_head", f"d_model {d_model} is not a multiple of {n_head} heads", f"use {nearest} heads")
+        raise bad("n_head", f"d_model {d_model} is not a multiple of {n_head} heads", f"use {nearest} heads")
     if (d_model // n_head) % 2 and model.get("position", "rotary") == "rotary":
-        raise _bad("n_head", f"rotary positions need an even head width, got {d_model // n_head}")
+        raise bad("n_head", f"rotary positions need an even head width, got {d_model // n_head}")
     return n_head
 
 
 def _check_rotary(c: GPTConfig) -> GPTConfig:
     turning = c.head_dim * c.rotary_share
     if c.position == "rotary" and (turning % 2 or not 2 <= turning <= c.head_dim):
-        raise _bad("rotary_share", f"{c.rotary_share:g} of a head of {c.head_dim} is not an even number of dimensions")
+        raise bad("rotary_share", f"{c.rotary_share:g} of a head of {c.head_dim} is not an even number of dimensions")
     return c
 
 
 def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> GPTConfig:
     """Resolve the ``model`` keys of a sweep file into one config. Raises ``UsageError`` naming the key."""
-    _check(model)
-    d_model, n_layer = _whole(model, "d_model"), _whole(model, "n_layer")
-    if d_model is None:
-        raise _bad("d_model", "missing", "give d_model, or a size in parameters under `sizes`")
-    if n_layer is None:
-        raise _bad("n_layer", "missing", "give the number of blocks")
+    KEYS.check(model)
+    d_model = needed(model, "d_model")
+    n_layer = needed(model, "n_layer", "give the number of blocks")
     n_head = _heads(model, d_model)
-    n_kv_head = _whole(model, "n_kv_head") or n_head
+    n_kv_head = whole(model, "n_kv_head") or n_head
     if n_head % n_kv_head:
-        raise _bad("n_kv_head", f"{n_head} query heads are not a multiple of {n_kv_head} key/value heads")
+        raise bad("n_kv_head", f"{n_head} query heads are not a multiple of {n_kv_head} key/value heads")
     swiglu = model.get("activation") == "swiglu"
-    d_ff = _whole(model, "d_ff") or round(_number(model, "ff_mult", 8 / 3 if swiglu else 4.0) * d_model)
-    chosen = {key: model[key] for key in (*_CHOICES, *_FLAGS) if key in model}
+    d_ff = whole(model, "d_ff") or round(number(model, "ff_mult", 8 / 3 if swiglu else 4.0) * d_model)
     config = dataclasses.replace(
         GPTConfig(
             d_model=d_model,
@@ -174,10 +147,10 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
             d_ff=d_ff,
             vocab_size=vocab_size,
             context=context,
-            rotary_base=_number(model, "rotary_base", 10_000.0),
-            rotary_share=_number(model, "rotary_share", 1.0),
+            rotary_base=number(model, "rotary_base", 10_000.0),
+            rotary_share=number(model, "rotary_share", 1.0),
         ),
-        **chosen,  # type: ignore[arg-type]  # _check has verified each value's type
+        **KEYS.chosen(model),  # type: ignore[arg-type]  # KEYS has verified each value's type
     )
     return _check_rotary(config)
 
@@ -188,32 +161,23 @@ def config_for_params(model: Mapping[str, object], vocab_size: int, context: int
     Width moves in steps of the head width. Depth follows ``aspect_ratio`` (d_model per block, default 64) unless
     ``n_layer`` is given.
     """
-    _check(model)
-    if target <= 0:
-        raise _bad("sizes", f"{target!r} parameters is not above zero")
-    for key, instead in (("d_model", "remove it"), ("n_head", "give head_dim")):
-        if key in model:
-            raise _bad(key, "a size in parameters decides it", instead)
-    best: tuple[float, GPTConfig] | None = None
-    for keys in _candidates(model):
-        config = build_config(keys, vocab_size, context)
-        count = sum(param_groups(config).values())
-        ratio = max(count / target, target / count)
-        if best is None or ratio < best[0]:
-            best = (ratio, config)
-        if count > 2 * target:
-            break
-    assert best is not None
-    return best[1]
+    KEYS.check(model)
+    decided_by_size(model, d_model="remove it", n_head="give head_dim")
+    return nearest_size(
+        target,
+        candidates(model),
+        lambda keys: build_config(keys, vocab_size, context),
+        lambda config: sum(param_groups(config).values()),
+    )
 
 
-def _candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
+def candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Yield width and depth pairs, widths ascending, depth as near the aspect ratio as whole blocks allow."""
-    head_dim = _whole(model, "head_dim") or 64
-    aspect = _number(model, "aspect_ratio", 64.0)
+    head_dim = whole(model, "head_dim") or 64
+    aspect = number(model, "aspect_ratio", 64.0)
     for width in range(head_dim, 4096 * head_dim, head_dim):
         exact = width / aspect
-        fixed = _whole(model, "n_layer")
+        fixed = whole(model, "n_layer")
         depths = {fixed} if fixed else {max(1, math.floor(exact)), max(1, math.ceil(exact))}
         for depth in sorted(depths):
             yield {**model, "d_model": width, "n_layer": depth, "head_dim": head_dim}
@@ -272,3 +236,22 @@ def forward_flops_per_token(c: GPTConfig, attention_share: float) -> float:
     """
     attention = c.n_layer * 2 * 2 * c.context * c.n_head * c.head_dim
     return 2.0 * params_matmul(c) + attention_share * attention
+
+
+def params(c: GPTConfig) -> Params:
+    """Return the counts; every parameter works on every token."""
+    groups = param_groups(c)
+    total = sum(groups.values())
+    return Params(
+        total=total,
+        active=total,
+        non_embedding=params_non_embedding(c),
+        matmul=params_matmul(c),
+        groups=MappingProxyType(groups),
+    )
+
+
+def flops_per_token(c: GPTConfig) -> FlopsPerToken:
+    """Return the training FLOPs of a token."""
+    half, full = (forward_flops_per_token(c, attention_share=share) for share in (0.5, 1.0))
+    return FlopsPerToken.of_forward(half, full, params(c))

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scaling.families import NATS_PER_TOKEN
 from scaling.findings.case import Case, Verdict, bounds, graded, percent, shown, too_little, triple
 from scaling.findings.rules import Rule
 from scaling.laws.analysis import Fit, Interval, OptimumRow, Residual, ReturnsRow, SeedNoise, StopRow
 from scaling.laws.bootstrap import interval
 from scaling.laws.noise import pooled
+from scaling.laws.selection import unit_of
 from scaling.units import format_flops, format_si
 
 SURFACE = "L(N,D)"
@@ -102,7 +104,9 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
     lowest = min(r.loss for r in _used(case))
     low, high = ends
     limits = rule.thresholds
-    truth: float | None = (case.sweep.get("data") or {}).get("entropy_nats")
+    unit = unit_of(case.points)
+    entropy: float | None = (case.sweep.get("data") or {}).get("entropy_nats")
+    truth = entropy if unit == NATS_PER_TOKEN else None  # of the next token: the floor of no other loss
     missed = truth is not None and not low <= truth <= high
     identified = not missed and (
         low > limits["above_zero"] * lowest
@@ -110,16 +114,16 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
         and floor.value >= limits["share"] * lowest
     )
     if identified:
-        sentence = f"The irreducible loss is E = {shown(floor)} nats per token; the lowest loss seen is {lowest:.3g}."
+        sentence = f"The irreducible loss is E = {shown(floor)} {unit}; the lowest loss seen is {lowest:.3g}."
     elif missed:
         sentence = (
-            f"The irreducible loss is not identified: its interval, {low:.3g} to {high:.3g} nats per token, misses the "
+            f"The irreducible loss is not identified: its interval, {low:.3g} to {high:.3g} {unit}, misses the "
             f"entropy of this made-up language, {truth:.4g}; the form of the law or the reach of the data is wrong."
         )
     else:
         sentence = (
             f"The irreducible loss is not identified: the data are compatible with E from {low:.3g} to {high:.3g} "
-            f"nats per token, and the lowest loss seen, {lowest:.3g}, shows no plateau."
+            f"{unit}, and the lowest loss seen, {lowest:.3g}, shows no plateau."
         )
     if truth is not None and not missed:
         sentence += f" The exact conditional entropy of this made-up language, {truth:.4g}, lies inside the interval."
@@ -199,8 +203,8 @@ def returns(case: Case, rule: Rule) -> Verdict:
     if ends is None or noise is None or repeats(case.analysis.seed_noise) < rule.minimum["repeats"]:
         lack = "its interval" if ends is None else "the noise between seeds"
         return too_little(
-            f"Doubling {format_flops(row.flops)} should buy {row.gain_per_doubling_nats.value:.3g} nats per token, but "
-            f"{lack} is not known, so no one can say whether that is a gain.",
+            f"Doubling {format_flops(row.flops)} should buy {row.gain_per_doubling_nats.value:.3g} "
+            f"{unit_of(case.points)}, but {lack} is not known, so no one can say whether that is a gain.",
             gain_per_doubling_nats=triple(row.gain_per_doubling_nats),
         )
     loss = row.loss.value

@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 
 from scaling.errors import UsageError
+from scaling.families import NATS_PER_TOKEN
 from scaling.laws.analysis import Dropped
 
 PARAMS: dict[str, str] = {
     "total": "params_total",
+    "active": "params_active",
     "non_embedding": "params_non_embedding",
     "matmul": "params_matmul",
 }
 PARAMS_IN_WORDS: dict[str, str] = {
     "total": "all parameters, embeddings included",
+    "active": "parameters that work on one token",
     "non_embedding": "parameters without embeddings and unembedding",
     "matmul": "weights in matrix products: blocks and unembedding",
 }
@@ -52,7 +55,7 @@ class Selection:
     Attributes:
         used: the rows to fit, with the column ``params`` in the chosen convention.
         left_out: the other rows, with ``params`` and ``reason``.
-        convention: ``total``, ``non_embedding`` or ``matmul``.
+        convention: ``total``, ``active``, ``non_embedding`` or ``matmul``.
     """
 
     used: pd.DataFrame
@@ -87,6 +90,7 @@ def select(points: pd.DataFrame, cuts: Cuts, convention: str = "total") -> Selec
     if absent:
         raise UsageError("laws.columns", f"the points lack {', '.join(absent)}")
     frame = points.assign(params=points[PARAMS[convention]])
+    _refuse_mixed_units(frame)
     _refuse_mixed_validation(frame)
     reason = pd.Series("", index=frame.index, dtype=object)
     for hit, text in _rules(frame, cuts):
@@ -107,9 +111,18 @@ def conventions_of(selection: Selection) -> dict[str, str]:
     return {
         "params": f"{selection.convention}: {PARAMS_IN_WORDS[selection.convention]}",
         "flops": "exact, forward and backward, causal attention as half",
-        "loss_unit": "nats per token, fixed validation set",
+        "loss_unit": f"{unit_of(used)}, fixed validation set",
         "points": "annealed evaluations" + (f" ({', '.join(anneal)})" if anneal else ""),
     }
+
+
+def unit_of(points: pd.DataFrame) -> str:
+    """Return the unit of the losses; that of a table that does not tell is nats per token."""
+    return next(iter(_units(points)), NATS_PER_TOKEN)
+
+
+def _units(points: pd.DataFrame) -> list[str]:
+    return sorted(map(str, points["loss_unit"].dropna().unique())) if "loss_unit" in points else []
 
 
 def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
@@ -138,6 +151,17 @@ def _other_recipe(frame: pd.DataFrame) -> pd.Series:
         recipe = recipe + " " + frame[column].map(str)
     trials = frame["trial"].groupby(recipe).nunique()
     return recipe != trials.idxmax()
+
+
+def _refuse_mixed_units(frame: pd.DataFrame) -> None:
+    units = _units(frame)
+    if len(units) > 1:
+        raise UsageError(
+            "laws.mixed_units",
+            f"the points have losses in {len(units)} units: {', '.join(units)}",
+            why="losses of different objectives do not compare, and a law through them means nothing",
+            hint="fit each family by itself; `scaling compare` sets their exponents side by side",
+        )
 
 
 def _refuse_mixed_validation(frame: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from scaling.families.gpt import GPTConfig
 from scaling.models.linear import Linear
+from scaling.models.objective import NEXT_TOKEN, Objective
 from scaling.models.stacked import scale, shift
 
 
@@ -234,3 +235,8 @@ class GPT(nn.Module):
 def build(config: GPTConfig) -> GPT:
     """Build the module of a config."""
     return GPT(config)
+
+
+def objective(config: GPTConfig) -> Objective:
+    """Return the next-token objective."""
+    return NEXT_TOKEN

@@ -104,6 +104,7 @@ class DataIdentity(Part):
         entropy_nats: of a made-up language: the exact conditional entropy of a token, given those before it in a
             window of this context; no model can do better on average.
         validation_entropy_nats: the loss of the language itself on the validation windows.
+        kind: what a row holds, for the families that eat it: ``tokens``, or ``images``.
     """
 
     source: str
@@ -117,7 +118,11 @@ class DataIdentity(Part):
     context: int
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
+    kind: Literal["tokens", "images"] = "tokens"
 
     def hashed(self) -> dict[str, Any]:
         """Return what identifies the corpus: what only follows from it, such as its entropy, is left out."""
-        return self.model_dump(mode="json", exclude={"entropy_nats", "validation_entropy_nats"})
+        left_out = {"entropy_nats", "validation_entropy_nats"}
+        if self.kind == "tokens":  # trials from before there were other kinds keep their ids
+            left_out.add("kind")
+        return self.model_dump(mode="json", exclude=left_out)

@@ -85,6 +85,7 @@ class Resolver:
 
     def trial(self, cell: Cell) -> PlannedTrial:
         """Resolve one cell. Raises ``Refused`` with everything that is wrong with it."""
+        self._suits()
         unknown = [key for key in cell.keys if key not in self._known]
         if unknown:
             _refuse(cell.places[unknown[0]], f'unknown key "{unknown[0]}"{nearest(unknown[0], self._known)}')
@@ -120,6 +121,19 @@ class Resolver:
             memory_bytes=self._memory(model.config, train),
             notes=(*_size_note(cell, model.params.total), *notes),
         )
+
+    def _suits(self) -> None:
+        """Refuse what the family's facts rule out: other data, and what only a model of the next token can do."""
+        family, spec = self._family, self._spec
+        if self._identity.kind != family.eats:
+            _refuse(("data",), f"model family {family.name} eats {family.eats}, and this data is {self._identity.kind}")
+        if family.predicts_next:
+            return
+        why = f"model family {family.name} is trained on {family.objective}: it"
+        if spec.abilities is not None:
+            _refuse(("abilities",), f"{why} gives no next token, so no ability can be probed")
+        if spec.samples.prompts:
+            _refuse(("samples", "prompts"), f"{why} gives no next token, so no prompt can be continued")
 
     def _abilities(self) -> AbilitiesSpec | None:
         wanted, identity = self._spec.abilities, self._identity

@@ -9,6 +9,7 @@ _ID = {
 }
 _PARAMS = {
     "params_total": ("parameters", "every parameter, embeddings included (Hoffmann et al. 2022)"),
+    "params_active": ("parameters", "those that work on one token: fewer than all in a mixture of experts"),
     "params_non_embedding": ("parameters", "without embeddings and unembedding (Kaplan et al. 2020)"),
     "params_matmul": ("parameters", "weights that take part in a matrix product"),
 }
@@ -26,9 +27,12 @@ POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tokens_per_param": ("tokens/parameter", "tokens / params_total"),
         "flops_train": ("FLOPs", "training FLOPs to here, causal attention as half"),
         "flops_train_full_attention": ("FLOPs", "training FLOPs to here, full attention"),
-        "flops_6nd": ("FLOPs", "6 x params_total x tokens"),
-        "loss_nats": ("nats/token", "mean loss on the fixed validation set, annealed weights"),
-        "loss_se_nats": ("nats/token", "sampling standard error of loss_nats over validation windows"),
+        "flops_6nd": ("FLOPs", "6 x params_active x tokens"),
+        "loss_nats": ("loss_unit", "mean loss on the fixed validation set, annealed weights"),
+        "objective": ("", "what the model is trained on"),
+        "loss_unit": ("", "unit of the losses: nats per token, unless the family's objective has another"),
+        "accuracy": ("", "share of the targets that are likeliest, 0 to 1; empty where the family does not measure it"),
+        "loss_se_nats": ("loss_unit", "sampling standard error of loss_nats over validation windows"),
         "bpb": ("bits/byte", "the same loss per byte"),
         "anneal": ("", "average | cooldown"),
         "train_s": ("s", "seconds of training steps to here, evaluations left out"),

@@ -37,6 +37,7 @@ def _params(record: TrialRecord) -> Row:
     params = record.params
     return {
         "params_total": params.total,
+        "params_active": params.active,
         "params_non_embedding": params.non_embedding,
         "params_matmul": params.matmul,
     }
@@ -57,6 +58,8 @@ def _point(record: TrialRecord, point: Point) -> Row:
         "flops_6nd",
         "loss_nats",
         "loss_se_nats",
+        "objective",
+        "loss_unit",
         "bpb",
         "anneal",
         "train_s",
@@ -66,6 +69,7 @@ def _point(record: TrialRecord, point: Point) -> Row:
         **_identity(record),
         **_params(record),
         **{name: getattr(point, name) for name in copied},
+        "accuracy": point.metrics.get("accuracy"),
         "tokens_per_param": point.tokens / record.params.total,
         "energy_gpu_j": point.energy_gpu_j.value,
         "energy_gpu_provenance": point.energy_gpu_j.provenance.value,

@@ -30,9 +30,19 @@ from scaling.store.records import FORMAT
 REASON = "imported"
 _TEXT = (
     "trial", "label", "family", "anneal", "energy_gpu_provenance", "state", "validation_fingerprint",
-    "data_fingerprint",
+    "data_fingerprint", "objective", "loss_unit",
 )  # fmt: skip
-_OF_TRIAL = ("trial", "label", "family", "seed", "state", "params_total", "params_non_embedding", "params_matmul")
+_OF_TRIAL = (
+    "trial",
+    "label",
+    "family",
+    "seed",
+    "state",
+    "params_total",
+    "params_active",
+    "params_non_embedding",
+    "params_matmul",
+)
 
 
 @dataclass(frozen=True, slots=True)

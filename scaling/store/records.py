@@ -36,6 +36,9 @@ class Point:
         energy_gpu_j: joules of the trial's GPUs in training up to this horizon.
         validation_fingerprint: sha256 of the validation windows.
         probes: what was measured of the same weights beside the loss: plain JSON by the probe's name.
+        objective: what the model is trained on, in words.
+        loss_unit: of the losses; those in other units do not compare.
+        metrics: what the family measures beside the loss on the same validation set: numbers, or one for each place.
     """
 
     trial: str
@@ -54,6 +57,9 @@ class Point:
     energy_gpu_j: Reading
     validation_fingerprint: str
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    objective: str = "next token"
+    loss_unit: str = "nats per token"
+    metrics: Mapping[str, float | list[float]] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -149,6 +155,7 @@ class EndRecord:
         reason: for ``diverged``, the first bad step and what was seen.
         tokens: tokens reached.
         params_total, params_non_embedding, params_matmul, param_groups: exact; of a command as told or ``None``.
+        params_active: parameters that work on one token; ``None`` of a command.
         flops_per_token: ``train``, ``train_full_attention``, ``rough_6n``, ``forward``.
         steady: throughput window.
         utilisation: MFU.
@@ -190,6 +197,7 @@ class EndRecord:
     weights: Mapping[str, str] | None = None
     resumed_from_step: int = 0
     micro_batches: int = 1
+    params_active: int | None = None
     format: int = FORMAT
 
 

@@ -1,49 +1,49 @@
-"""The fixed measurement of every point: mean loss over the same validation windows, with its sampling error."""
+"""The fixed measurement of every point: mean loss over the same validation rows, with its sampling error."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
-Objective = Callable[[nn.Module, Int[Tensor, "B S"]], Tensor]
-"""Maps a model and windows of ``context + 1`` tokens to losses ``(B, T)`` in nats per token."""
+from scaling.models.objective import Measure
 
-_BATCH_WINDOWS = 32
+_BATCH_ROWS = 32
+
+Metric = float | list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Loss on the validation set.
+    """What was measured on the validation set.
 
     Attributes:
-        loss_nats: mean over tokens; every window has the same number of them.
-        loss_se_nats: standard error of the mean over windows.
+        loss_nats: mean loss over units; every row has the same number of them.
+        loss_se_nats: standard error of the mean over rows.
+        metrics: further means over rows by name: a number, or one for each place.
     """
 
     loss_nats: float
     loss_se_nats: float
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, objective: Objective, windows: Int[Tensor, "N S"], device: torch.device) -> Evaluation:
-    """Evaluate a model on windows of tokens; sums in float64, in a fixed order."""
+def evaluate(model: nn.Module, measure: Measure, rows: Tensor, device: torch.device) -> Evaluation:
+    """Evaluate a model on rows ``(N, …)`` of its batches; sums in float64, in a fixed order."""
     model.eval()
-    means = [objective(model, batch.to(device)).double().mean(dim=1).cpu() for batch in windows.split(_BATCH_WINDOWS)]
+    measured = [measure(model, batch.to(device)) for batch in rows.split(_BATCH_ROWS)]
+    per_row = torch.cat([losses.double().mean(dim=1).cpu() for losses, _ in measured])
     model.train()
-    per_window = torch.cat(means)
     return Evaluation(
-        loss_nats=per_window.mean().item(),
-        loss_se_nats=per_window.std(correction=1).item() / math.sqrt(len(per_window)),
+        loss_nats=per_row.mean().item(),
+        loss_se_nats=per_row.std(correction=1).item() / math.sqrt(len(per_row)),
+        metrics={name: _mean([extras[name] for _, extras in measured]) for name in measured[0][1]},
     )
 
 
-def next_token_losses(model: nn.Module, windows: Int[Tensor, "B S"]) -> Tensor:
-    """Cross-entropy of each next token, in nats, float32: shape ``(B, S - 1)``."""
-    logits = model(windows[:, :-1])
-    losses = nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), windows[:, 1:].flatten().long(), reduction="none"
-    )
-    return losses.view(windows.shape[0], -1)
+def _mean(parts: list[Tensor]) -> Metric:
+    mean = torch.cat([part.double().cpu() for part in parts]).mean(dim=0)
+    found: Metric = mean.tolist()
+    return found

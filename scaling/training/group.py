@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from scaling.data import TokenStream
+from scaling.models.objective import Losses
 from scaling.spec.schema import TrainSpec
 from scaling.store.records import CurveLine
-from scaling.training.evaluate import Objective
 from scaling.training.loop import Diverged, TrainState, Window, branch_step, next_log
 from scaling.training.stacked import StackedState
 
@@ -45,7 +45,7 @@ class GroupTrainer:
 
     Args:
         state: the members, fresh or restored, at one step.
-        objective: per-token losses of the family.
+        objective: losses of a batch, by the family.
         streams: each member's windows.
         train: the recipe they share, but for learning rates.
         device: where they lie.
@@ -56,7 +56,7 @@ class GroupTrainer:
     """
 
     state: StackedState
-    objective: Objective
+    objective: Losses
     streams: Sequence[TokenStream]
     train: TrainSpec
     device: torch.device

@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from scaling.data import TokenStream
+from scaling.models.objective import Losses
 from scaling.spec.schema import TrainSpec
 from scaling.store.records import CurveLine, SteadyWindow
 from scaling.training.average import GrowingAverage
-from scaling.training.evaluate import Objective
 from scaling.training.optim import make_optimizers, set_lr_scale
 from scaling.training.team import ALONE, Team
 
@@ -96,8 +96,8 @@ class Trainer:
 
     Args:
         state: fresh, or restored from a checkpoint.
-        objective: per-token losses of the family.
-        stream: training windows by step, and which of their targets count.
+        objective: losses of a batch, by the family.
+        stream: training rows by step, and which of their targets count.
         train: the recipe.
         device: where the model lies.
         observer: told of curve lines and horizons.
@@ -106,7 +106,7 @@ class Trainer:
     """
 
     state: TrainState
-    objective: Objective
+    objective: Losses
     stream: TokenStream
     train: TrainSpec
     device: torch.device
@@ -217,14 +217,16 @@ class Trainer:
         self, state: TrainState, windows: torch.Tensor, counted: torch.Tensor | None, targets: float | None
     ) -> torch.Tensor:
         bfloat16 = self.train.precision == "bfloat16"
-        if self.pieces > 1 and targets is None:
-            targets = float(windows.shape[0] * (windows.shape[1] - 1) if counted is None else counted.sum())
+        if self.pieces > 1 and targets is None and counted is not None:
+            targets = float(counted.sum())
         masks = [None] * self.pieces if counted is None else counted.chunk(self.pieces)
         total = torch.zeros((), device=self.device)
         for piece, mask in zip(windows.chunk(self.pieces), masks, strict=False):
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
                 losses = self.objective(state.model, piece)
                 kept = losses if mask is None else losses[mask]
+                if self.pieces > 1 and targets is None:
+                    targets = float(len(windows) * losses[0].numel())  # every row has as many
                 loss = kept.mean() if targets is None else kept.sum() / targets
             loss.backward()
             total += loss.detach()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from scaling.models import LanguageModel
+from scaling.models import Trainable
 from scaling.models.linear import product, takes_onednn
 from scaling.spec.schema import TrainSpec
 
@@ -106,7 +106,7 @@ def _split(tensors: Sequence[Tensor], rows: Sequence[tuple[int, ...]]) -> list[T
 
 def make_optimizers(model: nn.Module, train: TrainSpec) -> list[torch.optim.Optimizer]:
     """Return the optimizers of a recipe; each parameter belongs to exactly one."""
-    assert isinstance(model, LanguageModel)
+    assert isinstance(model, Trainable)
     matrices = model.hidden_matrices()
     chosen = {id(p) for p, _ in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]

@@ -25,20 +25,21 @@ from scaling.meters.host import BoardTracker
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.meters.window import GpuWindow
 from scaling.models import build
+from scaling.models.objective import Losses
 from scaling.provenance import Reading
 from scaling.store.files import append_line
 from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import CurveLine, Sample, to_json
 from scaling.store.state import EXIT_CONTINUE
 from scaling.training.checkpoint import restore_newest, save_checkpoint
-from scaling.training.evaluate import Objective, evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
 from scaling.trial.energy import TrainingEnergy
 from scaling.trial.failure import fail
 from scaling.trial.member import Member, Metered
-from scaling.trial.probes import measure_all, mix_probes, open_probes
+from scaling.trial.probes import measure_all, open_probes
 from scaling.trial.replay import replay
 
 CHECKPOINT_EVERY_S = float(os.environ.get("SCALING_CHECKPOINT_S", "30"))
@@ -66,8 +67,8 @@ class Trial:
         self.team = join_team()
         self.device = hardware.pick_device()
         self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
-        self.validation = torch.from_numpy(self.corpus.validation).int()
-        self.stream = mix_probes(self.spec, self.corpus, self.member.batch_windows)
+        self.validation = self.member.validation_rows(self.corpus)
+        self.stream = self.member.open_stream(self.corpus)
         self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
         self.seconds = {"compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
@@ -84,7 +85,7 @@ class Trial:
         state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
         self._resume(state)
         self.trainer = trainer = Trainer(
-            state, self._objective(), self.stream, self.spec.train, self.device, self, self.team
+            state, self._losses(), self.stream, self.spec.train, self.device, self, self.team
         )
         self.seconds["start"] = time.perf_counter() - self.started
         self._compile(trainer)
@@ -109,7 +110,7 @@ class Trial:
         """Evaluate and publish a point; keep the weights of the last one."""
         gpu_j = self.energy.horizon(step, self._replay)
         began = time.perf_counter()
-        measured = evaluate(model, next_token_losses, self.validation, self.device)
+        measured = evaluate(model, self.member.objective.measure, self.validation, self.device)
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(self.probes, model, self.device)
@@ -134,12 +135,13 @@ class Trial:
 
     # -- parts -------------------------------------------------------------------------------------
 
-    def _objective(self) -> Objective:
+    def _losses(self) -> Losses:
+        losses = self.member.objective.losses
         if not self.spec.train.compile:
-            return next_token_losses
+            return losses
         # Kernels of one shape are compiled by its first trial and read from there by the others.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
-        return torch.compile(next_token_losses)
+        return torch.compile(losses)
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:
         self._stop = True

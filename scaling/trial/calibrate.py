@@ -22,12 +22,13 @@ from scaling.data import WindowStream
 from scaling.families import get_family
 from scaling.hardware import package_version
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
-from scaling.models import build
+from scaling.models import build, objective_of
+from scaling.models.objective import Measure
 from scaling.provenance import Reading
 from scaling.spec.schema import TrainSpec
 from scaling.store.calibration import Calibration, StepTiming
 from scaling.store.files import dump_json, write_atomic
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.loop import Trainer, fresh_state
 from scaling.trial import device as hardware
 from scaling.trial.replay import Unobserved
@@ -107,8 +108,9 @@ def time_shape(shape: Shape, device: torch.device) -> StepTiming:
     )
     tokens = np.random.default_rng(0).integers(0, _VOCAB, 64 * shape.batch_tokens + 1, dtype=np.uint8)
     stream = WindowStream(tokens, shape.context, shape.batch_tokens // shape.context, seed=0)
-    model = build(family, family.build_config(shape.model(), _VOCAB, shape.context)).to(device)
-    trainer = Trainer(fresh_state(model, train), next_token_losses, stream, train, device, Unobserved())
+    config = family.build_config(shape.model(), _VOCAB, shape.context)
+    model, objective = build(family, config).to(device), objective_of(family, config)
+    trainer = Trainer(fresh_state(model, train), objective.losses, stream, train, device, Unobserved())
     windows = torch.from_numpy(tokens[: _EVALUATED_WINDOWS * (shape.context + 1)]).int().view(-1, shape.context + 1)
     return StepTiming(
         family=family.name,
@@ -120,7 +122,8 @@ def time_shape(shape: Shape, device: torch.device) -> StepTiming:
         precision=shape.precision,
         compile=False,
         step_s=_step_s(trainer),
-        evaluate_s_per_token=_evaluate_s(model, windows, device) / (windows.shape[0] * shape.context),
+        evaluate_s_per_token=_evaluate_s(model, objective.measure, windows, device)
+        / (windows.shape[0] * shape.context),
     )
 
 
@@ -138,11 +141,11 @@ def _step_s(trainer: Trainer) -> float:
     return median(found)
 
 
-def _evaluate_s(model: nn.Module, windows: torch.Tensor, device: torch.device) -> float:
+def _evaluate_s(model: nn.Module, measure: Measure, windows: torch.Tensor, device: torch.device) -> float:
     found = []
     for _ in range(3):
         began = time.perf_counter()
-        evaluate(model, next_token_losses, windows, device)
+        evaluate(model, measure, windows, device)
         found.append(time.perf_counter() - began)
     return min(found[1:])
 

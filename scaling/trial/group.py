@@ -28,14 +28,14 @@ from scaling.store.files import append_line, bad_record, publish, read_json
 from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import CurveLine, Sample, to_json
 from scaling.training.checkpoint import restore_together, save_checkpoint
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.group import GroupTrainer
 from scaling.training.loop import Diverged, TrainState, fresh_state
 from scaling.training.stacked import StackedState
 from scaling.trial import device as hardware
 from scaling.trial.attempt import CHECKPOINT_EVERY_S, IDLE_S, StopRequested
 from scaling.trial.member import Member, Metered
-from scaling.trial.probes import measure_all, mix_probes, open_probes
+from scaling.trial.probes import measure_all, open_probes
 
 
 def read_group(folder: TrialFolder, attempt: AttemptFolder) -> list[tuple[TrialFolder, AttemptFolder]]:
@@ -56,7 +56,7 @@ class Seat:
         self.member = Member(folder)
         self.spec = self.member.spec
         self.probes = open_probes(self.spec)
-        self.stream = mix_probes(self.spec, corpus, self.member.batch_windows)
+        self.stream = self.member.open_stream(corpus)
         self.seconds = {"evaluate": 0.0, "samples": 0.0, "save": 0.0}
         self.annealed: nn.Module | None = None
 
@@ -80,7 +80,8 @@ class Group:
         self.corpus: Corpus = load(spec.data, spec.data_location)
         self.seats = [Seat(folder, attempt, self.corpus) for folder, attempt in places]
         self.device = hardware.pick_device()
-        self.validation = torch.from_numpy(self.corpus.validation).int()
+        first = self.seats[0].member
+        self.objective, self.validation = first.objective, first.validation_rows(self.corpus)
         self.gpu: GpuMeter = open_gpu_meter(hardware.gpu_uuid(self.device), hardware.synchroniser(self.device))
         self.cpu: CpuMeter = open_cpu_meter()
         self.train_j: Reading | None = None  # joules of training so far, of all members
@@ -98,7 +99,7 @@ class Group:
         self._resume(states)
         state = StackedState(states, [seat.spec.train for seat in self.seats])
         self.trainer = GroupTrainer(
-            state, next_token_losses, [seat.stream for seat in self.seats], self.train, self.device, observer=self
+            state, self.objective.losses, [seat.stream for seat in self.seats], self.train, self.device, observer=self
         )
         self.start_s = time.perf_counter() - self.started
         for i in range(len(self.seats)):
@@ -126,7 +127,7 @@ class Group:
     def on_horizon(self, member: int, step: int, model: nn.Module, train_s: float) -> None:
         """Evaluate a member and publish its point; keep the weights of the last one."""
         seat, began = self.seats[member], time.perf_counter()
-        measured = evaluate(model, next_token_losses, self.validation, self.device)
+        measured = evaluate(model, self.objective.measure, self.validation, self.device)
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(seat.probes, model, self.device)

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
-from scaling.data import TokenStream
+from scaling.data import Corpus, CorruptedStream, TokenStream, corrupt_validation
 from scaling.data.tokenizer import find, keep
 from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
+from scaling.models import Objective, objective_of
 from scaling.provenance import Reading
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import DataIdentity, TrialSpec
@@ -22,6 +24,7 @@ from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, Steady
 from scaling.training.checkpoint import save_weights
 from scaling.training.evaluate import Evaluation
 from scaling.training.sampling import generate
+from scaling.trial.probes import mix_probes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Member:
         )
         self.params: Params = self.family.params(self.config)
         self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
+        self.objective: Objective = objective_of(self.family, self.config)
 
     @property
     def batch_windows(self) -> int:
@@ -81,6 +85,17 @@ class Member:
     def horizon_steps(self) -> list[int]:
         """The horizons in optimizer steps."""
         return [tokens // self.spec.train.batch_tokens for tokens in self.spec.horizons]
+
+    def open_stream(self, corpus: Corpus) -> TokenStream:
+        """Return the training rows by step."""
+        stream = mix_probes(self.spec, corpus, self.batch_windows)
+        corrupt = self.objective.corrupt
+        return stream if corrupt is None else CorruptedStream(stream, corrupt, self.spec.seed)
+
+    def validation_rows(self, corpus: Corpus) -> torch.Tensor:
+        """Return the validation rows, the same for every model of the family."""
+        corrupt, rows = self.objective.corrupt, corpus.validation
+        return torch.from_numpy(rows if corrupt is None else corrupt_validation(rows, corrupt)).int()
 
     def publish_point(
         self,
@@ -107,12 +122,15 @@ class Member:
             flops_6nd=self.flops.rough_6n * tokens,
             loss_nats=measured.loss_nats,
             loss_se_nats=measured.loss_se_nats,
-            bpb=_bits_per_byte(measured.loss_nats, data),
+            bpb=_bits_per_byte(measured.loss_nats, data) if self.family.predicts_next else None,
             anneal=self.spec.train.anneal,
             train_s=train_s,
             energy_gpu_j=energy_gpu_j,
             validation_fingerprint=data.validation_fingerprint,
             probes=probes,
+            objective=self.family.objective,
+            loss_unit=self.family.unit,
+            metrics=measured.metrics,
         )
         self.folder.publish_point(point)
 
@@ -134,6 +152,7 @@ class Member:
             reason=reason,
             tokens=tokens,
             params_total=self.params.total,
+            params_active=self.params.active,
             params_non_embedding=self.params.non_embedding,
             params_matmul=self.params.matmul,
             param_groups=dict(self.params.groups),
@@ -147,6 +166,8 @@ class Member:
 
     def write_samples(self, model: nn.Module) -> tuple[Sample, ...]:
         """Generate the texts that the spec asks for; a prompt that the vocabulary cannot write is left out, said so."""
+        if not self.family.predicts_next:  # no prompt got past the plan
+            return ()
         s, samples = self.spec.samples, list[Sample]()
         tokenizer = find(self.spec.data, self.folder.root)
         keep(tokenizer, self.folder.root)

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from scaling.errors import UsageError
-from scaling.executor.grouping import STACKABLE, group_jobs, join, seat
+from scaling.executor.grouping import group_jobs, join, seat
 from scaling.executor.progress import Job
 from scaling.executor.protocol import Slot
-from scaling.families import FAMILIES
 from scaling.spec import expand
 from scaling.spec.schema import DataIdentity, ExecutorSpec, SweepSpec
 from scaling.store.layout import StoreFolder
@@ -111,7 +110,3 @@ def test_members_get_attempts_and_the_first_lists_them(tmp_path):
     listed = json.loads(first.group_path.read_text())["members"]
     assert [(m["trial"], m["attempt"]) for m in listed] == [("t0", 1), ("t1", 2), ("t2", 1)]
     assert seat(jobs[0], first) == []
-
-
-def test_stackable_families_exist():
-    assert set(FAMILIES) >= STACKABLE

@@ -8,9 +8,9 @@ from support.peak import LiveBytes
 from scaling.data import WindowStream
 from scaling.families import Recipe, get_family
 from scaling.models import build
+from scaling.models.objective import next_token_losses
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import TrainSpec
-from scaling.training.evaluate import next_token_losses
 from scaling.training.loop import Trainer, fresh_state
 from scaling.trial.replay import Unobserved
 

@@ -9,10 +9,10 @@ import torch
 from scaling.data import WindowStream
 from scaling.families import get_family
 from scaling.models import build
+from scaling.models.objective import next_token_losses
 from scaling.models.stacked import stack
 from scaling.spec.schema import LearningRates, TrainSpec
 from scaling.training.checkpoint import restore_newest, restore_together, save_checkpoint
-from scaling.training.evaluate import next_token_losses
 from scaling.training.group import GroupTrainer
 from scaling.training.loop import Trainer, fresh_state
 from scaling.training.stacked import StackedState

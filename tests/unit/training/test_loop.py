@@ -9,10 +9,11 @@ import torch
 from scaling.data import WindowStream
 from scaling.families import get_family
 from scaling.models import build
+from scaling.models.objective import NEXT_TOKEN, next_token_losses
 from scaling.spec.schema import TrainSpec
 from scaling.training.average import GrowingAverage
 from scaling.training.checkpoint import restore_newest, save_checkpoint
-from scaling.training.evaluate import evaluate, next_token_losses
+from scaling.training.evaluate import evaluate
 from scaling.training.loop import Diverged, Trainer, fresh_state
 from scaling.training.optim import orthogonalise
 
@@ -33,7 +34,7 @@ class Recorder:
         self.curve.append((line.step, line.loss_nats, line.grad_norm))
 
     def on_horizon(self, step, model, train_s):
-        self.losses[step] = evaluate(model, next_token_losses, VALIDATION, CPU).loss_nats
+        self.losses[step] = evaluate(model, NEXT_TOKEN.measure, VALIDATION, CPU).loss_nats
 
     def on_pause(self, state):
         if self.save_at is not None and state.step >= self.save_at:

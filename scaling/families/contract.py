@@ -1,0 +1,98 @@
+"""What the house asks of a model family, whatever it is trained on and by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaling.families.recipe import Recipe
+
+Config = Any  # a family's own frozen dataclass; only that family's files look inside
+NATS_PER_TOKEN = "nats per token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """Parameter counts in the conventions of the field, and by group.
+
+    Attributes:
+        total: every parameter, embeddings included (Hoffmann et al. 2022).
+        active: those that work on one token: fewer than ``total`` where a router picks experts, else the same.
+        non_embedding: without token and position embeddings and the unembedding (Kaplan et al. 2020).
+        matmul: weights that take part in a matrix product: blocks and unembedding, those of idle experts included.
+            This, ``active`` and ``non_embedding`` are ``None`` for a trainer of which only the total is known.
+        groups: parameters by named group; sums to ``total``.
+    """
+
+    total: int
+    active: int | None = None
+    non_embedding: int | None
+    matmul: int | None
+    groups: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlopsPerToken:
+    """Training FLOPs (forward and backward) for one token of data at the trained context length.
+
+    Attributes:
+        train: matrix products and attention, causal attention counted as half.
+        train_full_attention: the same with full attention, as profilers count it.
+        rough_6n: six times the active parameters (the "6ND" rule).
+        forward: the forward part of ``train``.
+    """
+
+    train: float
+    train_full_attention: float
+    rough_6n: float
+    forward: float
+
+    @classmethod
+    def of_forward(cls, forward: float, forward_full_attention: float, params: Params) -> "FlopsPerToken":
+        """Return the counts of a family whose backward pass is twice its forward pass."""
+        assert params.active is not None
+        return cls(
+            train=3 * forward,
+            train_full_attention=3 * forward_full_attention,
+            rough_6n=6.0 * params.active,
+            forward=forward,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What the house must know of a family without torch. Whatever a family lacks follows from its facts here.
+
+    Attributes:
+        name: the key in a sweep file.
+        title: one line for people.
+        module: dotted module of the torch half, loaded by name inside the trial only (``scaling.models``).
+        fields: the keys a sweep file may set under ``model``, with a line on each.
+        build_config: ``model`` keys, vocabulary and context -> config; raises ``UsageError`` on bad values.
+        config_for_params: ``model`` keys, vocabulary, context and a target of total parameters -> config.
+        params: config -> counts.
+        flops_per_token: config -> FLOPs.
+        memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
+        objective: what it is trained on, in words. Losses of different objectives do not compare.
+        unit: of its loss.
+        eats: kind of data: ``tokens`` or ``images``.
+        predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
+            an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
+        stacks: ``scaling.models.stacked`` takes its module: trials of one shape may be trained in one program.
+        metrics: what is measured beside the loss at every horizon, with a line on each.
+    """
+
+    name: str
+    title: str
+    module: str
+    fields: Mapping[str, str]
+    build_config: Callable[[Mapping[str, object], int, int], Config]
+    config_for_params: Callable[[Mapping[str, object], int, int, float], Config]
+    params: Callable[[Config], Params]
+    flops_per_token: Callable[[Config], FlopsPerToken]
+    memory_bytes: Callable[[Config, Recipe], dict[str, float]]
+    objective: str
+    unit: str = NATS_PER_TOKEN
+    eats: str = "tokens"
+    predicts_next: bool = False
+    stacks: bool = False
+    metrics: Mapping[str, str] = field(default_factory=dict)
