@@ -7,6 +7,7 @@ request to end (SIGTERM) is passed on, and the processes take the time they need
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -25,9 +26,19 @@ def main(count: int, words: list[str]) -> int:
     try:
         run(get_args_parser().parse_args([*options, "-m", _RANK_MODULE, *words]))
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        return failure.exitcode
+        return _cause([(failure.exitcode, failure.timestamp) for failure in error.failures.values()])
     return 0
+
+
+def _cause(failures: Sequence[tuple[int, int]]) -> int:
+    """Return the code of the process that took the others along, of those found dead in one look: (code, second).
+
+    Who loses a peer aborts or raises, within the second to which times are known; a signal from outside is no
+    consequence of that.
+    """
+    consequences = (-signal.SIGABRT, -signal.SIGTERM)
+    code, _ = min(failures, key=lambda failure: (failure[0] > 0 or failure[0] in consequences, failure[1]))
+    return code
 
 
 def _pass_on(number: int, _frame: FrameType | None) -> None:
