@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import gammaincinv
 
 from scaling.findings.case import Case, Verdict, graded, percent, shown, too_little, triple
 from scaling.findings.fitted import repeats
 from scaling.findings.rules import Rule
 from scaling.laws.analysis import Interval
+from scaling.laws.line import Line
 from scaling.laws.noise import pooled
 from scaling.provenance import Provenance
 from scaling.units import format_si
@@ -32,7 +33,7 @@ def seed_noise(case: Case, rule: Rule) -> Verdict:
             sizes=sizes,
         )
     # Horizons of one trunk are correlated, so the interval counts trials only.
-    low, high = (std * float(np.sqrt(freedom / stats.chi2.ppf(q, freedom))) for q in (0.975, 0.025))
+    low, high = (std * float(np.sqrt(freedom / (2 * gammaincinv(freedom / 2, q)))) for q in (0.975, 0.025))
     return graded(
         std <= rule.thresholds["std"],
         f"Runs that differ in nothing but the seed differ by {percent(std)} of the loss (one standard deviation, "
@@ -83,14 +84,11 @@ def _rate_checks(case: Case, least_rates: int) -> list[_RateCheck]:
     columns = [c for c in _RATES if c in case.trials]
     if not columns or case.points.empty:
         return []
-    points = case.points.drop(columns=list(_RATES), errors="ignore").merge(case.trials[["trial", *columns]], on="trial")
-    points = points[points["state"] != "diverged"] if "state" in points else points
-    if points.empty:
-        return []
-    points = points.assign(
-        rate=points[columns].astype(float).map("{:.3g}".format).agg(", ".join, axis=1),
-        scale=points[columns].astype(float).prod(axis=1),
-    )
+    rates = case.trials[columns].astype(float)
+    written = [", ".join(f"{value:.3g}" for value in row) for row in rates.to_numpy()]
+    named = case.trials[["trial"]].assign(rate=written, scale=rates.prod(axis=1))
+    points = case.points if "state" not in case.points else case.points[case.points["state"] != "diverged"]
+    points = points.drop(columns=["rate", "scale"], errors="ignore").merge(named, on="trial")
     if points["rate"].nunique() < least_rates:
         return []
     own = str(points.drop_duplicates("trial")["rate"].value_counts().idxmax())
@@ -122,12 +120,11 @@ def energy(case: Case, rule: Rule) -> Verdict:
         return too_little(f"Energy per FLOP is unknown: {_why_not_counted(case.points, counted)}.", trials=len(counted))
     x = np.log(counted["flops_train"].to_numpy(dtype=float))
     y = np.log(counted["energy_gpu_j"].to_numpy(dtype=float))
-    line = stats.linregress(x, y)
-    residual = y - line.intercept - line.slope * x
+    line = Line.through(x, y)
+    slope = line.slope
+    residual = y - line.intercept - slope.value * x
     rms = float(np.sqrt(np.mean(residual**2)))
-    half = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
-    slope = Interval(value=float(line.slope), low=float(line.slope) - half, high=float(line.slope) + half)
-    per_flop = float(np.exp(line.intercept + line.slope * x.max() - x.max()))
+    per_flop = float(np.exp(line.intercept + slope.value * x.max() - x.max()))
     return graded(
         rms <= rule.thresholds["rms"],
         f"Training costs {format_si(per_flop * 1e12, 'pJ')} of GPU energy per FLOP at the largest of {len(x)} counted "

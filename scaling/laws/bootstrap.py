@@ -15,6 +15,7 @@ from scaling.laws.forms import Array
 
 MIN_DRAWS = 40  # below it a 2.5 % tail holds not one draw
 _MAX_REDRAWS = 50
+_BLOCK = 50_000  # counts turned into weights at once: they stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class Resamples:
     """How often each point counts.
 
     Attributes:
-        weights: ``[R, n]``: how often the point's trial was drawn, zero where it is not selected.
+        weights: ``[R, m]``: how often the point's trial was drawn, zero where it is not selected.
+        points: the points ``[m]`` that the columns are about; the others are in no resample.
         redrawn: resamples thrown away because they held too few distinct sizes or horizons to fit.
     """
 
     weights: Array
+    points: NDArray[np.intp]
     redrawn: int
 
 
@@ -56,29 +59,62 @@ def resample_trials(
     Returns:
         Fewer resamples than wanted (perhaps none) when nearly every draw is too poor.
     """
-    rng = np.random.default_rng(seed)
-    n_trials = int(trials.max()) + 1
+    rng, n_trials = np.random.default_rng(seed), int(trials.max()) + 1
     levels = [codes(column) for column in variables.T]
-    kept: list[Array] = []
+    kept: list[tuple[Array, NDArray[np.intp]]] = []
     total, redrawn = 0, 0
     for _ in range(_MAX_REDRAWS):
         if total >= resamples:
             break
-        drawn = rng.multinomial(n_trials, np.full(n_trials, 1 / n_trials), size=resamples - total)
-        points = drawn[:, trials].astype(float)
-        points = select(points) if select else points
-        rich = np.all([_distinct(points, level) >= needed for level in levels], axis=0)
-        kept.append(points[rich])
-        total += int(rich.sum())
-        redrawn += int((~rich).sum())
-    return Resamples(np.vstack(kept) if kept else np.zeros((0, len(trials))), redrawn)
+        drawn = _draw(rng, n_trials, resamples - total)
+        for some in np.array_split(drawn, -(-len(drawn) * len(trials) // _BLOCK)):
+            weights = some[:, trials].astype(float)
+            weights = select(weights) if select else weights
+            rich = np.all([_holds(weights, level, needed) for level in levels], axis=0)
+            held = np.flatnonzero(weights.any(axis=0)) if select else np.arange(len(trials))
+            kept.append((weights[rich][:, held] if select else weights[rich], held))
+            total += int(rich.sum())
+            redrawn += int((~rich).sum())
+    return _together(kept, total, redrawn)
 
 
-def _distinct(counts: Array, level: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how many levels each row of ``counts`` ``[R, n]`` holds; levels are coded from zero, none left out."""
-    order = np.argsort(level, kind="stable")
-    starts = np.searchsorted(level[order], np.arange(level.max() + 1))
-    return np.asarray(np.logical_or.reduceat(counts[:, order] > 0, starts, axis=1).sum(axis=1), dtype=np.intp)
+def draw_trials(trials: NDArray[np.intp], variables: Array, needed: int, resamples: int, seed: int) -> Array:
+    """Draw trials with replacement where there are too many points to weigh each: counts of trials ``[R, trials]``.
+
+    Kept are draws whose trials' first and last points alone hold enough distinct values.
+    """
+    order = np.argsort(trials, kind="stable")
+    firsts = np.flatnonzero(np.r_[True, np.diff(trials[order]) > 0])
+    ends = order[np.r_[firsts, np.r_[firsts[1:], len(trials)] - 1]]
+    drawn = _draw(np.random.default_rng(seed), int(trials.max()) + 1, resamples).astype(float)
+    held = drawn[:, trials[ends]]
+    return drawn[np.all([_holds(held, codes(column[ends]), needed) for column in variables.T], axis=0)]
+
+
+def _draw(rng: np.random.Generator, n_trials: int, resamples: int) -> NDArray[np.intp]:
+    """Return how often each trial is drawn ``[R, n_trials]``."""
+    return np.asarray(rng.multinomial(n_trials, np.full(n_trials, 1 / n_trials), size=resamples), dtype=np.intp)
+
+
+def _together(kept: list[tuple[Array, NDArray[np.intp]]], total: int, redrawn: int) -> Resamples:
+    """Return parts with columns of their own as one, over the columns of any."""
+    points = np.unique(np.concatenate([held for weights, held in kept if len(weights)] or [np.zeros(0, dtype=np.intp)]))
+    weights, row = np.zeros((total, len(points))), 0
+    for part, held in kept:
+        if len(part):
+            weights[row : row + len(part), np.searchsorted(points, held)] = part
+            row += len(part)
+    return Resamples(weights, points, redrawn)
+
+
+def _holds(counts: Array, level: NDArray[np.intp], needed: int) -> NDArray[np.bool_]:
+    """Say which rows of ``counts`` ``[R, n]`` hold at least ``needed`` distinct levels."""
+    present = counts > 0
+    enough = np.ones(len(counts), dtype=bool)
+    for _ in range(needed):
+        enough &= present.any(axis=1)
+        present &= level != level[present.argmax(axis=1)][:, None]
+    return enough
 
 
 def interval(value: float, draws: Array) -> Interval:

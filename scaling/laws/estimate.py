@@ -5,7 +5,8 @@ flag is never asked: a fit has converged when its gradient vanishes, and can be 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from scaling.laws.objectives import Objective, objective
 from scaling.laws.starts import grid_starts
 
 _CHUNK = 60_000  # problems times points refined at once: fits the cache, and Python's own time is forgotten
+_AT_ONCE = 8_000_000  # weights of resamples that take one step: matrix products, which need no cache
 _ROUNDING = 1e-12  # relative distance of objectives that means nothing
 STARTS = 4  # cells refined for a point fit
 _WIDE = 0.03  # delta of the first stage: there the objective is least squares for all but wild points
 _MEETING = 1e-4  # relative gradient at which starts are compared
 _MET = 1e-2  # distance in theta, and relative in the objective, of starts that have met
+_SCREENED = 2000  # points; above it, a resample's own cells are tried on a thinned set first
 _AGREE = 1e-6  # relative distance of objectives that counts as the same optimum
 
 
@@ -52,6 +55,10 @@ class Problem:
         centre = Centre(logs.mean(axis=0), float(y.mean()))
         design = Design(logs - centre.log_variables)
         return cls(law, design, y - centre.log_loss, centre, law.space(centre), goal or objective())
+
+    def take(self, points: NDArray[Any]) -> "Problem":
+        """Return the problem on some of its points; theta means the same."""
+        return replace(self, design=Design(self.design.x[points]), y=self.y[points])
 
     def batch(self, weights: Array) -> Batch:
         """Return weighted copies, one per row of ``weights`` ``[B, n]``."""
@@ -113,11 +120,45 @@ def solve_resamples(problem: Problem, weights: Array, warm: Array, cells: int = 
         theta ``[R, width]`` and the relative gradient ``[R]`` of the better of the starts. Least absolute deviations
         are left at their last delta, which is far below what resampling moves.
     """
-    found = _refine(problem, weights, np.repeat(warm[None], len(weights), axis=0), stages=())
+    many = len(problem.y) > _SCREENED
+    tolerance = newton.CONVERGED if many else newton.TOLERANCE  # far below what resampling moves
+    found = _refine(problem, weights, warm[None], stages=(), tolerance=tolerance)
     if cells:
-        starts = [grid_starts(problem.batch(part), cells) for part in _parts(problem, weights)]
-        found = _better_of(found, _settle(problem, weights, np.concatenate(starts)))
+        rows = _elsewhere(problem, weights, warm, cells) if many else np.arange(len(weights))
+        starts = [grid_starts(problem.batch(part), cells) for part in _parts(problem, weights[rows])]
+        if starts:
+            found.put_better(rows, _settle(problem, weights[rows], np.concatenate(starts)))
     return found.theta, found.gradient
+
+
+def step_resamples(problem: Problem, trials: NDArray[np.intp], counts: Array, warm: Array) -> Array:
+    """Move every resample one Newton step from the point optimum: theta ``[R, width]``.
+
+    The one-step bootstrap (Andrews 2002, Econometrica 70, 119-162), where points are too many to refit.
+
+    Args:
+        problem: the points.
+        trials: trial of each point, coded from zero ``[n]``.
+        counts: how often each resample holds each trial ``[R, trials]``.
+        warm: the point optimum.
+    """
+    size = max(1, _AT_ONCE // len(problem.y))
+    parts = [counts[i : i + size] for i in range(0, len(counts), size)]
+    return np.concatenate([newton.one_step(problem.batch(part[:, trials]), warm) for part in parts])
+
+
+def _elsewhere(problem: Problem, weights: Array, warm: Array, cells: int) -> NDArray[np.intp]:
+    """Return the resamples whose own cells lead to another optimum than the warm start, on a thinned set of points."""
+    thin = np.arange(0, len(problem.y), len(problem.y) // (_SCREENED // 2))
+    problem, weights = problem.take(thin), weights[:, thin]
+    wide = _stages(problem.objective)[0]
+    own = np.concatenate([grid_starts(problem.batch(part), cells) for part in _parts(problem, weights)])
+    starts = np.concatenate([np.broadcast_to(warm, (len(own), 1, len(warm))), own], axis=1)
+    owner = np.repeat(np.arange(len(own)), 1 + cells)
+    ends = _minimise(problem, weights, owner, starts.reshape(len(owner), -1), wide, tolerance=_MEETING)
+    theta, value = ends.theta.reshape(starts.shape), ends.value.reshape(starts.shape[:2])
+    apart = np.abs(theta - theta[:, :1]).max(axis=2) > _MET
+    return np.flatnonzero((apart | (np.abs(value - value[:, :1]) > _MET * value[:, :1])).any(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +169,12 @@ class _Found:
     value: Array
     gradient: Array
     agreed: NDArray[np.intp]
+
+    def put_better(self, rows: NDArray[np.intp], others: "_Found") -> None:
+        """Write over ``rows`` what is better of ``others``."""
+        best = _better_of(_Found(*(getattr(self, name)[rows] for name in _Found.__slots__)), others)
+        for name in _Found.__slots__:
+            getattr(self, name)[rows] = getattr(best, name)
 
 
 def _settle(problem: Problem, weights: Array, theta: Array) -> _Found:
@@ -176,13 +223,17 @@ def _refine(
     theta: Array,
     owner: NDArray[np.intp] | None = None,
     stages: Sequence[float] | None = None,
+    tolerance: float = newton.TOLERANCE,
 ) -> _Found:
-    """Minimise from ``theta`` ``[B, width]`` while delta shrinks through ``stages`` to the objective's own."""
-    owner = np.arange(len(theta)) if owner is None else owner
+    """Minimise from ``theta`` ``[B, width]`` while delta shrinks through ``stages`` to the objective's own.
+
+    One row is a common start.
+    """
+    owner = np.arange(len(weights)) if owner is None else owner
     for delta in _stages(problem.objective)[1:-1] if stages is None else stages:
         theta = _minimise(problem, weights, owner, theta, delta, tolerance=1e-2).theta
-    state = _minimise(problem, weights, owner, theta, problem.objective.delta)
-    return _Found(state.theta, state.value, state.relative_gradient, np.ones(len(theta), dtype=np.intp))
+    state = _minimise(problem, weights, owner, theta, problem.objective.delta, tolerance)
+    return _Found(state.theta, state.value, state.relative_gradient, np.ones(len(owner), dtype=np.intp))
 
 
 def _stages(goal: Objective) -> list[float]:
@@ -202,11 +253,17 @@ def _minimise(
     tolerance: float = newton.TOLERANCE,
 ) -> State:
     """Run Newton over rows in parts that fit the cache; loose tolerances get few steps."""
-    limit = 200 if tolerance <= newton.TOLERANCE else 20
+    limit = 200 if tolerance <= newton.CONVERGED else 20
     size = max(1, _CHUNK // len(problem.y))
     states = [
-        newton.minimise(problem.batch(weights[owner[i : i + size]]), theta[i : i + size], delta, tolerance, limit)
-        for i in range(0, len(theta), size)
+        newton.minimise(
+            problem.batch(weights[owner[i : i + size]]),
+            theta if len(theta) == 1 else theta[i : i + size],
+            delta,
+            tolerance,
+            limit,
+        )
+        for i in range(0, len(owner), size)
     ]
     if len(states) == 1:
         return states[0]

@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from scaling.errors import NotEnoughData, UsageError
 from scaling.laws import bootstrap, newton, objectives
 from scaling.laws.analysis import Dropped, Fit, Interval
-from scaling.laws.estimate import STARTS, Optimum, Problem, solve, solve_resamples
+from scaling.laws.estimate import STARTS, Optimum, Problem, solve, solve_resamples, step_resamples
 from scaling.laws.forms import SURFACE, Array, PowerLaw, loss_at
 from scaling.laws.objectives import DELTA, Objective
 
 _FEW_TRIALS = 10  # below it percentile intervals by trial are known to be too narrow
 _UNCONVERGED_SHARE = 0.01  # of the resamples; fewer do not move an interval
+_REFITTED = 50_000  # points up to which every resample is refitted
 _VANISHING = 1e-3  # of the mean loss: a term smaller than this everywhere is not seen in the data
 
 
@@ -119,14 +120,18 @@ def _draws(law: PowerLaw, problem: Problem, optimum: Optimum, sample: Sample, re
     if resamples == 0 or n_trials < 2:
         why = "one trial, nothing to resample" if n_trials < 2 else "no resamples asked for"
         return _Drawn(nothing, f"none: {why}", 0)
-    chosen = bootstrap.resample_trials(
-        sample.trials, sample.variables, needed_values(law), resamples, seed, sample.select
-    )
+    needed, pairs = needed_values(law), f"95 % percentile, pairs bootstrap by trial ({n_trials})"
+    if sample.select is None and len(sample.losses) > _REFITTED:
+        counts = bootstrap.draw_trials(sample.trials, sample.variables, needed, resamples, seed)
+        theta = step_resamples(problem, sample.trials, counts, optimum.theta)
+        method = f"{pairs}, {len(theta)} resamples, seed {seed}, one Newton step each"
+        return _Drawn(law.natural(theta, problem.centre), method, 0)
+    chosen = bootstrap.resample_trials(sample.trials, sample.variables, needed, resamples, seed, sample.select)
     if not len(chosen.weights):
         return _Drawn(nothing, "none: resampled trials hold too few distinct sizes or horizons", 0)
-    theta, gradient = solve_resamples(problem, chosen.weights, optimum.theta)
+    theta, gradient = solve_resamples(problem.take(chosen.points), chosen.weights, optimum.theta)
     good = gradient <= newton.CONVERGED
-    method = f"95 % percentile, pairs bootstrap by trial ({n_trials}), {int(good.sum())} resamples, seed {seed}"
+    method = f"{pairs}, {int(good.sum())} resamples, seed {seed}"
     redrawn = f", {chosen.redrawn} redrawn for too few distinct values" if chosen.redrawn else ""
     return _Drawn(
         natural=law.natural(theta[good], problem.centre),

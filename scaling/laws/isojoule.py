@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from scaling.errors import NotEnoughData
 from scaling.laws.analysis import Fit, Interval
@@ -21,6 +20,7 @@ from scaling.laws.bootstrap import interval
 from scaling.laws.forms import Array
 from scaling.laws.frontier import FlopsPerToken, Optimum, Surface, best_split, budgets_around
 from scaling.laws.isoflop import IsoFlop, isoflop
+from scaling.laws.line import Line
 from scaling.store.measured import SizeEfficiency, efficiency_by_size, measured_energy
 
 MIN_SIZES = 3
@@ -108,11 +108,8 @@ class EnergyOfCompute:
         x = np.log(last["flops_train"].to_numpy(dtype=float))
         if len(x) < MIN_RUNS or np.ptp(x) <= 0:
             return None
-        line = stats.linregress(x, np.log(last["energy_gpu_j"].to_numpy(dtype=float)))
-        eta, half = float(line.slope), float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
-        return cls(
-            eta=Interval(value=eta, low=eta - half, high=eta + half), log_factor=float(line.intercept), runs=len(x)
-        )
+        line = Line.through(x, np.log(last["energy_gpu_j"].to_numpy(dtype=float)))
+        return cls(eta=line.slope, log_factor=line.intercept, runs=len(x))
 
     def joules(self, flops: float) -> float:
         """Return the joules of so much training."""

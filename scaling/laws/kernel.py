@@ -4,6 +4,7 @@ This is where all the time goes. Each point costs two exponentials, a logarithm 
 over points are thin matrix products, and the few distinct entries of each symmetric matrix are summed once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,9 @@ class Design:
         """Return each power term ``[B, n]`` of ``theta`` ``[B, width]``."""
         return [np.exp(theta[:, 2 * k + 1 : 2 * k + 3] @ basis) for k, basis in enumerate(self.exponent_basis)]
 
-    def matrix(self, coefficients: list[Array]) -> Array:
+    def matrix(self, coefficients: list[Array], summed: "_Sum") -> Array:
         """Return ``sum_i c_jk,i (basis_j basis_k')_i`` as ``[B, width, width]``; c has one ``[B, n]`` per pair."""
-        packed = [c @ product for c, product in zip(coefficients, self.products, strict=True)]
+        packed = [summed(c, product) for c, product in zip(coefficients, self.products, strict=True)]
         return np.concatenate(packed, axis=1)[:, self.unpack]
 
 
@@ -131,8 +132,13 @@ def residuals(batch: Batch, theta: Array) -> tuple[Array, list[Array]]:
     return residual, [inverse, *(np.multiply(t, inverse, out=t) for t in terms)]
 
 
-def evaluate(batch: Batch, theta: Array, delta: float) -> State:
-    """Return objective, gradient and Hessians; a theta whose loss overflows has an infinite objective."""
+def evaluate(batch: Batch, theta: Array, delta: float, *, bounded: bool = True) -> State:
+    """Return objective, gradient and Hessians; a theta whose loss overflows has an infinite objective.
+
+    One row of ``theta`` for many copies is a common start: its points are computed once, for all of them. Without
+    ``bounded`` the state has no bound: it is zero.
+    """
+    work, summed = _sums(batch, common=len(theta) < len(batch.weights))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         residual, slopes = residuals(batch, theta)
     sane = np.isfinite(residual.sum(axis=1))
@@ -140,16 +146,17 @@ def evaluate(batch: Batch, theta: Array, delta: float) -> State:
         for array in (residual, *slopes):
             array[~sane] = 0.0
     pull = residual.clip(-delta, delta)
-    weighted = batch.weights * pull
-    value = np.einsum("bn,bn->b", weighted, residual - 0.5 * pull)
-    gradient, hessian, bound = _derivatives(batch, residual, pull, weighted, slopes)
+    weighted = work * pull
+    value = summed(weighted * (residual - 0.5 * pull), batch.design.basis[0])[:, 0]
+    gradient, hessian, bound = _derivatives(batch, work, summed, residual, pull, weighted, slopes, bounded)
+    theta, sane = np.broadcast_to(theta, (len(value), theta.shape[1])).copy(), np.broadcast_to(sane, len(value))
     basis = batch.space.basis
     if not batch.space.whole:
         gradient, hessian, bound = gradient @ basis, basis.T @ hessian @ basis, basis.T @ bound @ basis
     pressed = (theta[:, batch.space.leads] <= batch.space.low) & (gradient > 0)
     gradient[pressed] = 0.0
     exact = min(delta, 1e-3) * 1e-3
-    pulled = np.abs(weighted).sum(axis=1) + exact * batch.weights.sum(axis=1)
+    pulled = summed(np.abs(weighted), batch.design.basis[0])[:, 0] + exact * batch.weights.sum(axis=1)
     largest = np.abs(gradient).max(axis=1)
     return State(
         theta=theta,
@@ -161,8 +168,28 @@ def evaluate(batch: Batch, theta: Array, delta: float) -> State:
     )
 
 
+_Sum = Callable[[Array, Array], Array]  # (coefficients [B, n], columns [n, k]) -> [B, k]
+
+
+def _sums(batch: Batch, common: bool) -> tuple[Array, _Sum]:
+    """Return the weights to compute points with, and how to sum over points.
+
+    Where theta is common the weights come last, as one matrix product.
+    """
+    if not common:
+        return batch.weights, np.matmul
+    return np.ones((1, len(batch.y))), lambda coefficients, columns: batch.weights @ (coefficients.T * columns)
+
+
 def _derivatives(
-    batch: Batch, residual: Array, pull: Array, weighted: Array, slopes: list[Array]
+    batch: Batch,
+    work: Array,
+    summed: _Sum,
+    residual: Array,
+    pull: Array,
+    weighted: Array,
+    slopes: list[Array],
+    bounded: bool,
 ) -> tuple[Array, Array, Array]:
     """Return gradient, Hessian and the Hessian of the reweighted bound by all of theta.
 
@@ -172,17 +199,19 @@ def _derivatives(
     """
     design = batch.design
     pulled = [weighted * s for s in slopes]
-    gradient = np.concatenate([p @ basis for p, basis in zip(pulled, design.basis, strict=True)], axis=1)
-    inside = batch.weights * (pull == residual)
+    gradient = np.concatenate([summed(p, basis) for p, basis in zip(pulled, design.basis, strict=True)], axis=1)
+    inside = work * (pull == residual)
     if batch.objective.scale == "log":
         inside -= weighted
-    reweighted = batch.weights * ((pull + _TINY) / (residual + _TINY))
+    reweighted = work * ((pull + _TINY) / (residual + _TINY)) if bounded else work
     coefficients, bounds = [], []
     for j, k in design.pairs:
         product = slopes[j] * slopes[k]
-        bounds.append(reweighted * product)
+        if bounded:
+            bounds.append(reweighted * product)
         product *= inside
         if j == k > 0:
             product += pulled[k]
         coefficients.append(product)
-    return gradient, design.matrix(coefficients), design.matrix(bounds)
+    hessian = design.matrix(coefficients, summed)
+    return gradient, hessian, design.matrix(bounds, summed) if bounded else np.zeros_like(hessian)

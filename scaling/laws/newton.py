@@ -13,6 +13,7 @@ from scaling.laws.kernel import Batch, State, evaluate
 
 TOLERANCE = 1e-8  # of ``State.relative_gradient``: where steps end
 CONVERGED = 1e-6  # of the same: what may be called an optimum; objectives then agree to about 1e-9
+_MANY_POINTS = 2000  # above it few problems are ever damped, and the bound is left until one is
 _STEP_LIMIT = 1.5  # per parameter of order one and per step
 _DAMPING_LEAST, _DAMPING_FIRST, _DAMPING_LAST = 1e-10, 0.03, 1e8
 
@@ -24,27 +25,39 @@ def minimise(
 
     Args:
         batch: the problems.
-        theta: where to start ``[B, width]``, inside the batch's space.
+        theta: where to start ``[B, width]``, inside the batch's space; one row is a common start.
         delta: where Huber's loss turns linear; the objective's own by default.
         tolerance: of ``relative_gradient``, which alone says what converged.
         limit: of steps.
     """
     delta = batch.objective.delta if delta is None else delta
-    state = evaluate(batch, theta, delta)
-    damping = np.zeros(len(theta))
+    sparing = len(batch.y) > _MANY_POINTS
+    state = evaluate(batch, theta, delta, bounded=not sparing)
+    damping = np.zeros(len(state.theta))
     for _ in range(limit):
         rows = np.flatnonzero((state.relative_gradient > tolerance) & (damping < _DAMPING_LAST))
         if not len(rows):
             break
         now, working = state.take(rows), batch.take(rows)
-        tried = evaluate(working, _step(now, damping[rows], batch.space), delta)
+        if sparing and (stuck := damping[rows] == _DAMPING_FIRST).any():
+            again = evaluate(working.take(np.flatnonzero(stuck)), now.theta[stuck], delta)
+            now.put(np.flatnonzero(stuck), again, np.ones(len(again.value), dtype=bool))
+            state.put(rows, now, stuck)
+        bounded = not sparing or bool((damping[rows] > 0).any())
+        tried = evaluate(working, _step(now, damping[rows], batch.space), delta, bounded=bounded)
         better = _better(tried, now)
-        if len(rows) == len(theta) and better.all():
+        if len(rows) == len(damping) and better.all():
             state = tried
         else:
             state.put(rows, tried, better)
         damping[rows] = _next_damping(damping[rows], better)
     return state
+
+
+def one_step(batch: Batch, theta: Array) -> Array:
+    """Return where one undamped step from a common ``theta`` ``[width]`` leads each problem ``[B, width]``."""
+    state = evaluate(batch, theta[None], batch.objective.delta, bounded=False)
+    return _step(state, np.zeros(len(state.value)), batch.space)
 
 
 def _better(tried: State, now: State) -> NDArray[np.bool_]:

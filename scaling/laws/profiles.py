@@ -7,7 +7,6 @@ a cubic follows the asymmetry, and Akima assumes nothing but needs quiet losses.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import Akima1DInterpolator
 
 from scaling.laws.forms import Array
 
@@ -67,6 +66,8 @@ def _vertex(factors: Array) -> Array:
 
 
 def _akima_minimum(x: Array, losses: Array) -> tuple[Array, Array]:
+    from scipy.interpolate import Akima1DInterpolator  # half a second to import, which only IsoFLOP profiles need
+
     sizes, code = np.unique(x, return_inverse=True)
     share = np.equal.outer(np.arange(len(sizes)), code).astype(float)
     means = (share / share.sum(axis=1, keepdims=True)) @ losses.T  # [sizes, R]

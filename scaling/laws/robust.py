@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from scaling.laws.analysis import Interval
 from scaling.laws.bootstrap import interval
@@ -59,6 +58,8 @@ def minimise(residuals: Residuals, starts: Array, delta: float, low: Array, high
 
 
 def _refine(residuals: Residuals, start: Array, delta: float, low: Array, high: Array) -> Array:
+    from scipy.optimize import least_squares  # half a second to import, which only these forms need
+
     theta = np.asarray(start, dtype=float)
     for scale in (*(d for d in _CONTINUATION if d > delta), delta):
         theta = least_squares(

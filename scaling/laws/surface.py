@@ -88,11 +88,19 @@ def _residuals(values: dict[str, float], frame: pd.DataFrame, used: bool) -> lis
             flops=float(c),
             loss=float(y),
             fitted=float(f),
-            log_residual=float(np.log(y / f)),
+            log_residual=float(r),
             seed=int(seed),
             used=used,
         )
-        for trial, n, d, c, y, f, seed in zip(
-            frame["trial"], frame["params"], frame["tokens"], frame["flops_train"], loss, fitted, seeds, strict=True
+        for trial, n, d, c, y, f, r, seed in zip(
+            frame["trial"],
+            frame["params"],
+            frame["tokens"],
+            frame["flops_train"],
+            loss,
+            fitted,
+            np.log(loss / fitted),
+            seeds,
+            strict=True,
         )
     ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import PchipInterpolator
 
 from scaling.errors import UsageError
 from scaling.laws.bootstrap import codes
@@ -38,6 +37,8 @@ class Trunk:
 
     def at(self, log_c: Array) -> Array:
         """Return ln L at each compute: a horizon's own loss where one sits there, NaN outside the horizons."""
+        from scipy.interpolate import PchipInterpolator  # half a second to import, which only approach 1 needs
+
         log_c = np.asarray(log_c, dtype=float)
         nearest = np.abs(log_c[:, None] - self.log_c).argmin(axis=1)
         sits = np.abs(log_c - self.log_c[nearest]) <= SAME_BUDGET

@@ -95,10 +95,8 @@ class Imported:
     def _horizons(self) -> dict[str, str]:
         """Return the tokens of each run's points as text, separated by spaces, by run."""
         known = self.points[self.points["tokens"].between(0, np.inf, inclusive="neither")].sort_values("tokens")
-        found: dict[str, list[str]] = {}
-        for trial, tokens in zip(known["trial"], known["tokens"], strict=True):
-            found.setdefault(trial, []).append(f"{tokens:.17g}")
-        return {trial: " ".join(texts) for trial, texts in found.items()}
+        runs = known.groupby("trial", sort=False)["tokens"]
+        return {str(trial): " ".join(f"{count:.17g}" for count in tokens.to_numpy()) for trial, tokens in runs}
 
 
 def write_imported(root: Path, found: Imported) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from scaling.laws.emergence.curve import Curve
 
@@ -54,7 +54,7 @@ def facts(curve: Curve) -> Facts:
 
 def minimum_jump(curve: Curve) -> float:
     """Return the smallest jump at the largest size that a test at the 1 % level finds in 80 % of cases."""
-    wanted = float(stats.norm.ppf(1 - _ONE_SIDED) + stats.norm.ppf(_POWER))
+    wanted = float(ndtri(1 - _ONE_SIDED) + ndtri(_POWER))
     last = float(curve.variance[-1])
     rest = float(curve.variance[:-1].mean()) / max(curve.n - 1, 1) if curve.n > 1 else last
     return wanted * float(np.sqrt(last + rest))
@@ -80,7 +80,7 @@ def _big_bench(curve: Curve) -> tuple[float | None, float | None]:
 
 def wilson(right: float, items: float, level: float = 0.95) -> tuple[float, float]:
     """Return the interval of a share of right answers (Wilson 1927)."""
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     p = right / items
     centre = (p + z * z / (2 * items)) / (1 + z * z / items)
     half = z * float(np.sqrt(p * (1 - p) / items + z * z / (4 * items**2))) / (1 + z * z / items)
