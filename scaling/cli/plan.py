@@ -49,27 +49,30 @@ def command(
 
     Example:  scaling plan --design --budget 1e17 --target 1e19
     """
-    from scaling.cli.output import print_json, print_text
+    from scaling.cli.output import print_json
+    from scaling.errors import UsageError
 
     if schema:
         print_json(sweep_schema())
-        return
-    if design:
+    elif design:
         _print_design(budget, target, noise, as_json)
-        return
-    if not sweep:
-        from scaling.errors import UsageError
-
+    elif sweep:
+        _print_plan(sweep, sets or [], engine, lr_check, as_json)
+    else:
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
+
+
+def _print_plan(sweep: str, sets: list[str], engine: str, lr_check: bool, as_json: bool) -> None:
     from scaling.cli import foreign
     from scaling.cli.calibration import planned_slots
+    from scaling.cli.output import print_json, print_text
     from scaling.cli.planning import resolve_any
     from scaling.cli.run import settings
     from scaling.cli.timing import expect
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    resolved = resolve_any(sweep, [*(sets or ()), *settings(engine, lr_check)])
+    resolved = resolve_any(sweep, [*sets, *settings(engine, lr_check)])
     if isinstance(resolved, foreign.CommandSweep):
         print_json(foreign.document(resolved)) if as_json else foreign.show(resolved)
         return

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.cli.source import ColumnOption, SourcesArgument, Steps, StepsOption, open_source
+
+if TYPE_CHECKING:
+    from scaling.report.material import Tariff
 
 
 class Plotly(StrEnum):
@@ -33,6 +36,14 @@ def command(
         bool,
         typer.Option("--same-validation", help="Of several: your word that losses were taken on the same text."),
     ] = False,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="PLACE", help="Also carbon: FRA, USA/virginia, gcp/us-central1.")
+    ] = None,
+    intensity: Annotated[float | None, typer.Option(help="Also carbon, at so many g CO2e per kWh.")] = None,
+    price_per_gpu_hour: Annotated[
+        float | None, typer.Option(min=0, help="Also money; default the sweep's limits.")
+    ] = None,
+    price_per_kwh: Annotated[float | None, typer.Option(min=0, help="Also money, of the measured energy.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -44,22 +55,54 @@ def command(
 
     Example:  scaling report runs/adamw runs/muon --out both.html
     """
-    from scaling.cli.output import print_json, stdout
-    from scaling.report import render
-    from scaling.units import format_bytes
-
     if sources is not None and len(sources) > 1:
+        _refuse(region, intensity, price_per_gpu_hour, price_per_kwh)
         path = _comparison(sources, out, column, steps, plotly, same_validation)
     else:
-        store = open_source(sources[0] if sources else None, column, steps)
-        path = render(store, _target(store.root, out), plotly=plotly.value)
+        tariff = _tariff(region, intensity, price_per_gpu_hour, price_per_kwh)
+        path = _single(sources[0] if sources else None, out, column, steps, plotly, tariff)
+    _tell(path, plotly, as_json)
+    if show:
+        _open(path)
+
+
+def _refuse(*given: str | float | None) -> None:
+    from scaling.errors import UsageError
+
+    if any(value is not None for value in given):
+        raise UsageError(
+            "report.one_store",
+            "places and prices are of one store, and several are given",
+            why="the page of several studies has no table of costs",
+            hint="write the report of each store with its own --region and prices",
+        )
+
+
+def _single(
+    source: Path | None, out: Path | None, column: list[str] | None, steps: Steps, plotly: Plotly, tariff: "Tariff"
+) -> Path:
+    from scaling.report import render
+
+    store = open_source(source, column, steps)
+    return render(store, _target(store.root, out), plotly.value, tariff=tariff)
+
+
+def _tariff(region: str | None, intensity: float | None, per_gpu_hour: float | None, per_kwh: float | None) -> "Tariff":
+    from scaling.cli.estimate_inputs import intensity as find_grid
+    from scaling.report.material import Tariff
+
+    return Tariff(per_gpu_hour=per_gpu_hour, per_kwh=per_kwh, intensity=find_grid(region, intensity))
+
+
+def _tell(path: Path, plotly: Plotly, as_json: bool) -> None:
+    from scaling.cli.output import print_json, stdout
+    from scaling.units import format_bytes
+
     size = path.stat().st_size
     if as_json:
         print_json({"path": str(path), "bytes": size, "plotly": plotly.value})
     else:
         stdout().print(f"{path} ({format_bytes(size)})", markup=False, soft_wrap=True)
-    if show:
-        _open(path)
 
 
 def _comparison(

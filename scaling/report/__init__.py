@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from scaling.answers import Comparison
-    from scaling.report.material import Material
+    from scaling.report.material import Material, Tariff
     from scaling.report.page import Page
     from scaling.store.load import Store
 
@@ -14,7 +14,7 @@ __all__ = ["render", "render_comparison", "render_material"]
 PlotlyMode = Literal["inline", "directory"]
 
 
-def render(store: "Store", path: Path, plotly: PlotlyMode = "inline") -> Path:
+def render(store: "Store", path: Path, plotly: PlotlyMode = "inline", *, tariff: "Tariff | None" = None) -> Path:
     """Analyse a store and write its report.
 
     Args:
@@ -22,6 +22,7 @@ def render(store: "Store", path: Path, plotly: PlotlyMode = "inline") -> Path:
         path: the HTML file to write; replaced at once when it is complete.
         plotly: ``inline`` puts plotly.js into the page (about 5 MB, one file); ``directory`` uses
             ``plotly.min.js`` beside the page, writing it where it is absent or different.
+        tariff: prices and carbon intensity for the table of costs.
 
     Returns:
         The path written. The same store gives the same bytes.
@@ -31,7 +32,7 @@ def render(store: "Store", path: Path, plotly: PlotlyMode = "inline") -> Path:
     """
     from scaling.report.gather import from_store
 
-    return render_material(from_store(store), path, plotly)
+    return render_material(from_store(store, tariff=tariff), path, plotly)
 
 
 def render_material(material: "Material", path: Path, plotly: PlotlyMode = "inline") -> Path:

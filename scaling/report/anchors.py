@@ -14,6 +14,7 @@ FIGURES: tuple[str, ...] = (
     "fig-ln",
     "fig-ld",
     "fig-surface",
+    "fig-price",
     "fig-parameters",
     "fig-isoflop",
     "fig-frontier",

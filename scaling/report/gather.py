@@ -14,18 +14,19 @@ from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
 from scaling.laws.emergence import analyse_abilities
 from scaling.laws.selection import select
 from scaling.laws.surface import fit_surface
-from scaling.report.material import Material
+from scaling.report.material import Material, Tariff
 from scaling.store import Store
 
 SURFACE = "L(N,D)"
 
 
-def from_store(store: Store, resamples: int = 1000) -> Material:
+def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None) -> Material:
     """Analyse a store.
 
     Args:
         store: as loaded.
         resamples: bootstrap resamples by trial.
+        tariff: prices and carbon intensity; the sweep's own prices stand in for those that are not given.
 
     Raises:
         UsageError: its losses do not compare.
@@ -59,6 +60,8 @@ def from_store(store: Store, resamples: int = 1000) -> Material:
         isoflop=_isoflop(store, resamples),
         approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
         surfaces=_surfaces(store, analysis, resamples),
+        attempts=store.attempts(),
+        tariff=(tariff or Tariff()).with_prices_of(store.sweep),
     )
 
 

@@ -1,18 +1,46 @@
 """Everything a report is drawn from, gathered once from a store: frames, analysis, findings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from scaling.answers import Law
+from scaling.cost.grid import Intensity
 from scaling.findings import Finding
 from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
 from scaling.laws.emergence import AbilityResult
-from scaling.store.columns import ABILITIES
+from scaling.store.columns import ABILITIES, ATTEMPTS
 from scaling.store.timing import RunTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What turns hours and kilowatt-hours into money and carbon; ``None`` where nobody said.
+
+    Attributes:
+        per_gpu_hour, per_kwh: prices.
+        currency: of the prices.
+        intensity: carbon per kilowatt-hour, with place and source.
+    """
+
+    per_gpu_hour: float | None = None
+    per_kwh: float | None = None
+    currency: str = "USD"
+    intensity: Intensity | None = None
+
+    def with_prices_of(self, sweep: Mapping[str, Any]) -> "Tariff":
+        """Return the tariff with the prices of a sweep's limits where none was given."""
+        spec = sweep.get("spec")
+        limits = (spec.get("limits") if isinstance(spec, Mapping) else None) or {}
+        return replace(
+            self,
+            per_gpu_hour=self.per_gpu_hour or limits.get("price_per_gpu_hour") or None,
+            per_kwh=self.per_kwh or limits.get("price_per_kwh") or None,
+            currency=limits.get("currency") or self.currency,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +65,8 @@ class Material:
         abilities: one row per point and probe.
         ability_results: every probe with its verdict.
         approaches: the three approaches to the best split, by exact FLOPs and by 6ND.
+        attempts: one row per booked attempt.
+        tariff: prices and carbon intensity.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
     """
 
@@ -58,6 +88,8 @@ class Material:
     surfaces: Mapping[str, Fit] = field(default_factory=dict)
     abilities: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ABILITIES]))
     ability_results: Sequence[AbilityResult] = field(default=())
+    attempts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ATTEMPTS]))
+    tariff: Tariff = Tariff()
 
     @property
     def name(self) -> str:

@@ -63,6 +63,7 @@ class Table:
         summary: rows for the HTML where the full rows are too many to read; ``None`` prints ``rows``.
         empty: what is said in place of a table without rows.
         filterable: rows are looked up by text, so more of them are printed.
+        note: what to know to read it.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Table:
     summary: "Table | None" = None
     empty: str = "Nothing to list."
     filterable: bool = False
+    note: str = ""
 
     @classmethod
     def of(
@@ -84,11 +86,12 @@ class Table:
         summary: "Table | None" = None,
         empty: str = "Nothing to list.",
         filterable: bool = False,
+        note: str = "",
     ) -> "Table":
         """Return a table of a frame or of mappings; NaN and absent keys become ``None``."""
         records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
         cells = tuple(tuple(plain_value(r.get(c.key)) for c in columns) for r in records)
-        return cls(name, caption, tuple(columns), cells, summary, empty, filterable)
+        return cls(name, caption, tuple(columns), cells, summary, empty, filterable, note)
 
     @property
     def printed(self) -> "Table":
@@ -139,6 +142,7 @@ class Plot:
     Attributes:
         choices: the same marks against other axes, the first of them being ``figure``; the page shows a switch.
         switch: what stands before the switch.
+        gone: choices that cannot be drawn: what the switch would call each, and why it is missing.
     """
 
     id: str
@@ -147,13 +151,21 @@ class Plot:
     height: int = 420
     choices: tuple[Choice, ...] = ()
     switch: str = "Against"
+    gone: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def switched(
-        cls, id: str, heading: str, choices: Sequence[Choice], height: int = 420, switch: str = "Against"
+        cls,
+        id: str,
+        heading: str,
+        choices: Sequence[Choice],
+        height: int = 420,
+        switch: str = "Against",
+        gone: tuple[tuple[str, str], ...] = (),
     ) -> "Plot":
         """Return a plot with a switch of its axis; with one choice there is nothing to switch."""
-        return cls(id, heading, choices[0].figure, height, tuple(choices) if len(choices) > 1 else (), switch)
+        kept = tuple(choices) if len(choices) > 1 else ()
+        return cls(id, heading, choices[0].figure, height, kept, switch, gone if kept else ())
 
     def drawings(self) -> dict[str, Any]:
         """Return every figure by the key under which the page finds it."""

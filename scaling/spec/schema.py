@@ -89,6 +89,7 @@ class IsoFlop(_Block):
     Attributes:
         budgets: training FLOPs.
         sizes: as in a ladder.
+        seeds: one trial per seed.
     """
 
     budgets: list[Count] = Field(min_length=1)

@@ -85,6 +85,7 @@ TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mfu_measured": ("", "the same over the best matrix product measured on this device"),
         "mfu_measured_reason": ("", "why mfu_measured is missing"),
         "memory_host_bytes": ("bytes", "peak resident memory of the trial's process"),
+        "memory_host_before_bytes": ("bytes", "the same before there was a model: interpreter, libraries, corpus"),
         "memory_device_bytes": ("bytes", "peak allocated memory of its GPU"),
         "memory_predicted_bytes": ("bytes", "predicted training memory, all components"),
         **_ENERGY,
@@ -112,6 +113,17 @@ CURVES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lr_scale": ("", "factor on the peak learning rates"),
         "grad_norm": ("", "gradient norm before clipping"),
         "train_s": ("s", "seconds of training so far"),
+    }
+)
+
+ATTEMPTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "trial": _ID["trial"],
+        "attempt": ("", "number of the attempt, from 1"),
+        "exit_code": ("", "of its process; negative: the signal"),
+        "seconds": ("s", "wall time"),
+        "gpus": ("", "GPUs it held"),
+        "energy_gpu_j": ("J", "joules of those; empty when not measured"),
     }
 )
 

@@ -11,7 +11,9 @@ import pandas as pd
 from scaling.families import get_family
 from scaling.provenance import Reading
 from scaling.spec.command import CommandTrialSpec
-from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
+from scaling.spec.resolve import recipe_of
+from scaling.store.columns import ABILITIES, ATTEMPTS, CURVES, POINTS, SAMPLES, TRIALS
+from scaling.store.files import BadRecord, read_json
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point, SteadyEnergy
 from scaling.store.timing import RunTiming
@@ -142,6 +144,7 @@ def _trial(record: TrialRecord) -> Row:
         "loss_nats": None if last is None else last.loss_nats,
         "bpb": None if last is None else last.bpb,
         **_rates(record),
+        "memory_predicted_bytes": _memory_predicted_bytes(record),
         **({} if record.end is None else _end(record.end)),
     }
 
@@ -152,6 +155,18 @@ def _rates(record: TrialRecord) -> Row:
         return {}
     rates = record.spec.train.lr
     return {"lr_hidden": rates.hidden, "lr_embedding": rates.embedding}
+
+
+def _memory_predicted_bytes(record: TrialRecord) -> float | None:
+    """Return what was predicted, or before the end what is; nothing is predicted of a command."""
+    spec = record.spec
+    if record.end is not None:
+        return sum(record.end.memory_predicted_bytes.values()) or None
+    if isinstance(spec, CommandTrialSpec):
+        return None
+    family = get_family(spec.family)
+    config = family.build_config(spec.model, spec.data.vocab_size, spec.data.context)
+    return sum(family.memory_bytes(config, recipe_of(spec.train)).values())
 
 
 def _end(end: EndRecord) -> Row:
@@ -165,8 +180,8 @@ def _end(end: EndRecord) -> Row:
         "mfu_measured": end.utilisation.mfu_measured,
         "mfu_measured_reason": end.utilisation.reason_measured,
         "memory_host_bytes": end.memory_peak_bytes.get("host_rss"),
+        "memory_host_before_bytes": end.memory_peak_bytes.get("host_rss_before"),
         "memory_device_bytes": end.memory_peak_bytes.get("device"),
-        "memory_predicted_bytes": sum(end.memory_predicted_bytes.values()),
         **_energy("gpu", end.energy_gpu_j),
         **_energy("cpu", end.energy_cpu_j),
         **_energy("ram", end.energy_ram_j),
@@ -199,6 +214,28 @@ def _energy(part: str, reading: Reading) -> Row:
         f"energy_{part}_provenance": reading.provenance.value,
         f"energy_{part}_reason": reading.reason,
     }
+
+
+def attempts(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per attempt that its supervisor booked; one killed together with it booked nothing."""
+    return _frame((row for record in records for row in _attempts(record)), ATTEMPTS)
+
+
+def _attempts(record: TrialRecord) -> Iterable[Row]:
+    for number in record.folder.attempts():
+        try:
+            booked = read_json(record.folder.attempt(number).exit_path)
+        except (FileNotFoundError, BadRecord):
+            continue
+        energy = booked.get("energy_gpu_j") or {}
+        yield {
+            "trial": record.folder.id,
+            "attempt": number,
+            "exit_code": booked.get("exit_code"),
+            "seconds": booked.get("seconds"),
+            "gpus": booked.get("gpus", 0),
+            "energy_gpu_j": energy.get("value"),
+        }
 
 
 def curves(records: Sequence[TrialRecord]) -> pd.DataFrame:

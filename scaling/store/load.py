@@ -127,6 +127,12 @@ class Store:
 
         return frames.trials(self.records, self.timings)
 
+    def attempts(self) -> "pd.DataFrame":
+        """Return one row per attempt that was booked; see ``scaling.store.columns.ATTEMPTS``."""
+        from scaling.store import frames
+
+        return frames.attempts(self.records)
+
     def curves(self) -> "pd.DataFrame":
         """Return one row per logged step; see ``scaling.store.columns.CURVES``."""
         from scaling.store import frames

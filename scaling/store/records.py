@@ -159,7 +159,7 @@ class EndRecord:
         flops_per_token: ``train``, ``train_full_attention``, ``rough_6n``, ``forward``.
         steady: throughput window.
         utilisation: MFU.
-        memory_peak_bytes: ``host_rss`` and, on a GPU, ``device``.
+        memory_peak_bytes: ``host_rss``, before there was a model ``host_rss_before``, and on a GPU ``device``.
         memory_predicted_bytes: prediction by component.
         energy_gpu_j, energy_cpu_j, energy_ram_j: joules of the whole trial, by component.
         power_idle_w: GPU power before the trial.

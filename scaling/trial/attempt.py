@@ -73,6 +73,7 @@ class Trial:
         self.cpu: CpuMeter = open_cpu_meter()
         self.seconds = {"compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
         self.slots = hardware.trials_at_once()
+        self.before_bytes = hardware.host_rss_bytes()
         self.resumed_from = 0
         self._stop = False
         self._checkpointed = time.perf_counter()
@@ -220,7 +221,7 @@ class Trial:
             utilisation=hardware.utilisation(
                 self.device, self.spec.train.precision, self.member.flops, speed and speed / self.team.size, self.slots
             ),
-            memory_peak_bytes=hardware.memory_peak_bytes(self.device),
+            memory_peak_bytes=hardware.memory_peak_bytes(self.device, self.before_bytes),
             energy_gpu_j=energy_gpu,
             energy_cpu_j=energy_cpu,
             energy_ram_j=Reading.missing("memory has no counter here; the sweep's host meter models it"),

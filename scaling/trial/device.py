@@ -4,6 +4,7 @@ import os
 import resource
 from collections.abc import Callable
 
+import psutil
 import torch
 
 from scaling.families import FlopsPerToken
@@ -49,10 +50,21 @@ def synchroniser(device: torch.device) -> Callable[[], None] | None:
     return torch.cuda.synchronize if device.type == "cuda" else None
 
 
-def memory_peak_bytes(device: torch.device) -> dict[str, float | None]:
-    """Return the peak of the process (``host_rss``) and of the GPU's allocator (``device``)."""
+def host_rss_bytes() -> float:
+    """Return the resident memory of this process now."""
+    return float(psutil.Process().memory_info().rss)
+
+
+def memory_peak_bytes(device: torch.device, before: float) -> dict[str, float | None]:
+    """Return the peak of the process (``host_rss``) and of the GPU's allocator (``device``).
+
+    Args:
+        device: what the trial ran on.
+        before: ``host_rss_bytes`` before there was a model; kept as ``host_rss_before``.
+    """
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-    return {"host_rss": host, "device": torch.cuda.max_memory_allocated() if device.type == "cuda" else None}
+    allocated = torch.cuda.max_memory_allocated() if device.type == "cuda" else None
+    return {"host_rss": host, "host_rss_before": before, "device": allocated}
 
 
 def utilisation(

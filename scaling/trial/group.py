@@ -85,6 +85,7 @@ class Group:
         self.gpu: GpuMeter = open_gpu_meter(hardware.gpu_uuid(self.device), hardware.synchroniser(self.device))
         self.cpu: CpuMeter = open_cpu_meter()
         self.train_j: Reading | None = None  # joules of training so far, of all members
+        self.before_bytes = hardware.host_rss_bytes()
         self.resumed_from = 0
         self._stop = False
         self._checkpointed = time.perf_counter()
@@ -218,7 +219,7 @@ class Group:
             utilisation=hardware.utilisation(
                 self.device, self.train.precision, seat.member.flops, steady.tokens_per_s, slots
             ),
-            memory_peak_bytes=hardware.memory_peak_bytes(self.device),
+            memory_peak_bytes=hardware.memory_peak_bytes(self.device, self.before_bytes),
             energy_gpu_j=self._share(self.gpu.end(f"trial {member}").energy_j),
             energy_cpu_j=self._share(energy_cpu),
             energy_ram_j=Reading.missing("memory has no counter here; the sweep's host meter models it"),

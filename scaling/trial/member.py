@@ -34,7 +34,7 @@ class Metered:
     Attributes:
         steady: throughput window.
         utilisation: MFU.
-        memory_peak_bytes: ``host_rss`` and ``device``.
+        memory_peak_bytes: ``host_rss``, ``host_rss_before`` and ``device``.
         energy_gpu_j, energy_cpu_j, energy_ram_j: joules by component.
         power_idle_w: GPU power before the trial.
         energy_steady: joules per token of steady training, or ``None`` without a GPU.

@@ -1,10 +1,13 @@
 """The budget of the report, moved by hand: it says what ``scaling predict`` says, and where its support ends."""
 
+import dataclasses
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 from support import synthetic_report as synthetic
 
 from scaling.answers import predict_budget
+from scaling.report import render_material
 
 pytestmark = pytest.mark.browser
 
@@ -50,8 +53,23 @@ def number(text):
     return float(text) if scale is None else float(text[:-1]) * scale
 
 
-def test_the_slider_moves_by_key_and_leaves_the_data_with_a_word(browser, pages):
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """The page of a law whose fitted tokens hold the best split of its largest compute."""
+    full = synthetic.material()
+    law = dataclasses.replace(full.law, tokens=full.law.tokens * 8)
+    return render_material(dataclasses.replace(full, law=law), tmp_path_factory.mktemp("longer") / "report.html")
+
+
+def test_a_best_split_beyond_the_trained_sizes_or_tokens_is_said(browser, pages):
     browser.open(pages["complete"])
+    put(browser, "#budget-value", f"{synthetic.material().law.largest:.17g}")
+    browser.wait("document.getElementById('budget-says').textContent.includes('tokens lie outside the fitted')")
+    assert browser.run(READ)["Parameters N*"][-1] == "by the law, extrapolated"
+
+
+def test_the_slider_moves_by_key_and_leaves_the_data_with_a_word(browser, longer):
+    browser.open(longer)
     slider = browser.driver.find_element("css selector", "#budget-slider")
     slider.send_keys(Keys.END)
     browser.wait("document.getElementById('budget-says').className === 'says none'")

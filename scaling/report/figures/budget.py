@@ -25,6 +25,7 @@ from scaling.report.intervals import cells, flat
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.support import inside, reach
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-budget"
@@ -93,6 +94,8 @@ def payload(material: Material) -> dict[str, Any] | None:
         "tokens": [float(found.tokens.min()), float(found.tokens.max())],
         "device": {"name": own.name, "flops_per_s": own.flops_per_s, "joules_per_flop": own.joules_per_flop},
         "cards": cards(),
+        "price": material.tariff.per_gpu_hour,
+        "currency": material.tariff.currency,
     }
 
 
@@ -136,16 +139,22 @@ def predictions(material: Material) -> tuple[Prediction | None, ...]:
 def rows(material: Material) -> list[dict[str, Any]]:
     """Return the table of budgets; hours and joules by this sweep's own measured rates, ``None`` without them."""
     own = device(material)
-    return [_row(p, own) for p in predictions(material) if p is not None]
+    return [_row(p, own, material.law) for p in predictions(material) if p is not None and material.law is not None]
 
 
-def _row(found: Prediction, own: Device) -> dict[str, Any]:
+def _support(found: Prediction, law: Law) -> str:
+    if found.extrapolation_factor > 1 + 1e-9:
+        return "extrapolated"
+    return "inside the data" if inside(law, found.params.value, found.tokens.value) else "N* or D* beyond the data"
+
+
+def _row(found: Prediction, own: Device, law: Law) -> dict[str, Any]:
     hours = None if own.flops_per_s is None else found.flops / own.flops_per_s / 3600
     kwh = None if own.joules_per_flop is None else found.flops * own.joules_per_flop / _J_PER_KWH
     return {
         "flops": found.flops,
         "extrapolation_factor": found.extrapolation_factor,
-        "support": "inside the data" if found.extrapolation_factor <= 1 + 1e-9 else "extrapolated",
+        "support": _support(found, law),
         **flat("params", found.params),
         **flat("tokens", found.tokens),
         **flat("tokens_per_param", found.tokens_per_param),
@@ -160,20 +169,21 @@ def draw(material: Material, found: Law) -> Figure:
     """Draw the loss along the best split with its band, over the measured points."""
     ends = (found.smallest, MAX_EXTRAPOLATION * found.largest)
     n = max(12, round(_PER_DECADE * math.log10(ends[1] / ends[0])))
-    grid = sorted({*np.geomspace(*ends, n).tolist(), found.largest})
+    solid = reach(found)
+    grid = sorted({*np.geomspace(*ends, n).tolist(), found.largest, *(solid or ())})
     frame = pd.DataFrame([{"flops": c, **flat("loss", predict_budget(found, c).loss)} for c in grid])
     points = material.points
-    reach = [*points["loss_nats"], *cells(frame, "loss_low"), *cells(frame, "loss")]
+    heights = [*points["loss_nats"], *cells(frame, "loss_low"), *cells(frame, "loss")]
     figure = canvas(
         log_axis("Training FLOPs C", [*grid, *points["flops_train"]], power_of_ten, 0.02),
-        log_axis("", [v for v in reach if v is not None], plain),
+        log_axis("", [v for v in heights if v is not None], plain),
     )
     hover = [_hover(r) for r in points.to_dict("records")]
     marks(figure, points["flops_train"], points["loss_nats"], SEEN, hover, size=5, opacity=0.55)
     band(figure, frame["flops"], cells(frame, "loss_low"), cells(frame, "loss_high"), group=PATH.label)
     end_of_data(figure, found.largest)
     told = "best split of %{x:.2e} FLOPs<br>loss %{y:.4f} nats<extra></extra>"
-    law(figure, frame["flops"], frame["loss"], (found.smallest, found.largest), group=PATH.label, hover=told)
+    law(figure, frame["flops"], frame["loss"], solid or (0.0, 0.0), group=PATH.label, hover=told)
     return figure
 
 
@@ -194,8 +204,9 @@ def panel(material: Material) -> Panel:
         anchor=ANCHOR,
         claim=_claim(material.law),
         caption=(
-            "Loss of the best split of each budget by the fitted L(N, D), with the interval of the law itself; solid "
-            f"inside the fitted compute, dashed up to {MAX_EXTRAPOLATION:g} times beyond it, and nothing further. "
+            "Loss of the best split of each budget by the fitted L(N, D), with the interval of the law itself. Solid: "
+            "best size and data both lie inside those trained; elsewhere dashed, up to "
+            f"{MAX_EXTRAPOLATION:g} times the largest fitted compute (dotted mark), and nothing further. "
             f"Compute is {material.law.convention}."
         ),
         plots=(Plot(PLOT, "Loss, nats per token", draw(material, material.law), 340),),

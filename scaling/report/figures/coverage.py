@@ -8,13 +8,15 @@ import pandas as pd
 
 from scaling.report.axes import log_axis, power_of_ten, span
 from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
+from scaling.report.figures.system import room_bytes
 from scaling.report.look import STATES, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
-from scaling.units import format_flops, format_si
+from scaling.units import format_bytes, format_flops, format_si
 
 ANCHOR = "fig-coverage"
 EXCLUDED = Style("left out of the fit", "var(--ink-2)", "circle-open")
+TOO_LARGE = Style("predicted memory above the device’s", "var(--c-vermillion)", "", "dot")
 DODGE = 0.016  # seeds of one size stand side by side, this share of the axis apart
 _COLUMNS = (
     Column("label", "Trial"),
@@ -34,10 +36,16 @@ class Coverage:
     Attributes:
         cells: one row per trial and horizon: label, params_total, tokens, state, excluded (a reason or ``None``).
         budgets: round numbers of 6ND FLOPs whose lines cross the cells.
+        memory: predicted training memory of the largest size, bytes; ``None`` where nothing predicts it.
+        room: memory of the device, bytes; ``None`` where it is not known.
+        limit: parameters from which predicted memory passes ``room``; ``None`` where no size of the sweep does.
     """
 
     cells: pd.DataFrame
     budgets: tuple[float, ...]
+    memory: float | None
+    room: float | None
+    limit: float | None
 
     @property
     def decades(self) -> dict[str, float]:
@@ -59,7 +67,27 @@ def data(material: Material) -> Coverage:
     ]
     names = [c.key for c in _COLUMNS]
     cells = pd.DataFrame(rows, columns=["trial", "seed", *names])
-    return Coverage(cells, _budgets(cells))
+    needed = material.trials.reindex(columns=["params_total", "memory_predicted_bytes"]).astype(float).dropna()
+    sizes = needed.groupby("params_total")["memory_predicted_bytes"].max()
+    room = room_bytes(material)
+    return Coverage(
+        cells,
+        round_budgets(cells["flops_6nd"]),
+        float(sizes.max()) if len(sizes) else None,
+        room,
+        None if room is None else _limit(sizes, room),
+    )
+
+
+def _limit(sizes: "pd.Series[float]", room: float) -> float | None:
+    """Return the size at which memory passes the room: in logs, between the last size that fits and the next."""
+    over, under = sizes[sizes > room], sizes[sizes <= room]
+    if over.empty:
+        return None
+    if under.empty:
+        return float(over.index[0])
+    (n0, m0), (n1, m1) = (float(under.index[-1]), float(under.iloc[-1])), (float(over.index[0]), float(over.iloc[0]))
+    return float(n0 * (n1 / n0) ** (math.log(room / m0) / math.log(m1 / m0)))
 
 
 def _surface_fit(material: Material) -> list[Any]:
@@ -91,10 +119,11 @@ def _decades(values: pd.Series) -> float:
     return math.log10(values.max() / values.min()) if len(values) else 0.0
 
 
-def _budgets(cells: pd.DataFrame) -> tuple[float, ...]:
-    if cells.empty:
+def round_budgets(flops: "pd.Series[float]") -> tuple[float, ...]:
+    """Return the powers of ten among some FLOPs."""
+    if flops.empty:
         return ()
-    low, high = math.log10(cells["flops_6nd"].min()), math.log10(cells["flops_6nd"].max())
+    low, high = math.log10(flops.min()), math.log10(flops.max())
     return tuple(10.0**k for k in range(math.ceil(low - 0.2), math.floor(high + 0.2) + 1))
 
 
@@ -104,8 +133,11 @@ def draw(found: Coverage) -> Figure:
     figure = canvas(log_axis("Parameters N", cells["params_total"], pad=0.1), log_axis("", cells["tokens"], pad=0.14))
     wide, tall = span(cells["params_total"], 0.1), span(cells["tokens"], 0.14)
     for budget in found.budgets:
-        line(figure, wide, [budget / 6 / n for n in wide], FAINT, width=1, opacity=0.55)
-        _label_budget(figure, budget, wide, tall)
+        equal_compute(figure, budget, wide, tall)
+    if found.limit is not None:
+        edge = {"width": 1.5, "color": TOO_LARGE.colour, "dash": TOO_LARGE.dash}
+        figure.add_vrect(x0=found.limit, x1=wide[1], fillcolor=TOO_LARGE.colour, opacity=0.08, line_width=0)
+        figure.add_vline(x=found.limit, line=edge)
     line(figure, wide, [20 * n for n in wide], "var(--c-orange)", width=1.5)
     _label_ratio(figure, wide, tall)
     places = _dodged(cells)
@@ -128,7 +160,11 @@ def _dodged(cells: pd.DataFrame) -> list[float]:
     return [n * (high / low) ** (DODGE * s) for n, s in zip(cells["params_total"], rank - middle, strict=True)]
 
 
-def _label_budget(figure: Figure, budget: float, wide: tuple[float, float], tall: tuple[float, float]) -> None:
+def equal_compute(
+    figure: Figure, budget: float, wide: tuple[float, float], tall: tuple[float, float], colour: str = FAINT
+) -> None:
+    """Draw and label the line of one 6ND budget across log N by log D."""
+    line(figure, wide, [budget / 6 / n for n in wide], colour, width=1, opacity=0.55)
     at_right = budget / 6 / wide[1]
     if tall[0] < at_right < tall[1]:
         note(figure, wide[1], at_right, f"{power_of_ten(budget)} FLOPs", "bottom left", size=10)
@@ -165,12 +201,33 @@ def panel(material: Material) -> Panel:
         caption=(
             "Each mark is one planned measurement: a size trained to a horizon. Grey lines join cells of equal "
             "compute (6ND); the orange line is 20 tokens per parameter. Seeds of one size stand side by side. A ring "
-            "marks points that were measured but left out of the fit."
+            f"marks points that were measured but left out of the fit. {_memory(found)}"
         ),
         plots=(Plot("coverage", "Tokens D", draw(found), 460),),
-        legend=legend([*styles, *([EXCLUDED] if found.cells["excluded"].notna().any() else [])]),
+        legend=legend(
+            [
+                *styles,
+                *([EXCLUDED] if found.cells["excluded"].notna().any() else []),
+                *([TOO_LARGE] if found.limit else []),
+            ]
+        ),
         table=Table.of("coverage", "Every planned measurement", _COLUMNS, found.cells),
     )
+
+
+def _memory(found: Coverage) -> str:
+    if found.memory is None:
+        return "Memory: nothing here predicts it."
+    if found.room is None:
+        return (
+            f"Memory: the largest size needs {format_bytes(found.memory)} by prediction; what there was is not known."
+        )
+    if found.limit is None:
+        return (
+            f"Memory limits nothing here: the largest size needs {format_bytes(found.memory)} by prediction, "
+            f"of {format_bytes(found.room)}."
+        )
+    return f"Shaded: from {format_si(found.limit)} parameters on, predicted memory passes {format_bytes(found.room)}."
 
 
 def _claim(found: Coverage) -> str:

@@ -15,7 +15,8 @@ from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
-from scaling.units import format_flops, format_si
+from scaling.store.measured import measured_energy
+from scaling.units import format_energy, format_flops, format_si
 
 ANCHOR = "fig-curves"
 BEYOND = 2.5  # how far past the data L(C) is drawn
@@ -26,9 +27,16 @@ MAX_DISPLAYED = 10_000  # of the page's 25,000; the other figures share the rest
 AXES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "flops_train": ("Training FLOPs C", power_of_ten),
     "tokens": ("Tokens D", format_si),
+    "params_total": ("Parameters N", format_si),
     "train_s": ("Seconds of training steps", plain),
+    "energy_gpu_j": ("GPU energy, measured", format_energy),
 }
-UNITS = {"flops_train": "FLOPs", "tokens": "tokens", "train_s": "s"}
+NAMES = {
+    "flops_train": "compute", "tokens": "tokens", "params_total": "parameters", "train_s": "training time",
+    "energy_gpu_j": "kWh",
+}  # fmt: skip
+UNITS = {"flops_train": "FLOPs", "tokens": "tokens", "train_s": "s"}  # of what grows along a training curve
+_NO_ENERGY = "energy was not measured: it needs a GPU with a counter, or RAPL"
 ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
 LAW = Style("fitted L(C)", INK, "", "solid")
 
@@ -56,11 +64,17 @@ class Curves:
 
     def shown(self, by: str = "flops_train") -> pd.DataFrame:
         """What the axes make room for: an amount and loss_nats of points, law, and curves under the ceiling."""
-        under = self.lines[self.lines["loss_nats"] <= self.ceiling]
+        under = self.lines[self.lines["loss_nats"] <= self.ceiling] if by in UNITS else self.lines.iloc[:0]
         law = under.iloc[:0]
         if self.law is not None and by == "flops_train":
             law = pd.DataFrame({by: self.law.x, "loss_nats": self.law.y})
-        return pd.concat([f[[by, "loss_nats"]].astype(float) for f in (under, self.points, law) if len(f)])
+        return pd.concat([f[[by, "loss_nats"]].astype(float) for f in (under, self.marked(by), law) if len(f)])
+
+    def marked(self, by: str) -> pd.DataFrame:
+        """The points that have a place along an amount; along energy those alone whose joules were measured."""
+        if by == "energy_gpu_j":
+            return self.points[measured_energy(self.points)]
+        return self.points[self.points[by].astype(float) > 0]
 
 
 def thin(n: int, most: int) -> np.ndarray:
@@ -104,7 +118,7 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
     title, text = AXES[by]
     shown = found.shown(by)
     figure = canvas(log_axis(title, shown[by], text, 0.02), log_axis("", shown["loss_nats"], plain))
-    for name, part in strokes(found.lines):
+    for name, part in strokes(found.lines) if by in UNITS else ():
         style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
         hover = words([name]).replace("%", "&#37;")  # plotly would expand %{…}
         line(
@@ -117,7 +131,7 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
             group=style.label,
             hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.3s}} {UNITS[by]}<extra></extra>",
         )
-    for params, part in by_number(found.points, "params_total"):
+    for params, part in by_number(found.marked(by), "params_total"):
         style = look.size(params, size_label(params))
         marks(figure, part[by], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7)
     if by == "flops_train":
@@ -146,10 +160,9 @@ def _draw_laws(figure: Figure, found: Curves) -> None:
 
 
 def choices(found: Curves, look: Look) -> list[Choice]:
-    """Return the drawing against compute, tokens and training time, as far as the points tell them."""
-    names = {"flops_train": "compute", "tokens": "tokens", "train_s": "training time"}
-    kept = [by for by in AXES if by == "flops_train" or (found.points[by].astype(float) > 0).any()]
-    return [Choice(by, names[by], draw(found, look, by)) for by in kept]
+    """Return the drawing against each amount that the points tell, energy only where it was measured."""
+    kept = [by for by in AXES if by == "flops_train" or len(found.marked(by))]
+    return [Choice(by, NAMES[by], draw(found, look, by)) for by in kept]
 
 
 def _hover(row: dict[Any, Any]) -> str:
@@ -169,18 +182,37 @@ def panel(material: Material, look: Look) -> Panel:
         return absent(ANCHOR, "No training curve is recorded", "No trial has logged a step yet.")
     sizes = sorted({*found.lines["params_total"], *found.points["params_total"]})
     extra = [ENVELOPE] if len(found.envelope) > 1 else []
+    gone = () if len(found.marked("energy_gpu_j")) else (f"No drawing against kWh: {_NO_ENERGY}.",)
     return Panel(
         anchor=ANCHOR,
         claim=_claim(found),
         caption=(
             "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie "
             "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
-            + _about_law(found, material)
+            + " ".join([*_annealed(found), _about_law(found, material), *gone])
         ),
-        plots=(Plot.switched("curves", "Loss, nats per token", choices(found, look), 500),),
+        plots=(
+            Plot.switched(
+                "curves",
+                "Loss, nats per token",
+                choices(found, look),
+                500,
+                gone=((NAMES["energy_gpu_j"], _NO_ENERGY),) if gone else (),
+            ),
+        ),
         legend=legend([*(look.size(n, size_label(n)) for n in sizes), *extra, *([LAW] if found.law else [])]),
         table=_table(found),
     )
+
+
+def _annealed(found: Curves) -> list[str]:
+    """Say how the marks were annealed: why they may stand in a law though the curves beside them do not."""
+    how = {str(v) for v in found.points.get("anneal", pd.Series(dtype=str)).dropna()}
+    told = {
+        "average": "Annealed by averaging the weights: the learning rate of a trunk never falls.",
+        "cooldown": "Annealed by a branch of falling learning rate before each mark; the curves are the trunks.",
+    }
+    return [told[name] for name in sorted(how) if name in told]
 
 
 def _about_law(found: Curves, material: Material) -> str:

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scaling.answers import Law
 from scaling.laws.analysis import Analysis, Fit, Interval, OptimumRow
+from scaling.laws.frontier import rows as optima
 from scaling.report.axes import log_axis, power_of_ten
 from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, line, marks, words
 from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.support import reach
 from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-frontier"
@@ -52,13 +55,17 @@ class Frontier:
 
     Attributes:
         rows: flops, extrapolation_factor, loss, and ``NAME``, ``NAME_low``, ``NAME_high`` per quantity.
-        end: largest budget inside the data.
+        end: largest budget inside the fitted compute.
+        inside: the least and largest budget whose best size and data lie inside the fitted ones; ``None`` without.
+        claimed: the largest budget of the analysis among those; ``None`` without.
         exponent: ``a`` of N* ∝ C^a.
         minima: flops, params, tokens, tokens_per_param of every IsoFLOP profile that shows its minimum.
     """
 
     rows: pd.DataFrame
     end: float
+    inside: tuple[float, float] | None
+    claimed: float | None
     exponent: Interval | None
     minima: pd.DataFrame
 
@@ -76,11 +83,19 @@ def data(material: Material) -> Frontier | None:
     rows = main_rows(material.analysis)
     if not rows:
         return None
-    frame = pd.DataFrame([_flat(r) for r in rows])
-    inside = frame.loc[frame["extrapolation_factor"] <= 1 + 1e-9, "flops"]
+    ends = None if material.law is None else reach(material.law)
+    extra = [] if ends is None or material.law is None else _optima(material.law, ends)
+    frame = pd.DataFrame([_flat(r) for r in sorted([*rows, *extra], key=lambda r: r.flops)])
+    fitted = frame.loc[frame["extrapolation_factor"] <= 1 + 1e-9, "flops"]
+    end = float(fitted.max()) if len(fitted) else 0.0
     fit = material.analysis.fits.get("L(N,D)")
     exponent = allocation_exponent(fit) if fit else None
-    return Frontier(frame, float(inside.max()) if len(inside) else 0.0, exponent, _minima(material))
+    claimed = max((r.flops for r in rows if ends and ends[0] <= r.flops <= ends[1]), default=None)
+    return Frontier(frame, end, ends, claimed, exponent, _minima(material))
+
+
+def _optima(law_: Law, budgets: tuple[float, float]) -> list[OptimumRow]:
+    return optima(law_.fit, np.array(budgets), law_.largest, law_.flops)
 
 
 def _minima(material: Material) -> pd.DataFrame:
@@ -121,7 +136,7 @@ def draw(found: Frontier, quantity: str) -> Figure:
     if found.end:
         end_of_data(figure, found.end)
     hover = "%{y:.3s} at %{x:.2e} FLOPs<extra></extra>"
-    law(figure, flops, rows[quantity], (float(flops.min()), found.end), group=OPTIMUM.label, hover=hover)
+    law(figure, flops, rows[quantity], found.inside or (0.0, 0.0), group=OPTIMUM.label, hover=hover)
     if len(minima):
         told = [
             words([f"IsoFLOP minimum at {format_flops(c)}", format_si(v)])
@@ -144,7 +159,8 @@ def panel(material: Material) -> Panel:
         caption=(
             "For each budget, the size and data that minimise the fitted L(N, D). Dotted lines have published "
             "slopes and pass through this sweep’s middle budget; only their slope is meant. The thin vertical "
-            f"mark is the largest compute measured; beyond it everything is dashed. Compute in {convention}."
+            f"mark is the largest compute measured. Solid: best size and data both lie inside those trained; elsewhere "
+            f"dashed. Compute in {convention}."
         ),
         plots=tuple(Plot(f"frontier-{q}", heading, draw(found, q), 340) for q, heading in QUANTITIES),
         legend=(OPTIMUM, *([PROFILE] if len(found.minima) else []), KAPLAN, CHINCHILLA),
@@ -153,10 +169,11 @@ def panel(material: Material) -> Panel:
 
 
 def _claim(found: Frontier) -> str:
-    inside = found.rows[found.rows["flops"] <= found.end] if found.end else found.rows
-    last = inside.iloc[-1] if len(inside) else found.rows.iloc[0]
+    end = found.claimed or found.end
+    last = found.rows[found.rows["flops"] <= end].iloc[-1] if end else found.rows.iloc[0]
+    where = "" if found.claimed else " (extrapolated)"
     head = (
-        f"At {format_flops(last['flops'])} the best split is {format_si(last['params'])} parameters × "
+        f"At {format_flops(last['flops'])} the best split{where} is {format_si(last['params'])} parameters × "
         f"{format_si(last['tokens'])} tokens, {show(of_row(last, 'tokens_per_param'), 2)} tokens per parameter"
     )
     return head if found.exponent is None else f"{head}; N* grows as C to the {show(found.exponent, 2)}"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from scaling.report.axes import log_axis, span
 from scaling.report.draw import Figure, canvas, law, marks, words
+from scaling.report.figures.coverage import equal_compute, round_budgets
 from scaling.report.figures.frontier import main_rows
 from scaling.report.figures.laws import pretty
 from scaling.report.figures.trust import residual_data, size_label
@@ -33,6 +34,7 @@ class Surface:
         loss: fitted loss, ``loss[i][j]`` at ``tokens[i]``, ``params[j]``.
         points: residual rows (see ``Residual``).
         path: params, tokens, inside (whether the budget lies within the data).
+        budgets: round numbers of 6ND FLOPs whose lines cross the points.
     """
 
     params: tuple[float, ...]
@@ -40,6 +42,7 @@ class Surface:
     loss: tuple[tuple[float, ...], ...]
     points: pd.DataFrame
     path: pd.DataFrame
+    budgets: tuple[float, ...]
 
 
 def data(material: Material) -> Surface | None:
@@ -54,11 +57,12 @@ def data(material: Material) -> Surface | None:
     rows = [(r.params.value, r.tokens.value, r.extrapolation_factor <= 1) for r in main_rows(material.analysis)]
     path = pd.DataFrame(rows, columns=["params", "tokens", "inside"])
     loss = tuple(tuple(row) for row in grid.tolist())
-    return Surface(tuple(params.tolist()), tuple(tokens.tolist()), loss, points, path)
+    budgets = round_budgets(6 * points["params"] * points["tokens"])
+    return Surface(tuple(params.tolist()), tuple(tokens.tolist()), loss, points, path, budgets)
 
 
 def draw(found: Surface, look: Look) -> Figure:
-    """Draw contours, points in the style of their size, and the path (dashed beyond the data)."""
+    """Draw contours, points in the style of their size, lines of equal compute, and the path (dashed beyond)."""
     import plotly.graph_objects as go
 
     figure = canvas(log_axis("Parameters N", found.params, pad=0), log_axis("", found.tokens, pad=0))
@@ -75,6 +79,9 @@ def draw(found: Surface, look: Look) -> Figure:
             hovertemplate="%{x:.3s} parameters, %{y:.3s} tokens<br>fitted loss %{z:.4f} nats<extra></extra>",
         )
     )
+    wide, tall = (found.params[0], found.params[-1]), (found.tokens[0], found.tokens[-1])
+    for budget in found.budgets:
+        equal_compute(figure, budget, wide, tall, "var(--ink-2)")
     if len(found.path) > 1:
         inside = found.path.loc[found.path["inside"], "params"]
         ends = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 0.0)
@@ -128,7 +135,10 @@ def panel(material: Material, look: Look) -> Panel:
     return Panel(
         anchor=ANCHOR,
         claim=f"One surface, {pretty(fit.form)}, describes {fit.n_points} points to {100 * fit.residual_rms:.2g} %",
-        caption=f"Contours of fitted loss (nats per token) over the range of the data. {shown}. Hollow: left out.",
+        caption=(
+            f"Contours of fitted loss (nats per token) over the range of the data. {shown}. Hollow: left out. Thin "
+            "straight lines: equal compute (6ND)."
+        ),
         plots=(Plot("surface", "Tokens D", draw(found, look), 480),),
         legend=legend(
             [

@@ -1,11 +1,15 @@
 """What fits and how well the hardware is used: throughput, MFU and memory by size."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
+from scaling.errors import UsageError
+from scaling.hardware import find_accelerator
 from scaling.report.axes import linear_axis, log_axis
-from scaling.report.draw import Figure, canvas, marks, words
+from scaling.report.draw import Figure, canvas, level, marks, words
 from scaling.report.figures.trust import size_label
 from scaling.report.groups import by_number
 from scaling.report.look import Look, Style, legend
@@ -16,22 +20,49 @@ from scaling.units import format_bytes, format_si
 ANCHOR = "fig-system"
 _SPEED = "Throughput leaves out warm-up, compilation and evaluation."
 _READING = {
-    "device": _SPEED,
-    "host": f"{_SPEED} Predicted memory is what training itself needs; the host’s peak also holds the interpreter "
-    "and its libraries, which dwarf small models.",
+    "device": f"{_SPEED} Hollow: memory as predicted before the run.",
+    "host": f"{_SPEED} Hollow: memory that training itself was predicted to need; the host’s peak also holds the "
+    "interpreter, libraries and their workspace, which dwarf small models.",
 }
 PREDICTED = Style("predicted memory (hollow)", "var(--ink-2)", "circle-open")
+ROOM = Style("memory of the device", "var(--c-vermillion)", "", "dash")
 _NAMES = (
     "trial", "label", "params_total", "device", "tokens_per_s", "tokens_per_s_reason", "mfu", "mfu_reason",
-    "memory_host_bytes", "memory_device_bytes", "memory_predicted_bytes",
+    "mfu_measured", "mfu_measured_reason", "memory_host_bytes", "memory_host_before_bytes", "memory_device_bytes",
+    "memory_predicted_bytes",
 )  # fmt: skip
+_FINE = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_MFU = {
+    "mfu": "Model FLOPs utilisation, of the data sheet’s peak",
+    "mfu_measured": "Model FLOPs utilisation, of the best matrix product measured here",
+}
 
 
 def data(material: Material) -> pd.DataFrame:
     """Return one row per trial with throughput, MFU and memory, each with its reason when missing."""
     frame = material.trials.reindex(columns=list(_NAMES)).sort_values(["params_total", "trial"], ignore_index=True)
     known = ["tokens_per_s", "mfu", "memory_host_bytes", "memory_device_bytes"]
-    return frame[frame[known].notna().any(axis=1)].reset_index(drop=True)
+    frame = frame[frame[known].notna().any(axis=1)].reset_index(drop=True)
+    needed = pd.to_numeric(frame["memory_predicted_bytes"], errors="coerce")
+    return frame.assign(
+        memory_ratio=pd.to_numeric(frame["memory_device_bytes"], errors="coerce") / needed.where(needed > 0)
+    )
+
+
+def room_bytes(material: Material) -> float | None:
+    """Return the memory of what the trials ran on: of the card, by its data sheet, or of the machine for the CPU.
+
+    ``None`` where trials ran on several devices, or on one that the catalogue does not have.
+    """
+    told = material.trials["device"] if "device" in material.trials else pd.Series(dtype=str)
+    names = {str(name) for name in told.dropna()}
+    if names == {"cpu"}:
+        held = {e.get("cpu", {}).get("memory_bytes") for e in material.environments if isinstance(e.get("cpu"), dict)}
+        return float(next(iter(held))) if len(held) == 1 and None not in held else None
+    try:
+        return find_accelerator(names.pop()).accelerator.memory_bytes if len(names) == 1 else None
+    except UsageError:  # not in the catalogue
+        return None
 
 
 def _by_size(
@@ -57,22 +88,31 @@ def draw_throughput(frame: pd.DataFrame, look: Look) -> Figure:
     return figure
 
 
-def draw_mfu(frame: pd.DataFrame, look: Look) -> Figure:
+def draw_mfu(frame: pd.DataFrame, look: Look, column: str = "mfu") -> Figure:
     """Draw MFU in percent against size, from zero."""
     figure = canvas(log_axis("Parameters N", frame["params_total"]), linear_axis(rangemode="tozero", ticksuffix=" %"))
-    _by_size(figure, frame, "mfu", look, lambda v: f"MFU {100 * v:.1f} %", 100)
+    _by_size(figure, frame, column, look, lambda v: f"MFU {100 * v:.1f} %", 100)
     return figure
 
 
-def draw_memory(frame: pd.DataFrame, look: Look, column: str) -> Figure:
-    """Draw peak memory, and the predicted one hollow, against size (MiB)."""
-    measured = [v / 2**20 for c in (column, "memory_predicted_bytes") for v in frame[c].dropna()]
-    figure = canvas(
-        log_axis("Parameters N", frame["params_total"]), log_axis("", measured, lambda v: f"{format_si(v)} MiB")
-    )
-    _by_size(figure, frame, "memory_predicted_bytes", look, lambda v: f"predicted {format_bytes(v)}", 2**-20, True)
-    _by_size(figure, frame, column, look, lambda v: f"peak {format_bytes(v)}", 2**-20)
+def draw_memory(frame: pd.DataFrame, look: Look, column: str, room: float | None = None) -> Figure:
+    """Draw peak memory, and the predicted one hollow, against size, under the memory there is."""
+    values = [float(v) for c in (column, "memory_predicted_bytes") for v in frame[c].dropna()]
+    figure = canvas(log_axis("Parameters N", frame["params_total"]), _bytes_axis([*values, *([room] if room else [])]))
+    if room is not None:
+        level(figure, room, ROOM.dash, ROOM.colour)
+    _by_size(figure, frame, "memory_predicted_bytes", look, lambda v: f"predicted {format_bytes(v)}", hollow=True)
+    _by_size(figure, frame, column, look, lambda v: f"peak {format_bytes(v)}")
     return figure
+
+
+def _bytes_axis(values: list[float]) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at round numbers of KiB, MiB, GiB and TiB."""
+    axis = log_axis("", values)
+    low, high = axis["range"]
+    mantissas = (1, 10, 100) if high - low > 2.6 else (1, 3, 10, 30, 100, 300) if high - low > 1.3 else _FINE
+    marks = [float(m * 2**e) for e in (10, 20, 30, 40) for m in mantissas if low <= math.log10(m * 2.0**e) <= high]
+    return {**axis, "tickvals": marks, "ticktext": [format_bytes(v) for v in marks]}
 
 
 def panel(material: Material, look: Look) -> Panel:
@@ -85,10 +125,12 @@ def panel(material: Material, look: Look) -> Panel:
     plots = []
     if frame["tokens_per_s"].notna().any():
         plots.append(Plot("system-throughput", "Tokens per second, steady window", draw_throughput(frame, look), 340))
-    if frame["mfu"].notna().any():
-        plots.append(Plot("system-mfu", "Model FLOPs utilisation", draw_mfu(frame, look), 340))
+    kept = next((column for column in _MFU if frame[column].notna().any()), None)
+    if kept is not None:
+        plots.append(Plot("system-mfu", _MFU[kept], draw_mfu(frame, look, kept), 340))
+    room = room_bytes(material)
     if frame[device].notna().any():
-        plots.append(Plot("system-memory", f"Peak {kind} memory", draw_memory(frame, look, device), 340))
+        plots.append(Plot("system-memory", f"Peak {kind} memory", draw_memory(frame, look, device, room), 340))
     return Panel(
         anchor=ANCHOR,
         claim=_claim(frame),
@@ -98,6 +140,7 @@ def panel(material: Material, look: Look) -> Panel:
             [
                 *(look.size(n, size_label(n)) for n in sorted(frame["params_total"].unique())),
                 *([PREDICTED] if frame["memory_predicted_bytes"].notna().any() else []),
+                *([ROOM] if room is not None and frame[device].notna().any() else []),
             ]
         ),
         table=_table(frame),
@@ -137,8 +180,11 @@ def _claim(frame: pd.DataFrame) -> str:
     small, large = speed.iloc[0], speed.iloc[-1]
     head = f"From {format_si(small['tokens_per_s'])} tokens per second at {format_si(small['params_total'])} parameters"
     tail = f" to {format_si(large['tokens_per_s'])} at {format_si(large['params_total'])}"
-    used = frame["mfu"].dropna()
-    return head + tail + (f"; the best MFU is {100 * used.max():.2g} %" if len(used) else "; MFU is not known here")
+    for column, whose in (("mfu", ""), ("mfu_measured", " of the best matrix product measured here")):
+        used = frame[column].dropna()
+        if len(used):
+            return f"{head}{tail}; the best MFU is {100 * used.max():.2g} %{whose}"
+    return f"{head}{tail}; MFU is not known here"
 
 
 def _table(frame: pd.DataFrame) -> Table:
@@ -148,10 +194,14 @@ def _table(frame: pd.DataFrame) -> Table:
         Column("device", "Device"),
         Column("tokens_per_s", "Throughput", "per_s"),
         Column("mfu", "MFU", "percent"),
+        Column("mfu_measured", "MFU of the measured peak", "percent"),
         Column("memory_host_bytes", "Host memory, peak", "bytes"),
+        Column("memory_host_before_bytes", "Before there was a model", "bytes"),
         Column("memory_device_bytes", "Device memory, peak", "bytes"),
-        Column("memory_predicted_bytes", "Predicted", "bytes"),
+        Column("memory_predicted_bytes", "Training memory, predicted", "bytes"),
+        Column("memory_ratio", "Device over predicted", "number"),
         Column("tokens_per_s_reason", "Throughput missing because"),
         Column("mfu_reason", "MFU missing because"),
+        Column("mfu_measured_reason", "MFU of the measured peak missing because"),
     )
     return Table.of("system", "Throughput, MFU and memory by trial", columns, frame)

@@ -1,68 +1,188 @@
 """What the sweep cost by what became of its trials: time, FLOPs, joules, money and carbon, each known or missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from scaling.provenance import Reading
 from scaling.report.figures.energy import is_measured
-from scaling.report.material import Material
+from scaling.report.material import Material, Tariff
 from scaling.report.panel import Column, Table
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "results: finished trials": ("done",),
     "diverged: a result without a point": ("diverged",),
     "lost: failed or interrupted": ("failed", "interrupted"),
+    "orphaned: no longer in the sweep": ("orphaned",),
 }
-_COLUMNS = (
-    Column("what", "Spent on"),
-    Column("trials", "Trials", "whole"),
-    Column("wall_s", "Slot time", "seconds"),
-    Column("share", "Share of it", "percent"),
-    Column("flops", "Training FLOPs", "flops"),
-    Column("gpu_j", "GPU energy, measured", "energy"),
-    Column("modelled_j", "Energy, modelled", "energy"),
-    Column("note", "Note"),
-)
+_J_PER_KWH = 3.6e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """One line of the bill; ``None`` is not known.
+
+    Attributes:
+        what: what it was spent on.
+        trials: how many trials.
+        wall_s: slot time.
+        gpu_s: seconds of one GPU.
+        flops: training FLOPs.
+        measured_j, modelled_j: joules by a counter or sensor, and by a model.
+        notes: what to know to read the line.
+    """
+
+    what: str
+    trials: int | None = None
+    wall_s: float | None = None
+    gpu_s: float | None = None
+    flops: float | None = None
+    measured_j: float | None = None
+    modelled_j: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def carbon_g(self, tariff: Tariff) -> float | None:
+        """Grams of CO2e of the measured joules, of the modelled ones where none was measured."""
+        joules = self.modelled_j if self.measured_j is None else self.measured_j
+        return None if tariff.intensity is None or joules is None else joules / _J_PER_KWH * tariff.intensity.g_per_kwh
+
+    def money(self, tariff: Tariff) -> float | None:
+        """The price of the GPU-hours and of the measured joules; ``None`` where a priced part is not known."""
+        parts = [(tariff.per_gpu_hour, self.gpu_s, 3600.0), (tariff.per_kwh, self.measured_j, _J_PER_KWH)]
+        priced = [(price, used, unit) for price, used, unit in parts if price is not None]
+        if not priced or any(used is None for _, used, _ in priced):
+            return None
+        return sum(price * used / unit for price, used, unit in priced if used is not None)
 
 
 def cost(material: Material) -> Table:
-    """Return one row per outcome; time and joules are those of the attempt that ended each trial."""
-    frame = material.trials
-    if "wall_s" not in frame or frame["wall_s"].isna().all():
-        return Table.of("cost", "What the sweep cost", _COLUMNS, [], empty="No trial has ended: nothing is known.")
-    flops = material.points.groupby("trial")["flops_train"].max() if len(material.points) else pd.Series(dtype=float)
-    total = float(frame["wall_s"].sum())
-    rows = [
-        _row(what, frame[frame["state"].isin(states)], flops, total)
-        for what, states in ENDS.items()
-        if frame["state"].isin(states).any()
-    ]
-    return Table.of("cost", "What the sweep cost, by what came of it", _COLUMNS, rows)
+    """Return one row per outcome, one for attempts that were repeated, and one for the rest of the machine."""
+    tariff = material.tariff
+    lines = list(_lines(material))
+    total = sum(line.wall_s or 0.0 for line in lines)
+    columns = (
+        Column("what", "Spent on"),
+        Column("trials", "Trials", "whole"),
+        Column("wall_s", "Slot time", "seconds"),
+        Column("share", "Share of it", "percent"),
+        Column("gpu_s", "GPU time", "seconds"),
+        Column("flops", "Training FLOPs", "flops"),
+        Column("measured_j", "Energy, measured", "energy"),
+        Column("modelled_j", "Energy, modelled", "energy"),
+        Column("carbon_g", "Carbon (g CO2e)", "number"),
+        Column("money", f"Money ({tariff.currency})", "number"),
+        Column("note", "Note"),
+    )
+    rows = [_row(line, tariff, total) for line in lines]
+    empty = "No trial has ended: nothing is known."
+    caption = "What the sweep cost, by what came of it"
+    return Table.of("cost", caption, columns, rows, empty=empty, note=_said(tariff))
 
 
-def _row(what: str, part: pd.DataFrame, flops: "pd.Series[float]", total: float) -> dict[str, Any]:
-    wall = float(part["wall_s"].sum())
-    spent = flops.reindex(part["trial"]).dropna()
-    untold = int(part["wall_s"].isna().sum())
+def _row(line: Spent, tariff: Tariff, total: float) -> dict[str, Any]:
+    carbon = line.carbon_g(tariff)
+    of_model = carbon is not None and line.measured_j is None
     return {
-        "what": what,
-        "trials": len(part),
-        "wall_s": wall,
-        "share": wall / total if total else None,
-        "flops": float(spent.sum()) if len(spent) else None,
-        "gpu_j": _joules(part, ("gpu",), measured=True),
-        "modelled_j": _joules(part, ("gpu", "cpu", "ram"), measured=False),
-        "note": f"{untold} of them recorded no time" if untold else None,
+        **{name: getattr(line, name) for name in ("what", "trials", "wall_s", "gpu_s", "flops")},
+        "measured_j": line.measured_j,
+        "modelled_j": line.modelled_j,
+        "share": line.wall_s / total if total and line.wall_s is not None else None,
+        "carbon_g": carbon,
+        "money": line.money(tariff),
+        "note": "; ".join([*line.notes, *(["carbon of modelled joules"] if of_model else [])]) or None,
     }
 
 
-def _joules(part: pd.DataFrame, components: tuple[str, ...], *, measured: bool) -> float | None:
+def _said(tariff: Tariff) -> str:
+    """Say what money and carbon rest on, or what they need."""
+    place = tariff.intensity
+    if place is None:
+        carbon = "Carbon is missing: where did it run? scaling report --region FRA, or --intensity G."
+    else:
+        year = "" if place.year is None else f", {place.year}"
+        carbon = f"Carbon: {place.g_per_kwh:.3g} g per kWh, {place.place}{year} ({place.basis}; {place.source})."
+    prices = [
+        f"{price:g} {tariff.currency} per {unit}"
+        for price, unit in ((tariff.per_gpu_hour, "GPU-hour"), (tariff.per_kwh, "measured kWh"))
+        if price is not None
+    ]
+    needs = "scaling report --price-per-gpu-hour P or --price-per-kwh P, or the sweep's limits"
+    money = f"Money: {' and '.join(prices)}." if prices else f"Money is missing, it needs a price: {needs}."
+    return f"{carbon} {money}"
+
+
+def _lines(material: Material) -> Iterator[Spent]:
+    frame = material.trials
+    if "wall_s" not in frame or (frame["wall_s"].isna().all() and material.attempts.empty):
+        return
+    last = material.attempts.sort_values("attempt").drop_duplicates("trial", keep="last")
+    machine = list(_host(material.host))
+    components = ("gpu",) if machine else ("gpu", "cpu", "ram")  # the machine's own meter holds the trials' part
+    for what, states in ENDS.items():
+        part = frame[frame["state"].isin(states)]
+        if len(part):
+            yield _outcome(what, part, components, last.set_index("trial"), material.points)
+    earlier = material.attempts[~material.attempts.index.isin(last.index)]
+    if len(earlier):
+        yield Spent(
+            what="repeated: earlier attempts of the same trials",
+            trials=int(earlier["trial"].nunique()),
+            wall_s=float(earlier["seconds"].sum()),
+            gpu_s=_gpu_s(earlier),
+            measured_j=_sum(earlier["energy_gpu_j"]),
+        )
+    yield from machine
+
+
+def _outcome(
+    what: str, part: pd.DataFrame, components: tuple[str, ...], booked: pd.DataFrame, points: pd.DataFrame
+) -> Spent:
+    """Time and joules of the attempt that ended each trial; what has no end record, as its supervisor booked it."""
+    flops = points.groupby("trial")["flops_train"].max() if len(points) else pd.Series(dtype=float)
+    supervised = booked.reindex(part["trial"])
+    wall = part["wall_s"].astype(float).fillna(supervised["seconds"].astype(float).set_axis(part.index))
+    untold = int(wall.isna().sum())
+    measured = [_joules(part, name, measured=True) for name in components]
+    modelled = [_joules(part, name, measured=False) for name in components]
+    return Spent(
+        what=what,
+        trials=len(part),
+        wall_s=float(wall.sum()),
+        gpu_s=_gpu_s(supervised.dropna(subset=["gpus"])),
+        flops=_sum(flops.reindex(part["trial"])),
+        measured_j=_sum(pd.Series([v for v in measured if v is not None], dtype=float)),
+        modelled_j=_sum(pd.Series([v for v in modelled if v is not None], dtype=float)),
+        notes=(f"{untold} of them recorded no time",) if untold else (),
+    )
+
+
+def _gpu_s(attempts: pd.DataFrame) -> float | None:
+    """Seconds of one GPU; ``None`` where no GPU was held."""
+    used = float((attempts["seconds"].astype(float) * attempts["gpus"].astype(float)).sum())
+    return used or None
+
+
+def _joules(part: pd.DataFrame, name: str, *, measured: bool) -> float | None:
     """Add up joules of one kind; ``None`` where no trial has any."""
-    found: list[float] = []
-    for name in components:
-        value, how = f"energy_{name}_j", f"energy_{name}_provenance"
-        if value in part and how in part:
-            kept = part[part[value].notna() & (part[how].map(is_measured) == measured)]
-            found += [float(v) for v in kept[value]]
-    return sum(found) if found else None
+    value, how = f"energy_{name}_j", f"energy_{name}_provenance"
+    if value not in part or how not in part:
+        return None
+    return _sum(part.loc[part[how].map(is_measured) == measured, value])
+
+
+def _sum(values: "pd.Series[Any]") -> float | None:
+    known = values.dropna()
+    return float(known.astype(float).sum()) if len(known) else None
+
+
+def _host(host: Mapping[str, Any] | None) -> Iterator[Spent]:
+    readings = [Reading.from_json(host[n]) for n in ("energy_cpu_j", "energy_ram_j") if host and host.get(n)]
+    known = [(r.value, r.provenance.measured) for r in readings if r.value is not None]
+    if known:
+        yield Spent(
+            what="the machine: processors and memory, over all runs",
+            measured_j=sum(v for v, counted in known if counted) or None,
+            modelled_j=sum(v for v, counted in known if not counted) or None,
+        )

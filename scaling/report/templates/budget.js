@@ -150,7 +150,7 @@
 
   let flops = Math.min(known.largest * 10, 10 ** ends[1]);
   const unit = () => document.querySelector("input[name=budget-unit]:checked").value;
-  const NAMES = { flops: "FLOPs", hours: "device-hours", kwh: "kWh", money: "in your currency" };
+  const NAMES = { flops: "FLOPs", hours: "device-hours", kwh: "kWh", money: known.price === null ? "in your currency" : known.currency };
 
   const judge = (found) => {
     if (found.factor > known.limit * (1 + 1e-9)) {
@@ -159,7 +159,10 @@
     const out = [];
     if (flops < known.smallest * (1 - 1e-9)) out.push(`Below the smallest fitted compute, ${power(known.smallest)} FLOPs: laws bend there.`);
     for (const [name, i, [from, to]] of [["parameters", found.params, known.params], ["tokens", found.tokens, known.tokens]]) {
-      if (i.value < from / 10 || i.value > to * 10) out.push(`${si(i.value)} ${name} lie far outside the fitted ${si(from)} to ${si(to)}.`);
+      if (i.value < from * (1 - 1e-9) || i.value > to * (1 + 1e-9)) {
+        const far = i.value < from / 10 || i.value > to * 10;
+        if (far || found.factor <= 1 + 1e-9) out.push(`${si(i.value)} ${name} lie ${far ? "far " : ""}outside the fitted ${si(from)} to ${si(to)}.`);
+      }
     }
     if (found.factor > 1 + 1e-9) {
       const stretch = stretchAt(found.factor);
@@ -242,6 +245,7 @@
     field.setAttribute("aria-invalid", String(field.value.trim() !== "" && parse(field.value) === null));
     soon();
   }));
+  if (known.price !== null) fields.price.value = String(known.price);
   fill();
   at("budget").hidden = false;
   render();

@@ -10,7 +10,21 @@ from support.synthetic_report import HORIZONS, SIZES, loss_of
 
 from scaling.laws import Interval
 from scaling.laws.isojoule import EnergyOfCompute
-from scaling.report.figures import coverage, curves, energy, frontier, isojoule, laws, returns, surface, system, trust
+from scaling.report import support
+from scaling.report.figures import (
+    budget,
+    coverage,
+    curves,
+    energy,
+    frontier,
+    isojoule,
+    laws,
+    price,
+    returns,
+    surface,
+    system,
+    trust,
+)
 from scaling.report.lawlines import along, loss
 from scaling.report.look import Look
 
@@ -37,6 +51,29 @@ def test_coverage_leaves_orphans_out_and_marks_unfinished_horizons(material):
     assert (found.cells.loc[found.cells["tokens"] == max(HORIZONS), "state"] != "done").all()
 
 
+def test_the_memory_limit_lies_between_the_last_size_that_fits_and_the_next(material):
+    room = 1e9
+    needed = [4e8, 5e8, 6e8, 7e8, 8e8, 9e8, 1.1e9, 2e9]
+    sizes = dict(zip(SIZES, needed, strict=True))
+    trials = material.trials.assign(memory_predicted_bytes=[sizes[n] for n in material.trials["params_total"]])
+    environments = [{"cpu": {"memory_bytes": room}}]
+    found = coverage.data(dataclasses.replace(material, trials=trials, environments=environments))
+    assert SIZES[5] < found.limit < SIZES[6]
+    assert (
+        "passes 954 MiB"
+        in coverage.panel(dataclasses.replace(material, trials=trials, environments=environments)).caption
+    )
+    roomy = dataclasses.replace(material, trials=trials, environments=[{"cpu": {"memory_bytes": 1e12}}])
+    assert coverage.data(roomy).limit is None
+    assert coverage.data(material).room is None  # its environments tell no memory
+
+
+def test_a_card_has_the_room_of_its_data_sheet(material):
+    on_a_card = dataclasses.replace(material, trials=material.trials.assign(device="NVIDIA H100 80GB HBM3"))
+    assert system.room_bytes(on_a_card) == pytest.approx(80e9)
+    assert system.room_bytes(dataclasses.replace(material, trials=material.trials.assign(device="Abacus 3"))) is None
+
+
 @pytest.mark.parametrize(("n", "most"), [(5, 10), (800, 500), (100_000, 500), (501, 500), (3, 2)])
 def test_thinning_keeps_both_ends_and_the_limit(n, most):
     kept = curves.thin(n, most)
@@ -61,6 +98,41 @@ def test_many_curves_share_the_budget_of_points(material):
     trials = pd.concat([material.trials.assign(trial=material.trials["trial"] + str(i)) for i in range(8)])
     found = curves.data(dataclasses.replace(material, curves=pd.concat(many), trials=trials))
     assert len(found.lines) <= curves.MAX_DISPLAYED
+
+
+def test_other_sizes_cost_more_compute_and_the_law_itself_says_how_much(material):
+    found = price.data(material)
+    rows = found.rows
+    assert rows["ratio"].min() == pytest.approx(1, abs=1e-6)
+    assert rows.loc[rows["ratio"].idxmin(), "share"] == 1.0
+    fit = material.analysis.fits["L(N,D)"]
+    best = rows[rows["share"] == 1.0].iloc[0]
+    half = rows[rows["share"] == 0.5].iloc[0]
+    at = [float(loss(fit, N=np.array(r["params"]), D=np.array(r["tokens"]))) for r in (best, half)]
+    assert at[0] == pytest.approx(at[1], rel=1e-9)
+    assert half["ratio_low"] < half["ratio"] < half["ratio_high"]
+    assert price.panel(material).claim.startswith("Half the best size takes 1.")
+
+
+def test_a_size_that_never_reaches_the_loss_is_missing_not_dear(material):
+    weak = dataclasses.replace(material.law.fit, params=material.law.fit.params | {"B": Interval(value=1e-6)}, draws=())
+    found = price.data(dataclasses.replace(material, law=dataclasses.replace(material.law, fit=weak)))
+    assert found.rows["ratio"].isna().any()
+
+
+def test_lines_are_solid_only_where_best_size_and_data_were_trained(material):
+    assert support.reach(material.law) is None  # its best splits want more tokens than any of its trials saw
+    assert frontier.data(material).claimed is None
+    assert "(extrapolated)" in frontier.panel(material).claim
+    assert {row["support"] for row in budget.rows(material)} == {"N* or D* beyond the data", "extrapolated"}
+    longer = dataclasses.replace(material.law, tokens=material.law.tokens * 5)
+    ends = support.reach(longer)
+    found = frontier.data(dataclasses.replace(material, law=longer))
+    assert found.inside == ends
+    for c in ends:
+        row = found.rows.loc[(found.rows["flops"] / c - 1).abs().idxmin()]
+        assert support.inside(longer, row["params"], row["tokens"])
+    assert longer.smallest < ends[0] < found.claimed <= ends[1] < longer.largest
 
 
 def test_size_law_runs_through_the_longest_shared_horizon(material):

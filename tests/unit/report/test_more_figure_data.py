@@ -81,6 +81,17 @@ def test_loss_above_the_floor_is_the_same_law_less_e(material):
 def test_curves_are_drawn_against_what_the_points_tell(material):
     look = Look.of(material.trials)
     found = curves.data(material)
-    assert [c.key for c in curves.choices(found, look)] == ["flops_train", "tokens", "train_s"]
+    assert [c.key for c in curves.choices(found, look)] == ["flops_train", "tokens", "params_total", "train_s"]
     untimed = dataclasses.replace(found, points=found.points.assign(train_s=None))
-    assert [c.key for c in curves.choices(untimed, look)] == ["flops_train", "tokens"]
+    assert [c.key for c in curves.choices(untimed, look)] == ["flops_train", "tokens", "params_total"]
+
+
+def test_curves_have_an_axis_of_energy_where_it_was_measured_and_say_so_where_not(material, measured):
+    look = Look.of(material.trials)
+    assert curves.choices(curves.data(measured), look)[-1].key == "energy_gpu_j"
+    assert curves.panel(measured, look).plots[0].gone == ()
+    panel = curves.panel(material, look)
+    assert [label for label, _ in panel.plots[0].gone] == ["kWh"]
+    assert "energy was not measured" in panel.caption
+    modelled = measured.points.assign(energy_gpu_provenance="modelled_load")
+    assert curves.data(dataclasses.replace(measured, points=modelled)).marked("energy_gpu_j").empty

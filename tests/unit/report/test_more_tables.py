@@ -2,8 +2,11 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
+from scaling.cost.grid import Intensity
+from scaling.report.material import Tariff
 from scaling.report.tables import checklist, cost, fits, published
 
 
@@ -34,16 +37,74 @@ def test_published_exponents_are_judged_in_their_own_count_only(material):
 
 def test_cost_keeps_measured_and_modelled_joules_apart(material, measured):
     done = by(cost.cost(material), "what")["results: finished trials"]
-    assert done["gpu_j"] is None
+    assert done["measured_j"] is None
     walls = material.trials.loc[material.trials["state"] == "done", "wall_s"]
     assert done["modelled_j"] == pytest.approx(24 * walls.sum())  # 21 W of processors, 3 W of memory
     counted = by(cost.cost(measured), "what")["results: finished trials"]
-    assert counted["gpu_j"] == pytest.approx(310 * walls.sum())
+    assert counted["measured_j"] == pytest.approx(310 * walls.sum())
 
 
 def test_lost_trials_are_counted_with_what_is_not_known_of_them(material):
     lost = by(cost.cost(material), "what")["lost: failed or interrupted"]
     assert (lost["trials"], lost["flops"], lost["note"]) == (1, None, "1 of them recorded no time")
+
+
+GRID = Intensity(g_per_kwh=360.0, place="Somewhere", year=2023, source="a table", basis="life cycle CO2e")
+
+
+def test_money_and_carbon_follow_from_a_place_and_prices(measured):
+    attempts = pd.DataFrame(
+        [
+            {"trial": t, "attempt": 1, "exit_code": 0, "seconds": 36.0, "gpus": 2, "energy_gpu_j": None}
+            for t in measured.trials["trial"]
+        ]
+    )
+    told = dataclasses.replace(
+        measured, attempts=attempts, tariff=Tariff(per_gpu_hour=2.0, per_kwh=0.5, currency="EUR", intensity=GRID)
+    )
+    table = cost.cost(told)
+    done = by(table, "what")["results: finished trials"]
+    kwh = done["measured_j"] / 3.6e6
+    assert done["carbon_g"] == pytest.approx(360 * kwh)
+    assert done["money"] == pytest.approx(2.0 * done["trials"] * 2 * 36 / 3600 + 0.5 * kwh)
+    assert "Somewhere, 2023" in table.note
+    assert "2 EUR per GPU-hour and 0.5 EUR per measured kWh" in table.note
+    lost = by(table, "what")["lost: failed or interrupted"]
+    assert lost["wall_s"] == pytest.approx(36.0)  # its supervisor booked what no end record tells
+    assert lost["money"] is None  # its joules are not known, and they have a price
+
+
+def test_without_place_and_prices_the_table_says_what_they_need(material):
+    table = cost.cost(material)
+    assert "--region" in table.note
+    assert "--price-per-gpu-hour" in table.note
+    assert {row["carbon_g"] for row in by(table, "what").values()} == {None}
+
+
+def test_repeated_attempts_and_the_machine_have_lines_of_their_own(material):
+    trial = material.trials["trial"].iloc[0]
+    attempts = pd.DataFrame(
+        [
+            {"trial": trial, "attempt": k, "exit_code": -9, "seconds": 10.0 * k, "gpus": 0, "energy_gpu_j": None}
+            for k in (1, 2, 3)
+        ]
+    )
+    host = {"energy_cpu_j": {"value": 7.2e6, "provenance": "modelled_load", "reason": "a model", "shared": False}}
+    told = dataclasses.replace(material, attempts=attempts, host=host, tariff=Tariff(intensity=GRID))
+    rows = by(cost.cost(told), "what")
+    repeated = rows["repeated: earlier attempts of the same trials"]
+    assert (repeated["trials"], repeated["wall_s"], repeated["gpu_s"]) == (1, 30.0, None)
+    machine = rows["the machine: processors and memory, over all runs"]
+    assert (machine["modelled_j"], machine["carbon_g"]) == (7.2e6, pytest.approx(720))
+    assert machine["note"] == "carbon of modelled joules"
+    assert rows["results: finished trials"]["modelled_j"] is None  # held in the machine's, not counted twice
+
+
+def test_prices_of_the_sweep_stand_in_for_those_not_given():
+    sweep = {"spec": {"limits": {"price_per_gpu_hour": 2.5, "price_per_kwh": 0.0, "currency": "CHF"}}}
+    assert Tariff().with_prices_of(sweep) == Tariff(per_gpu_hour=2.5, currency="CHF")
+    assert Tariff(per_gpu_hour=4.0).with_prices_of(sweep).per_gpu_hour == 4.0
+    assert Tariff().with_prices_of({"imported": {}}) == Tariff()
 
 
 def test_refused_approaches_keep_their_reason(material):

@@ -88,6 +88,15 @@ def test_no_store_and_no_place_to_write_are_clear_errors(store, tmp_path):
     assert isinstance(run(store.root, "--out", blocked / "r.html").exception, MachineError)
 
 
+def test_a_place_and_a_price_reach_the_table_of_costs(store):
+    assert run(store.root, "--plotly", "directory", "--intensity", "100", "--price-per-kwh", "0.5").exit_code == 0
+    page = store.report_path.read_text(encoding="utf-8")
+    assert "100 g per kWh" in page
+    assert "0.5 USD per measured kWh" in page
+    several = run(store.root, store.root, "--out", store.root / "both.html", "--intensity", "100")
+    assert isinstance(several.exception, UsageError)
+
+
 def test_open_asks_the_browser(store, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from support.stored import make_line, make_point
 from scaling.errors import UsageError
 from scaling.provenance import Provenance, Reading
 from scaling.store import load
-from scaling.store.columns import CURVES, POINTS, SAMPLES, TRIALS
+from scaling.store.columns import ATTEMPTS, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.files import append_line, publish
 
 
@@ -18,6 +19,7 @@ def test_frames_have_exactly_the_documented_columns(store):
     assert list(loaded.trials().columns) == list(TRIALS)
     assert list(loaded.curves().columns) == list(CURVES)
     assert list(loaded.samples().columns) == list(SAMPLES)
+    assert list(loaded.attempts().columns) == list(ATTEMPTS)
     assert loaded.warnings == ()
 
 
@@ -45,6 +47,23 @@ def test_a_trial_that_has_not_run_has_its_parameters_and_nothing_invented(store)
     assert trial["state"] == "pending"
     assert trial["params_total"] > 0
     assert trial[["loss_nats", "tokens", "energy_gpu_j", "wall_s"]].isna().all()
+    assert trial["memory_predicted_bytes"] > 0  # by arithmetic alone
+
+
+def test_attempts_are_those_that_were_booked(store):
+    for number, code in ((1, -9), (2, 0)):
+        path = store.trial("t0").attempt(number).exit_path
+        path.parent.mkdir(exist_ok=True, parents=True)
+        booked = {"exit_code": code, "seconds": 5.0, "gpus": 1, "energy_gpu_j": {"value": 3.0}}
+        path.write_text(json.dumps(booked))
+    third = store.trial("t0").attempt(3).exit_path
+    third.parent.mkdir()
+    third.write_text("{")  # damaged: nobody knows what it used
+    found = load(store.root).attempts()
+    assert found[["trial", "attempt", "exit_code", "energy_gpu_j"]].values.tolist() == [
+        ["t0", 1, -9, 3.0],
+        ["t0", 2, 0, 3.0],
+    ]
 
 
 def test_one_bad_record_hides_only_itself(store):
