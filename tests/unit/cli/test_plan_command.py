@@ -130,6 +130,6 @@ def test_reading_a_large_corpus_says_how_long_it_takes(capsys):
 
 
 def test_a_made_up_language_tells_its_entropy(scaling, tmp_path):
-    found = scaling("plan", "quickstart", "--set", "data.source=markov", "--set", "data.markov.tokens=300k")
+    found = scaling("plan", "isoflop", "--set", "data.source=markov", "--set", "data.markov.tokens=300k")
     assert found.code == 0
     assert "exact entropy 1.61" in found.out
