@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import gpt, gpt_memory
+from scaling.families import bert, gpt, gpt_memory, lstm, moe
 from scaling.families.contract import NATS_PER_TOKEN, Config, Family, FlopsPerToken, Params
 from scaling.families.recipe import Recipe
 
 __all__ = ["FAMILIES", "NATS_PER_TOKEN", "Config", "Family", "FlopsPerToken", "Params", "Recipe", "get_family"]
 
+_ACCURACY = {"accuracy": "share of the targets that are likeliest"}
 _NEXT_TOKEN = "next token"
 _BY_POSITION = {"loss_by_position": "loss at places 1, 2, 3 to 4, 5 to 8, … of a window: what context is worth"}
 
@@ -34,6 +35,48 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             predicts_next=True,
             stacks=True,
             metrics=_BY_POSITION,
+        ),
+        "bert": Family(
+            name="bert",
+            title="encoder-only transformer, masked tokens",
+            module="scaling.models.bert",
+            fields=bert.FIELDS,
+            build_config=bert.build_config,
+            config_for_params=bert.config_for_params,
+            params=bert.params,
+            flops_per_token=bert.flops_per_token,
+            memory_bytes=bert.memory_bytes,
+            objective="masked token",
+            unit="nats per masked token",
+            metrics=_ACCURACY,
+        ),
+        "lstm": Family(
+            name="lstm",
+            title="recurrent network (LSTM), next-token prediction",
+            module="scaling.models.lstm",
+            fields=lstm.FIELDS,
+            build_config=lstm.build_config,
+            config_for_params=lstm.config_for_params,
+            params=lstm.params,
+            flops_per_token=lstm.flops_per_token,
+            memory_bytes=lstm.memory_bytes,
+            objective=_NEXT_TOKEN,
+            predicts_next=True,
+            metrics=_BY_POSITION,
+        ),
+        "moe": Family(
+            name="moe",
+            title="decoder-only transformer with a sparse mixture of experts, next-token prediction",
+            module="scaling.models.moe",
+            fields=moe.FIELDS,
+            build_config=moe.build_config,
+            config_for_params=moe.config_for_params,
+            params=moe.params,
+            flops_per_token=moe.flops_per_token,
+            memory_bytes=moe.memory_bytes,
+            objective=_NEXT_TOKEN,
+            predicts_next=True,
+            metrics={**_BY_POSITION, "expert_share": "share of the picks that each expert gets, block by block"},
         ),
     }
 )

@@ -8,13 +8,15 @@ as Hoffmann et al. appendix F), backward as twice forward.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeVar
 
 from scaling.families.contract import FlopsPerToken, Params
 from scaling.families.keys import Keys, bad, decided_by_size, nearest_size, needed, number, whole
 
+C = TypeVar("C")
 NORMS = ("layernorm", "rmsnorm")
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu2", "swiglu")
 POSITIONS = ("rotary", "learned", "sinusoidal", "none")
@@ -127,9 +129,9 @@ def _check_rotary(c: GPTConfig) -> GPTConfig:
     return c
 
 
-def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> GPTConfig:
+def build_config(model: Mapping[str, object], vocab_size: int, context: int, keys: Keys = KEYS) -> GPTConfig:
     """Resolve the ``model`` keys of a sweep file into one config. Raises ``UsageError`` naming the key."""
-    KEYS.check(model)
+    keys.check(model)
     d_model = needed(model, "d_model")
     n_layer = needed(model, "n_layer", "give the number of blocks")
     n_head = _heads(model, d_model)
@@ -150,7 +152,7 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int) -> 
             rotary_base=number(model, "rotary_base", 10_000.0),
             rotary_share=number(model, "rotary_share", 1.0),
         ),
-        **KEYS.chosen(model),  # type: ignore[arg-type]  # KEYS has verified each value's type
+        **keys.chosen(model),  # type: ignore[arg-type]  # they have verified each value's type
     )
     return _check_rotary(config)
 
@@ -161,14 +163,15 @@ def config_for_params(model: Mapping[str, object], vocab_size: int, context: int
     Width moves in steps of the head width. Depth follows ``aspect_ratio`` (d_model per block, default 64) unless
     ``n_layer`` is given.
     """
-    KEYS.check(model)
+    return nearest_shape(model, target, lambda keys: build_config(keys, vocab_size, context), params)
+
+
+def nearest_shape(
+    model: Mapping[str, object], target: float, build: Callable[[Mapping[str, object]], C], count: Callable[[C], Params]
+) -> C:
+    """Return the shape of blocks, built by a family, whose total count is nearest ``target`` in ratio."""
     decided_by_size(model, d_model="remove it", n_head="give head_dim")
-    return nearest_size(
-        target,
-        candidates(model),
-        lambda keys: build_config(keys, vocab_size, context),
-        lambda config: sum(param_groups(config).values()),
-    )
+    return nearest_size(target, candidates(model), build, lambda config: count(config).total)
 
 
 def candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
@@ -183,37 +186,46 @@ def candidates(model: Mapping[str, object]) -> Iterator[dict[str, object]]:
             yield {**model, "d_model": width, "n_layer": depth, "head_dim": head_dim}
 
 
-def _attention_matmul(c: GPTConfig) -> int:
+def attention_matmul(c: GPTConfig) -> int:
+    """Weights of one block's attention."""
     return c.d_model * c.head_dim * (2 * c.n_head + 2 * c.n_kv_head)
 
 
-def _mlp_matmul(c: GPTConfig) -> int:
+def mlp_matmul(c: GPTConfig) -> int:
+    """Weights of one block's MLP."""
     return c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
 
 
 def matmul_per_block(c: GPTConfig) -> int:
     """Weights of one block that take part in a matrix product."""
-    return _attention_matmul(c) + _mlp_matmul(c)
+    return attention_matmul(c) + mlp_matmul(c)
 
 
-def _norm_size(c: GPTConfig) -> int:
+def attention_size(c: GPTConfig) -> int:
+    """Parameters of one block's attention, biases included, gains of the query-key norm not."""
+    return attention_matmul(c) + (c.head_dim * (c.n_head + 2 * c.n_kv_head) + c.d_model if c.bias else 0)
+
+
+def mlp_size(c: GPTConfig) -> int:
+    """Parameters of one MLP, biases included."""
+    return mlp_matmul(c) + (c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1) if c.bias else 0)
+
+
+def norm_size(c: GPTConfig) -> int:
+    """Parameters of one norm of the residual stream."""
     return c.d_model * (2 if c.bias and c.norm == "layernorm" else 1)
 
 
 def param_groups(c: GPTConfig) -> dict[str, int]:
     """Parameters by group; the values sum to the total count of the built module."""
-    attention = _attention_matmul(c)
-    mlp = _mlp_matmul(c)
-    if c.bias:
-        attention += c.head_dim * (c.n_head + 2 * c.n_kv_head) + c.d_model
-        mlp += c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1)
-    norm = 2 * _norm_size(c) + (c.head_dim if c.qk_norm else 0)
+    attention, mlp = attention_size(c), mlp_size(c)
+    norm = 2 * norm_size(c) + (c.head_dim if c.qk_norm else 0)
     return {
         "embedding": c.vocab_size * c.d_model,
         "position": c.context * c.d_model if c.position == "learned" else 0,
         "attention": c.n_layer * attention,
         "mlp": c.n_layer * mlp,
-        "norm": c.n_layer * norm + _norm_size(c),
+        "norm": c.n_layer * norm + norm_size(c),
         "unembedding": 0 if c.tied else c.vocab_size * c.d_model,
     }
 

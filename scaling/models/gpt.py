@@ -6,6 +6,7 @@ Query-key normalisation: Dehghani et al. 2023 (2302.05442). Squared ReLU: So et 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,12 @@ def sinusoids(context: int, width: int) -> Float[Tensor, "T D"]:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[:, :width]
 
 
-def _matrix(linear: nn.Linear) -> nn.Parameter:
+Matrices = list[tuple[nn.Parameter, tuple[int, ...]]]
+"""Parameters that hold matrices between activations, each with the rows of every matrix in it."""
+
+
+def matrix(linear: nn.Linear) -> nn.Parameter:
+    """Return the weights of a linear layer."""
     assert isinstance(linear.weight, nn.Parameter)
     return linear.weight
 
@@ -67,18 +73,19 @@ def squared_relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return y
 
 
-def _norm(c: GPTConfig, width: int) -> nn.Module:
+def norm_of(c: GPTConfig) -> nn.Module:
+    """Return a norm of the residual stream."""
     if c.norm == "layernorm":
-        return nn.LayerNorm(width, bias=c.bias)
-    return nn.RMSNorm(width, eps=1e-6)
+        return nn.LayerNorm(c.d_model, bias=c.bias)
+    return nn.RMSNorm(c.d_model, eps=1e-6)
 
 
 class Attention(nn.Module):
-    """Causal self-attention with optional rotary positions, query-key norm and grouped queries."""
+    """Self-attention, causal unless said otherwise, with optional rotary positions, query-key norm, grouped queries."""
 
-    def __init__(self, c: GPTConfig) -> None:
+    def __init__(self, c: GPTConfig, causal: bool = True) -> None:
         super().__init__()
-        self.c = c
+        self.c, self.causal = c, causal
         self.qkv = Linear(c.d_model, (c.n_head + 2 * c.n_kv_head) * c.head_dim, bias=c.bias)
         self.out = Linear(c.n_head * c.head_dim, c.d_model, bias=c.bias)
         if c.qk_norm:
@@ -98,11 +105,17 @@ class Attention(nn.Module):
             q.transpose(1, 2),
             k.transpose(1, 2),
             v.transpose(1, 2),
-            is_causal=True,
+            is_causal=self.causal,
             enable_gqa=c.n_head != c.n_kv_head,
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
+
+    def matrices(self) -> Matrices:
+        """Return queries, keys and values apart, and what writes to the residual stream."""
+        c = self.c
+        kv_rows = c.n_kv_head * c.head_dim
+        return [(matrix(self.qkv), (c.n_head * c.head_dim, kv_rows, kv_rows)), (matrix(self.out), (c.d_model,))]
 
     def _normalise(self, qk: Float[Tensor, "B T H K"]) -> Float[Tensor, "B T H K"]:
         unit = F.layer_norm if self.c.norm == "layernorm" else F.rms_norm
@@ -123,7 +136,7 @@ class MLP(nn.Module):
 
     def __init__(self, c: GPTConfig) -> None:
         super().__init__()
-        self.activation = c.activation
+        self.c, self.activation = c, c.activation
         self.up = Linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
         self.down = Linear(c.d_ff, c.d_model, bias=c.bias)
 
@@ -140,16 +153,24 @@ class MLP(nn.Module):
         y: Tensor = self.down(hidden)
         return y
 
+    def matrices(self) -> Matrices:
+        """Return both matrices, gate and value apart."""
+        c = self.c
+        return [
+            (matrix(self.up), (c.d_ff,) * (2 if c.activation == "swiglu" else 1)),
+            (matrix(self.down), (c.d_model,)),
+        ]
+
 
 class Block(nn.Module):
     """Pre-norm residual block; attention and MLP one after the other, or side by side (Wang & Komatsuzaki 2021)."""
 
-    def __init__(self, c: GPTConfig) -> None:
+    def __init__(self, c: GPTConfig, causal: bool = True) -> None:
         super().__init__()
         self.parallel = c.residual == "parallel"
-        self.norm_attention = _norm(c, c.d_model)
-        self.attention = Attention(c)
-        self.norm_mlp = _norm(c, c.d_model)
+        self.norm_attention = norm_of(c)
+        self.attention = Attention(c, causal)
+        self.norm_mlp = norm_of(c)
         self.mlp = MLP(c)
 
     def forward(self, x: Float[Tensor, "B T D"], frequencies: Tensor | None) -> Float[Tensor, "B T D"]:
@@ -158,14 +179,39 @@ class Block(nn.Module):
         y: Tensor = mixed + self.mlp(self.norm_mlp(x if self.parallel else mixed))
         return y
 
+    def matrices(self) -> Matrices:
+        """Return the matrices of attention and MLP."""
+        return [*self.attention.matrices(), *self.mlp.matrices()]
 
-class GPT(nn.Module):
-    """Token embedding, blocks, final norm, unembedding."""
+    def writers(self) -> list[nn.Linear]:
+        """Return what writes to the residual stream."""
+        return [self.attention.out, self.mlp.down]
+
+
+def initialise_blocks(blocks: nn.ModuleList) -> None:
+    """Scale by fan-in; what writes to the residual stream starts at zero (each block is the identity)."""
+    for module in blocks.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for block in blocks:
+        for linear in block.writers():  # type: ignore[operator]  # a ModuleList forgets what it holds
+            nn.init.zeros_(linear.weight)
+
+
+class Trunk(nn.Module):
+    """Token embedding, positions, blocks, final norm and unembedding; what is asked of them is a subclass's affair.
+
+    Args:
+        c: the shape.
+        block: makes one block; it has ``matrices()`` and ``writers()``.
+    """
 
     frequencies: Tensor | None
     positions: Tensor | None
 
-    def __init__(self, c: GPTConfig) -> None:
+    def __init__(self, c: GPTConfig, block: Callable[[GPTConfig], nn.Module] = Block) -> None:
         super().__init__()
         self.c = c
         self.embedding = nn.Embedding(c.vocab_size, c.d_model)
@@ -178,58 +224,46 @@ class GPT(nn.Module):
             persistent=False,
         )
         self.register_buffer("positions", sinusoids(c.context, c.d_model) if fixed else None, persistent=False)
-        self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layer))
-        self.norm = _norm(c, c.d_model)
+        self.blocks = nn.ModuleList(block(c) for _ in range(c.n_layer))
+        self.norm = norm_of(c)
         self.unembedding = Linear(c.d_model, c.vocab_size, bias=False)
         if c.tied:
             self.unembedding.weight = self.embedding.weight
         self._initialise()
 
-    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """Return next-token logits."""
-        x = self.embedding(tokens)
+    def positioned(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Add learned or sinusoidal positions, where the shape has them."""
         if self.c.position == "learned":
             stacked = self.position.dim() == 3
             x = shift(x, self.position[:, : x.shape[1]]) if stacked else x + self.position[: x.shape[1]]
         if self.positions is not None:
-            x = x + self.positions[: tokens.shape[1]]
-        for block in self.blocks:
-            x = block(x, self.frequencies)
-        logits: Tensor = self.unembedding(self.norm(x))
-        return logits
+            x = x + self.positions[: x.shape[1]]
+        return x
 
-    def hidden_matrices(self) -> list[tuple[nn.Parameter, tuple[int, ...]]]:
+    def hidden_matrices(self) -> Matrices:
         """Return the matrices inside the blocks, with the rows of each matrix that a parameter holds."""
-        c = self.c
-        found: list[tuple[nn.Parameter, tuple[int, ...]]] = []
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            kv_rows = c.n_kv_head * c.head_dim
-            found += [
-                (_matrix(block.attention.qkv), (c.n_head * c.head_dim, kv_rows, kv_rows)),
-                (_matrix(block.attention.out), (c.d_model,)),
-                (_matrix(block.mlp.up), (c.d_ff,) * (2 if c.activation == "swiglu" else 1)),
-                (_matrix(block.mlp.down), (c.d_model,)),
-            ]
-        return found
+        return [found for block in self.blocks for found in block.matrices()]  # type: ignore[operator]  # as above
 
     def _initialise(self) -> None:
-        """Scale by fan-in; matrices that write to the residual stream start at zero (each block is the identity)."""
         tied = self.c.tied
         nn.init.normal_(self.embedding.weight, std=0.02 if tied else 0.1)
         if not tied:
             nn.init.zeros_(self.unembedding.weight)
         if self.c.position == "learned":
             nn.init.normal_(self.position, std=0.02)
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise_blocks(self.blocks)
+
+
+class GPT(Trunk):
+    """The decoder-only transformer."""
+
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Return next-token logits."""
+        x = self.positioned(self.embedding(tokens))
         for block in self.blocks:
-            assert isinstance(block, Block)
-            nn.init.zeros_(block.attention.out.weight)
-            nn.init.zeros_(block.mlp.down.weight)
+            x = block(x, self.frequencies)
+        logits: Tensor = self.unembedding(self.norm(x))
+        return logits
 
 
 def build(config: GPTConfig) -> GPT:

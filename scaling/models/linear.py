@@ -68,6 +68,7 @@ def takes_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
         and weight.numel() >= _MIN_WEIGHTS
+        and x.numel() > 0  # oneDNN makes no product of nothing
         and not torch.is_autocast_enabled("cpu")
         and matmul_library() == "onednn"
     )

@@ -8,15 +8,17 @@ generator that depends on seed and step alone: a resumed run sees the same, and 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from scaling.data import Corrupt
 
+Rows = NDArray[Any]
 Losses = Callable[[nn.Module, Tensor], Tensor]
 """Maps a model and a batch ``(B, …)`` to float32 losses ``(B, K)``, in the family's unit; their mean is minimised."""
 
@@ -45,6 +47,11 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the float32 cross-entropy ``(B, K)`` in nats of logits ``(B, K, V)`` and targets ``(B, K)``."""
     losses = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten().long(), reduction="none")
     return losses.view(targets.shape[0], -1)
+
+
+def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the share ``(B,)`` of targets ``(B, K)`` that logits ``(B, K, V)`` find likeliest."""
+    return (logits.argmax(dim=-1) == targets).float().mean(dim=1)
 
 
 def next_token_losses(model: nn.Module, windows: Int[Tensor, "B S"]) -> Tensor:

@@ -65,7 +65,13 @@ def shipped_sweeps() -> dict[str, Path]:
     """Return the sweeps that come with the tool, by name: from the wheel, else from the checkout."""
     package = Path(scaling.__file__).parent
     folder = next((f for f in (package / "_sweeps", package.parent / "sweeps") if f.is_dir()), None)
-    return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    return {} if folder is None else _named(folder)
+
+
+def _named(folder: Path) -> dict[str, Path]:
+    """Name the sweeps of a folder by their path in it; those in folders of their own last."""
+    files = sorted(folder.rglob("*.yaml"), key=lambda file: (len(file.parts), file))
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 
 def find_sweep(path_or_name: str | Path) -> Path:
@@ -102,7 +108,8 @@ def _suggest(path: Path, shipped: Mapping[str, Path]) -> str:
 
 def _source(path: Path) -> str:
     """Name a sweep file as people do: a shipped one by its place in the project, wherever it is installed."""
-    return f"sweeps/{path.name}" if path in shipped_sweeps().values() else str(path)
+    named = {file: name for name, file in shipped_sweeps().items()}
+    return f"sweeps/{named[path]}.yaml" if path in named else str(path)
 
 
 def _read(path: Path) -> str:

@@ -19,7 +19,12 @@ from scaling.training.optim import make_optimizers
 
 SCALING = Path(__file__).parents[3] / "scaling"
 CONTEXT, VOCAB = 32, 64
-TINY = {"gpt": {"d_model": 16, "n_layer": 2, "head_dim": 8}}
+TINY = {
+    "gpt": {"d_model": 16, "n_layer": 2, "head_dim": 8},
+    "bert": {"d_model": 16, "n_layer": 2, "head_dim": 8},
+    "lstm": {"d_model": 16},
+    "moe": {"d_model": 16, "n_layer": 2, "head_dim": 8, "n_expert": 4, "top_k": 2, "d_ff": 32},
+}
 TOKENS = [name for name, family in FAMILIES.items() if family.eats == "tokens"]
 ROWS = np.random.default_rng(0).integers(0, VOCAB, (6, CONTEXT + 1), dtype=np.uint8)
 IDENTITY = DataIdentity(
@@ -63,7 +68,7 @@ def test_closed_forms_equal_the_module_and_the_flop_counter(name):
         objective.losses(model, batch_of(name).to("meta")).mean().backward()
     flops = family.flops_per_token(config)
     assert counter.get_total_flops() / (len(ROWS) * CONTEXT) == pytest.approx(flops.train_full_attention, rel=1e-12)
-    assert flops.train == 3 * flops.forward <= flops.train_full_attention
+    assert 0.9 * 3 * flops.forward <= flops.train <= min(3 * flops.forward, flops.train_full_attention)
     assert flops.rough_6n == 6 * params.active
 
 

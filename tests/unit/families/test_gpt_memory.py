@@ -5,10 +5,9 @@ import pytest
 import torch
 from support.peak import LiveBytes
 
-from scaling.data import WindowStream
+from scaling.data import CorruptedStream, WindowStream
 from scaling.families import Recipe, get_family
-from scaling.models import build
-from scaling.models.objective import next_token_losses
+from scaling.models import build, objective_of
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import TrainSpec
 from scaling.training.loop import Trainer, fresh_state
@@ -18,16 +17,19 @@ GPT = get_family("gpt")
 CPU = torch.device("cpu")
 
 
-def measured_and_predicted(model, batch_tokens, context=64, vocab_size=128, **train):
+def measured_and_predicted(model, batch_tokens, context=64, vocab_size=128, family=GPT, **train):
     spec = TrainSpec(batch_tokens=batch_tokens, **train)
-    config = GPT.build_config(model, vocab_size, context)
+    config = family.build_config(model, vocab_size, context)
+    objective = objective_of(family, config)
     tokens = np.random.default_rng(0).integers(0, vocab_size, 8 * batch_tokens + 1, dtype=np.uint8)
     stream = WindowStream(tokens, context, batch_tokens // context, seed=0)
+    if objective.corrupt is not None:
+        stream = CorruptedStream(stream, objective.corrupt, seed=0)
     with LiveBytes() as live:
-        state = fresh_state(build(GPT, config), spec)
-        Trainer(state, next_token_losses, stream, spec, CPU, Unobserved()).run([4])
+        state = fresh_state(build(family, config), spec)
+        Trainer(state, objective.losses, stream, spec, CPU, Unobserved()).run([4])
     recipe = recipe_of(spec)
-    predicted = GPT.memory_bytes(
+    predicted = family.memory_bytes(
         config, Recipe(**{name: getattr(recipe, name) for name in recipe.__slots__} | {"fused_norm": False})
     )
     return live.peak, sum(predicted.values())
@@ -53,6 +55,19 @@ LLAMA = {"norm": "rmsnorm", "activation": "swiglu", "qk_norm": False, "n_kv_head
 )
 def test_predicted_within_15_percent_of_the_live_bytes(model, batch_tokens, train):
     peak, predicted = measured_and_predicted(model, batch_tokens, **train)
+    assert predicted == pytest.approx(peak, rel=0.15)
+
+
+FURTHER = [
+    ("lstm", {"d_model": 64, "n_layer": 4}, {}),
+    ("bert", DEEP, {}),
+    ("moe", {**DEEP, "n_layer": 2, "n_expert": 4}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "model", "train"), FURTHER, ids=[name for name, *_ in FURTHER])
+def test_other_families_are_predicted_as_well(name, model, train):
+    peak, predicted = measured_and_predicted(model, 4096, family=get_family(name), **train)
     assert predicted == pytest.approx(peak, rel=0.15)
 
 
