@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.table import Table
 
     from scaling.executor.budget import Use
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # version of the JSON document
 EVERY_S = 2.0
+MOST_ROWS = 200  # of the table: more nobody reads, and drawing them takes longer than finding them out
+_FEW = 4
 _UNMETERED = "no counter was read for some or all of it"
 
 
@@ -60,18 +62,20 @@ def document(store: "StoreFolder") -> dict[str, Any]:
     """Return the status as one JSON document. Raises ``UsageError`` when there is no store."""
     from scaling.executor.budget import Use
     from scaling.executor.overview import look, time_left_s
-    from scaling.store.claims import lock_holder
+    from scaling.executor.shards import holders
 
     sweep = store.read_sweep()
     seen = [look(store, planned) for planned in sweep.get("trials", [])]
     planned = {trial.id for trial in seen}
     states = [trial.state.state.value for trial in seen]
-    holder = lock_holder(store.lock_path)
     return {
         "format": FORMAT,
         "name": sweep.get("name"),
         "store": str(store.root),
-        "run_by": None if holder is None else {"host": holder.host, "pid": holder.pid},
+        "run_by": [
+            {"host": claim.host, "pid": claim.pid, "shard": None if shard is None else str(shard)}
+            for shard, claim in holders(store)
+        ],
         "counts": {state: states.count(state) for state in dict.fromkeys(states)},
         "flops_train": sum(trial.flops for trial in seen),
         "flops_train_done": sum(trial.flops * trial.share for trial in seen),
@@ -134,22 +138,31 @@ def follow(store: "StoreFolder") -> None:
         console.print(view(status))
         return
     try:
-        with Live(view(status), console=console, auto_refresh=False) as drawn:
-            while status["run_by"] is not None:
+        with Live(view(status, _rows(console)), console=console, auto_refresh=False) as drawn:
+            while status["run_by"]:
                 time.sleep(EVERY_S)
                 status = document(store)
-                drawn.update(view(status), refresh=True)
+                drawn.update(view(status, _rows(console)), refresh=True)
     except KeyboardInterrupt:
         return
 
 
-def view(status: dict[str, Any]) -> "Group":
-    """Return what people see of a status document."""
+def _rows(console: "Console") -> int:
+    """Rows that leave room on the screen for what is said below them."""
+    return max(5, console.height - 6)
+
+
+def view(status: dict[str, Any], most: int = MOST_ROWS) -> "Group":
+    """Return what people see of a status document, with ``most`` trials in its table."""
     from rich.console import Group
     from rich.text import Text
 
+    trials = status["trials"]
+    few = shown(trials, most)
     lines = [Text(line) for line in summary(status)]
-    return Group(table(status["trials"]), *lines)
+    if len(few) < len(trials):
+        lines.insert(0, Text(f"… and {len(trials) - len(few)} more; --json lists all"))
+    return Group(table(few), *lines)
 
 
 def summary(status: dict[str, Any]) -> list[str]:
@@ -158,10 +171,8 @@ def summary(status: dict[str, Any]) -> list[str]:
 
     counts = ", ".join(f"{number} {state}" for state, number in status["counts"].items())
     share = status["flops_train_done"] / status["flops_train"] if status["flops_train"] else 0.0
-    by = status["run_by"]
-    holder = "nobody runs it now" if by is None else f"run by process {by['pid']} on {by['host']}"
     left = "" if status["eta_s"] is None else f", about {format_duration(status['eta_s'])} left"
-    lines = [f"{status['name']}: {counts}; {share:.0%} of the FLOPs{left}; {holder}"]
+    lines = [f"{status['name']}: {counts}; {share:.0%} of the FLOPs{left}; {_holders(status['run_by'])}"]
     if status["gpu_hours"]:
         energy = status["energy_gpu_j"]
         joules = status["energy_gpu_reason"] if energy is None else format_energy(energy)
@@ -169,6 +180,23 @@ def summary(status: dict[str, Any]) -> list[str]:
     if status["orphaned"]:
         lines.append(f"orphaned (no longer in the spec): {len(status['orphaned'])}")
     return lines
+
+
+def _holders(run_by: list[dict[str, Any]]) -> str:
+    """Say who runs it; of many shards, how many."""
+    if len(run_by) > _FEW:
+        return f"run by {len(run_by)} shards on {len({by['host'] for by in run_by})} hosts"
+    processes = [
+        f"process {by['pid']} on {by['host']}" + (f" (shard {by['shard']})" if by["shard"] else "") for by in run_by
+    ]
+    return f"run by {', '.join(processes)}" if processes else "nobody runs it now"
+
+
+def shown(trials: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """Return the trials to list: all, or of many those that run or need somebody first; in the plan's order."""
+    urgent = ("running", "failed", "interrupted", "diverged", "pending", "done")
+    chosen = sorted(range(len(trials)), key=lambda i: urgent.index(trials[i]["state"]))[:most]
+    return [trials[i] for i in sorted(chosen)]
 
 
 def table(trials: list[dict[str, Any]]) -> "Table":

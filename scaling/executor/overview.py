@@ -57,7 +57,12 @@ def look(store: StoreFolder, planned: Mapping[str, Any]) -> Seen:
     """Look at one trial of the plan in ``sweep.json``. Raises ``ScalingError`` on a plan that is none."""
     folder = store.trial(str(planned["id"]))
     horizons = tuple(int(h) for h in planned["horizons"])
-    state, numbers = read_state(folder, horizons), folder.attempts()
+    try:
+        listing = folder.listing()
+    except BadRecord:
+        listing = None  # the state names what is wrong
+    state = read_state(folder, horizons, listing)
+    numbers = folder.attempts() if listing is None else listing.attempts
     last = folder.attempt(numbers[-1]) if numbers else None
     line = read_last_line(last.curve_path) if last else None
     place, host = (None, None) if last is None or state.state.finished else _where(last)
@@ -68,7 +73,7 @@ def look(store: StoreFolder, planned: Mapping[str, Any]) -> Seen:
         horizons=horizons,
         flops=float(planned.get("flops_train", 0.0)),
         state=state,
-        points=len(folder.record_files("points")),
+        points=0 if listing is None else len(listing.points),
         place=place,
         host=host,
         step=None if line is None else line.get("step"),

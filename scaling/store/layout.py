@@ -22,6 +22,7 @@ Names that lead out of the store (``..``, links) are refused.
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,7 +58,7 @@ def safe_name(name: str) -> str:
 
 def _inside(root: Path, path: Path) -> Path:
     """Return ``path`` if it lies in ``root`` once links are followed. Raises ``BadRecord``."""
-    base, full = f"{root}{os.sep}", str(path)
+    base, full = f"{root}/", str(path)
     if full.startswith(base) and not _has_link(base, full):  # following links costs: most paths have none
         return path
     if not path.resolve().is_relative_to(root.resolve()):
@@ -67,10 +68,10 @@ def _inside(root: Path, path: Path) -> Path:
 
 def _has_link(base: str, full: str) -> bool:
     """Whether ``full`` has a link or a step upwards below ``base``."""
-    here = base
+    here = base[:-1]
     for part in full[len(base) :].split("/"):
-        here = os.path.join(here, part)  # noqa: PTH118  # a path object for each step costs more than the look
-        if part == ".." or os.path.islink(here):  # noqa: PTH114  # likewise
+        here += "/" + part
+        if part == ".." or os.path.islink(here):  # noqa: PTH114  # a path object costs more than the look
             return True
     return False
 
@@ -128,6 +129,15 @@ class AttemptFolder:
         return self.path / "checkpoints"
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a trial's folder, by names alone: numbers of its attempts, tokens of its records, ascending."""
+
+    attempts: list[int]
+    points: list[int]
+    ends: list[int]
+
+
 class TrialFolder:
     """The folder of one trial.
 
@@ -143,7 +153,7 @@ class TrialFolder:
     def __init__(self, root: Path | str, trial_id: str) -> None:
         self.root = Path(root)
         self.id = safe_name(trial_id)
-        self.path = _inside(self.root, self.root / "trials" / self.id)
+        self.path = _inside(self.root, self.root.joinpath("trials", self.id))
 
     @property
     def spec_path(self) -> Path:
@@ -191,18 +201,31 @@ class TrialFolder:
         """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``."""
         write_atomic(self.spec_path, dump_json(spec.model_dump(mode="json")))
 
+    def listing(self) -> Listing:
+        """Look at names alone: the cheapest look at a trial. Raises ``BadRecord`` on a link that leads out."""
+        folders = self._folders()
+        points, ends = (self._records(kind) if kind in folders else [] for kind in ("points", "end"))
+        return Listing(_numbers(folders), points, ends)
+
     def attempts(self) -> list[int]:
         """Return the numbers of the attempts made so far, ascending."""
+        return _numbers(self._folders())
+
+    def _folders(self) -> list[str]:
         try:
             with os.scandir(self.path) as entries:
-                found = [_ATTEMPT.fullmatch(entry.name) for entry in entries if entry.is_dir()]
+                return [entry.name for entry in entries if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(int(match.group(1)) for match in found if match)
 
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of an attempt, which need not exist yet."""
-        return AttemptFolder(_inside(self.root, self.path / f"a{number}"), number)
+        return AttemptFolder(self._child(f"a{number}"), number)
+
+    def _child(self, name: str) -> Path:
+        """Return a folder of this one; the way here was looked at when this object was made."""
+        child = self.path / name
+        return _inside(self.root, child) if os.path.islink(child) else child  # noqa: PTH114  # half the time
 
     def latest_attempt(self) -> AttemptFolder | None:
         """Return the attempt made last, or ``None`` before the first."""
@@ -233,13 +256,14 @@ class TrialFolder:
 
     def record_files(self, kind: str) -> dict[int, Path]:
         """Return the files of ``points`` or ``end`` by tokens, ascending; strange names are not records."""
-        folder = _inside(self.root, self.path / kind)
+        return {tokens: self.path.joinpath(kind, f"{tokens}.json") for tokens in self._records(kind)}
+
+    def _records(self, kind: str) -> list[int]:
         try:
-            names = os.listdir(folder)  # noqa: PTH208  # a name is all that is asked
+            names = os.listdir(self._child(kind))  # noqa: PTH208  # a name is all that is asked
         except (FileNotFoundError, NotADirectoryError):
-            return {}
-        found = (_TOKENS.fullmatch(name) for name in names)
-        return dict(sorted((int(match.group(1)), folder / match.group(0)) for match in found if match))
+            return []
+        return sorted(int(match.group(1)) for match in map(_TOKENS.fullmatch, names) if match)
 
     def read_point(self, path: Path) -> Point:
         """Read one point. Raises ``BadRecord`` when it is damaged or belongs elsewhere."""
@@ -261,14 +285,15 @@ class TrialFolder:
         self._belongs(path, end.trial, end.tokens)
         return end
 
-    def points(self) -> list[Point]:
-        """Return the published points, fewest tokens first. Raises ``BadRecord``."""
-        return [self.read_point(path) for path in self.record_files("points").values()]
+    def points(self, listing: Listing | None = None) -> list[Point]:
+        """Return the published points, fewest tokens first; ``listing``: where it is known. Raises ``BadRecord``."""
+        found = (listing or self.listing()).points
+        return [self.read_point(self.path.joinpath("points", f"{tokens}.json")) for tokens in found]
 
-    def end(self) -> EndRecord | None:
-        """Return the end record with most tokens, or ``None``. Raises ``BadRecord``."""
-        files = self.record_files("end")
-        return self.read_end(files[max(files)]) if files else None
+    def end(self, listing: Listing | None = None) -> EndRecord | None:
+        """Return the end record with most tokens, or ``None``; ``listing`` as above. Raises ``BadRecord``."""
+        found = (listing or self.listing()).ends
+        return self.read_end(self.path.joinpath("end", f"{found[-1]}.json")) if found else None
 
     def replay_path(self, key: str) -> Path:
         """Return where the joules per token of a shape lie, shared by the trials of that shape."""
@@ -284,6 +309,11 @@ class TrialFolder:
                 path,
                 f"the record in {path.name} says trial {trial!r}, {tokens!r} tokens: it was made elsewhere",
             )
+
+
+def _numbers(folders: Iterable[str]) -> list[int]:
+    """Return the numbers of the attempts among the names of folders, ascending."""
+    return sorted(int(match.group(1)) for match in map(_ATTEMPT.fullmatch, folders) if match)
 
 
 def _reason(error: Exception) -> str:
@@ -327,10 +357,11 @@ class StoreFolder:
 
     def trial_ids(self) -> list[str]:
         """Return the trials that have a folder, by name; entries that are no folders are skipped."""
-        trials = _inside(self.root, self.root / "trials")
-        if not trials.is_dir():
+        try:
+            with os.scandir(_inside(self.root, self.root / "trials")) as entries:
+                return sorted(e.name for e in entries if _NAME.fullmatch(e.name) and e.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(e.name for e in trials.iterdir() if _NAME.fullmatch(e.name) and e.is_dir())
 
     def read_sweep(self) -> dict[str, Any]:
         """Read ``sweep.json``.

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from scaling.store.claims import Claim, read_claim
 from scaling.store.files import BadRecord, bad_record, read_json
-from scaling.store.layout import AttemptFolder, TrialFolder
+from scaling.store.layout import AttemptFolder, Listing, TrialFolder
 from scaling.store.records import EndRecord, Failure, failure_from_json
 
 RETRIED = frozenset({"killed", "host_oom", "hang"})  # causes that a second attempt can change
@@ -148,9 +148,9 @@ def read_exit_code(attempt: AttemptFolder) -> int | None:
         raise bad_record(attempt.exit_path, f"exit.json has no exit code: {error}") from error
 
 
-def read_attempts(folder: TrialFolder) -> list[Attempt]:
-    """Read what the files of all attempts say, in order. Raises ``BadRecord``."""
-    return [_read_attempt(folder.attempt(number)) for number in folder.attempts()]
+def read_attempts(folder: TrialFolder, numbers: Sequence[int] | None = None) -> list[Attempt]:
+    """Read what the files of all attempts say, in order; ``numbers``: where they are known. Raises ``BadRecord``."""
+    return [_read_attempt(folder.attempt(n)) for n in (folder.attempts() if numbers is None else numbers)]
 
 
 def _read_attempt(attempt: AttemptFolder) -> Attempt:
@@ -164,15 +164,22 @@ def _read_attempt(attempt: AttemptFolder) -> Attempt:
     )
 
 
-def read_state(folder: TrialFolder, horizons: Sequence[int]) -> TrialState:
-    """Derive the state of a trial from its files; a damaged file makes it *failed*, with the file named."""
+def read_state(folder: TrialFolder, horizons: Sequence[int], listing: Listing | None = None) -> TrialState:
+    """Derive the state of a trial from its files; a damaged file makes it *failed*, with the file named.
+
+    Args:
+        folder: the trial.
+        horizons: planned horizons, in tokens.
+        listing: the names in its folder, where they are known.
+    """
     try:
-        points = {point.tokens for point in folder.points()}
-        end = folder.end()
+        listing = listing or folder.listing()
+        points = {point.tokens for point in folder.points(listing)}
+        end = folder.end(listing)
         result = _result(horizons, points, end)
         if result is not None:  # a result stands, whatever became of the attempts
-            return TrialState(state=result[0], reason=result[1], attempts=len(folder.attempts()))
-        return derive(horizons, points, end, read_attempts(folder))
+            return TrialState(state=result[0], reason=result[1], attempts=len(listing.attempts))
+        return derive(horizons, points, end, read_attempts(folder, listing.attempts))
     except BadRecord as error:
         reason = f"{error.what} ({error.where})"
         return TrialState(state=State.FAILED, reason=reason, attempts=len(folder.attempts()))

@@ -1,9 +1,10 @@
 import pytest
 from support.stored import make_end, make_line, make_point, make_spec
 
-from scaling.cli.status import document, summary, table
+from scaling.cli.status import document, shown, summary, table
 from scaling.executor.handles import Handle, write_handle
-from scaling.store.claims import this_process, to_json
+from scaling.executor.shards import Shard, ShardLock
+from scaling.store.claims import StoreLock, this_process, to_json
 from scaling.store.files import append_line, publish
 from scaling.store.layout import StoreFolder
 
@@ -61,3 +62,33 @@ def test_energy_that_was_not_measured_throughout_is_missing(store):
 def test_without_a_running_trial_there_is_no_time_left(store):
     (store.trial("t1").attempt(1).claim_path).unlink()
     assert document(store)["eta_s"] is None
+
+
+def test_who_runs_it_is_told_for_the_whole_and_for_shards(store):
+    assert summary(document(store))[0].endswith("nobody runs it now")
+    me = {"host": this_process().host, "pid": this_process().pid}
+    shards = [ShardLock(store, Shard(i, 3)) for i in (3, 1)]
+    assert [lock.acquire() for lock in shards] == [True, True]
+    assert document(store)["run_by"] == [{**me, "shard": "1/3"}, {**me, "shard": "3/3"}]
+    assert "(shard 1/3), process" in summary(document(store))[0]
+    for lock in shards:
+        lock.release()
+    whole = StoreLock(store.lock_path)
+    assert whole.acquire()
+    assert document(store)["run_by"] == [{**me, "shard": None}]
+    whole.release()
+
+
+def test_of_many_trials_those_are_listed_that_run_or_need_somebody():
+    states = ["done"] * 50 + ["failed", "pending", "running"]
+    trials = [{"id": i, "state": state} for i, state in enumerate(states)]
+    assert shown(trials, 100) == trials
+    assert [trial["id"] for trial in shown(trials, 4)] == [0, 50, 51, 52]
+
+
+def test_a_link_out_of_the_store_fails_its_trial_alone(store, tmp_path):
+    (store.trial("t2").path / "points").symlink_to(tmp_path.parent)
+    states = {trial["id"]: (trial["state"], trial["reason"]) for trial in document(store)["trials"]}
+    assert states["t0"] == ("done", None)
+    assert states["t2"][0] == "failed"
+    assert "leads out of the store" in states["t2"][1]
