@@ -75,30 +75,38 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _temporary(path: Path, data: bytes) -> Iterator[Path]:
-    """Write ``data`` durably to a new file beside ``path``; its name is gone at the end."""
+def _temporary(path: Path, data: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """Write ``data`` to a new file beside ``path``, to the disk if durably; its name is gone at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     try:
         with temporary.open("xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
+def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Replace ``path`` by ``data``: a reader sees the old file or the new one, also after a crash.
+
+    Args:
+        path: the file.
+        data: its content.
+        durable: also after the machine went down. Waiting for the disk takes milliseconds; what another run writes
+            again where it is missing or torn need not wait.
 
     Raises:
         MachineError: the folder cannot be written or the disk is full; the old file is untouched.
     """
     try:
-        with _temporary(path, data.encode() if isinstance(data, str) else data) as temporary:
+        with _temporary(path, data.encode() if isinstance(data, str) else data, durable=durable) as temporary:
             temporary.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
 

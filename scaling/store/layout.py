@@ -168,24 +168,28 @@ class TrialFolder:
         """Read the spec of a built-in trial. Raises ``BadRecord`` when it is missing, damaged or a command's."""
         from scaling.spec.schema import TrialSpec
 
-        return self._checked(TrialSpec)
+        return self._checked(TrialSpec, self._spec_data())
 
     def read_command_spec(self) -> "CommandTrialSpec":
         """Read the spec of a command trial. Raises ``BadRecord`` when it is missing, damaged or a built-in one's."""
         from scaling.spec.command import CommandTrialSpec
 
-        return self._checked(CommandTrialSpec)
+        return self._checked(CommandTrialSpec, self._spec_data())
 
     def read_any_spec(self) -> "TrialSpec | CommandTrialSpec":
         """Read the spec of either kind. Raises ``BadRecord``."""
-        return self.read_command_spec() if self.is_command() else self.read_spec()
-
-    def _checked(self, kind: "type[T]") -> "T":
-        from pydantic import ValidationError
+        from scaling.spec.command import CommandTrialSpec
+        from scaling.spec.schema import TrialSpec
 
         data = self._spec_data()
+        is_command = data.get("family") == "command"
+        return self._checked(CommandTrialSpec, data) if is_command else self._checked(TrialSpec, data)
+
+    def _checked(self, kind: "type[T]", data: dict[str, Any]) -> "T":
+        from pydantic import ValidationError
+
         try:
-            return kind.model_validate_json(dump_json(data))
+            return kind.model_validate_json(dump_json(data, indent=None))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -198,8 +202,11 @@ class TrialFolder:
             raise bad_record(self.spec_path, f"trial {self.id} has no spec.json") from error
 
     def write_spec(self, spec: "TrialSpec | CommandTrialSpec") -> None:
-        """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``."""
-        write_atomic(self.spec_path, dump_json(spec.model_dump(mode="json")))
+        """Write the trial spec; a further horizon rewrites it, the id stays. Raises ``MachineError``.
+
+        Should the machine go down just then, the next run finds it missing or torn and writes it again.
+        """
+        write_atomic(self.spec_path, dump_json(spec.model_dump(mode="json")), durable=False)
 
     def listing(self) -> Listing:
         """Look at names alone: the cheapest look at a trial. Raises ``BadRecord`` on a link that leads out."""
