@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from scaling.errors import MachineError
-from scaling.executor.local import search_path
+from scaling.executor.command import search_path
 from scaling.executor.processes import signal_on_parent_death
 from scaling.executor.protocol import Slot
 from scaling.hardware import devices

@@ -10,8 +10,6 @@ from scaling.store.files import bad_record, dump_json, publish, read_json, write
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, read_exit_code, read_failure
 
-OUTLIVING = frozenset({"slurm"})  # engines whose attempts go on without a runner
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
@@ -21,11 +19,13 @@ class Handle:
         executor: name of the engine.
         handle: what the engine returned for it.
         place: slot, where the runner chose one; else empty.
+        outlives: the attempt goes on without a runner.
     """
 
     executor: str
     handle: str
     place: str = ""
+    outlives: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def attach(executor: Executor, jobs: Sequence[Job]) -> list[Attached]:
     """
     held = [found for job in jobs if (found := _open_handle(job)) is not None]
     for _, attempt, handle in held:
-        if handle.executor in OUTLIVING and handle.executor != executor.name:
+        if handle.outlives and handle.executor != executor.name:
             raise _elsewhere(attempt, handle)
     mine = [(job, attempt, h.handle) for job, attempt, h in held if h.executor == executor.name]
     if not (mine and executor.outlives_runner):

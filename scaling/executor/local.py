@@ -5,18 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import scaling
-from scaling.errors import MachineError
-from scaling.executor.command import trial_command
+from scaling.executor.command import start_logged, trial_command
 from scaling.executor.processes import adopt_orphans, kill_marked
 from scaling.executor.protocol import Phase, Slot, Status, Task
-from scaling.store.files import read_json, unwritable
+from scaling.store.files import read_json
 from scaling.store.layout import AttemptFolder
 
 MARK = "SCALING_ATTEMPT"  # in the environment of everything an attempt starts
@@ -73,40 +70,15 @@ class LocalExecutor:
             "hang_s": task.hang_s,
         }
         shim = [sys.executable, "-P", "-m", "scaling.executor.shim", json.dumps(order)]
-        process = self._start(shim, task.attempt, slot)
+        environment = {
+            "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
+            **slot.environment,
+            MARK: str(task.attempt.path.resolve()),
+        }
+        process = start_logged(shim, task.attempt.log_path, environment)
         handle = str(task.attempt.path)
         self._children[handle] = _Child(process, task.attempt)
         return handle
-
-    def _start(self, command: list[str], attempt: AttemptFolder, slot: Slot) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            **search_path(),
-            "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
-            **slot.environment,
-            MARK: str(attempt.path.resolve()),
-        }
-        try:
-            log = attempt.log_path.open("ab")
-        except OSError as error:
-            raise unwritable(attempt.log_path, error) from error
-        with log:
-            try:
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise MachineError(
-                    "executor.no_process",
-                    f"cannot start a process: {error.strerror}",
-                    where=command[0],
-                    hint="check memory and the limit on processes (free -h; ulimit -u)",
-                ) from error
 
     def poll(self, handles: Iterable[str]) -> dict[str, Status]:
         """Return what became of each attempt; a handle of an earlier runner is unknown."""
@@ -156,11 +128,3 @@ class LocalExecutor:
 def _signal_of(code: int) -> int:
     """Exit code in our sense: a supervisor reports its own death by signal N as -N, or as 128 + N."""
     return 128 - code if code > 128 else code
-
-
-def search_path() -> dict[str, str]:
-    """Let children find this package when it runs from a checkout; an installed one needs nothing."""
-    home = str(Path(scaling.__file__).resolve().parent.parent)
-    if home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))}

@@ -94,7 +94,7 @@ def _refuse_uneven(spec: ExecutorSpec, trials: Sequence[TrialSpec]) -> None:
 
 def _refuse_impossible(spec: ExecutorSpec) -> None:
     if spec.kind == "slurm":
-        from scaling.executor.slurm_site import impossible
+        from scaling.executor.slurm_plan import impossible
 
         problems = impossible(spec)
         if problems:
@@ -120,6 +120,6 @@ def batch_script(spec: SweepSpec, trials: int) -> str | None:
     """Return what SLURM would be given, with the store's default place; ``None`` for other engines."""
     if spec.executor.kind != "slurm":
         return None
-    from scaling.executor import slurm_site
+    from scaling.executor import slurm_plan
 
-    return slurm_site.batch_script(spec.executor, spec.name, Path("runs", spec.name, "slurm").resolve(), trials)
+    return slurm_plan.batch_script(spec.executor, spec.name, Path("runs", spec.name, "slurm").resolve(), trials)

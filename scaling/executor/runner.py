@@ -186,7 +186,8 @@ class Runner:
         place = task.slot.name if task.slot else f"{self._executor.name} job {handle}"
         began = time.monotonic() if self._executor.places else None
         self._running.append(self._known(job, task.attempt, task.slot, handle, place, began, others))
-        write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place))
+        outlives = self._executor.outlives_runner
+        write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place, outlives=outlives))
         for member, attempt in [(job, task.attempt), *others]:
             self._observer.started(member, attempt.number, place)
 

@@ -3,25 +3,28 @@
 SLURM says what waits, why, and where the rest runs; how an attempt ended is read from its own files by the runner.
 """
 
+import getpass
+import importlib.util
 import math
 import os
-import time
+import shlex
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scaling.errors import MachineError
+from scaling.executor.cluster import ClusterExecutor
+from scaling.executor.command import search_path
 from scaling.executor.handles import Handle
 from scaling.executor.job import NodeJob, NodeRun
-from scaling.executor.protocol import Phase, Slot, Status, Task
-from scaling.executor.slurm_site import ARRAY_LIMIT, Queue, ask, last_line, need_submitit, parameters
+from scaling.executor.protocol import Phase, Status
+from scaling.executor.tools import ask, last_line
 from scaling.spec.schema import ExecutorSpec
 from scaling.store.files import unwritable
 
-LOOK_EVERY_S = 2.0
-_REPORT_S = 15.0  # after its grace: a job ends its trial itself and writes how
+_QUEUED = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING"})
+_ACTIVE = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
 
 
 class ArrayTask:
@@ -37,7 +40,7 @@ class ArrayTask:
         array = env.get("SLURM_ARRAY_JOB_ID")
         handle = f"{array}_{env['SLURM_ARRAY_TASK_ID']}" if array else env["SLURM_JOB_ID"]
         place = f"slurm job {handle} on {env.get('SLURMD_NODENAME', 'a node')}"
-        self._run = NodeRun(self._job, Handle(executor=SlurmExecutor.name, handle=handle, place=place))
+        self._run = NodeRun(self._job, Handle(executor="slurm", handle=handle, place=place, outlives=True))
         return self._run.run()
 
     def checkpoint(self) -> Any:  # noqa: ANN401  # submitit has no types
@@ -49,38 +52,22 @@ class ArrayTask:
         return DelayedSubmission(ArrayTask(self._job, self._grace_s))
 
 
-class SlurmExecutor:
-    """Submits attempts as job arrays.
-
-    Args:
-        spec: the sweep's executor section.
-        sweep: its name, for the jobs.
-        folder: where batch scripts, pickles and logs of jobs go; all nodes see it.
-        module: the trial's module.
-    """
+class SlurmExecutor(ClusterExecutor):
+    """Submits attempts as job arrays; ``folder`` takes batch scripts, pickles and logs of jobs, seen by all nodes."""
 
     name = "slurm"
-    places = False
     outlives_runner = True
     patience_s = 20.0  # a job of a lost node is NODE_FAIL for some seconds before it is queued again
+    silence_s = 600.0  # a controller that is being restarted
+    most_jobs = 1000  # of a default slurm.conf (MaxArraySize 1001)
 
     def __init__(self, spec: ExecutorSpec, sweep: str, folder: Path, module: str = "scaling.trial") -> None:
+        super().__init__(spec, module)
         need_submitit()
-        self._spec, self._sweep, self._folder, self._module = spec, sweep, folder, module
-        self._queue = Queue(sweep)
-        self._looked_s = -math.inf
-        self._kill_s: dict[str, float] = {}
+        self._sweep, self._folder, self.alone = sweep, folder, spec.slurm.exclusive
 
-    def capacity(self) -> tuple[Slot, ...] | None:
-        """Return ``None``: the cluster's affair."""
-        return None
-
-    def submit(self, tasks: Sequence[Task]) -> list[str]:
-        """Submit attempts as arrays. Raises ``MachineError`` when SLURM refuses them."""
-        parts = [tasks[first : first + ARRAY_LIMIT] for first in range(0, len(tasks), ARRAY_LIMIT)]
-        return [handle for part in parts for handle in self._submit(part)]
-
-    def _submit(self, tasks: Sequence[Task]) -> list[str]:
+    def launch(self, jobs: Sequence[NodeJob]) -> list[str]:
+        """Submit one array. Raises ``MachineError`` when SLURM refuses it."""
         from submitit import SlurmExecutor as Submitit
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -88,7 +75,7 @@ class SlurmExecutor:
             self._folder.mkdir(parents=True, exist_ok=True)
             engine = Submitit(folder=self._folder, max_num_timeout=1000)
             engine.update_parameters(**parameters(self._spec, self._sweep))
-            jobs = engine.submit_array([ArrayTask(self._job(task), self._spec.slurm.grace) for task in tasks])
+            submitted = engine.submit_array([ArrayTask(job, self._spec.slurm.grace) for job in jobs])
         except OSError as error:
             raise unwritable(self._folder, error) from error
         except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
@@ -97,52 +84,65 @@ class SlurmExecutor:
                 f"SLURM did not take the jobs: {str(error).strip().splitlines()[-1]}",
                 hint="read the batch script that `scaling plan` prints, and try its options with srun",
             ) from error
-        self._looked_s = -math.inf
-        return [str(job.job_id) for job in jobs]
+        return [str(job.job_id) for job in submitted]
 
-    def _job(self, task: Task) -> NodeJob:
-        spec, processes = self._spec, max(1, self._spec.gpus_per_trial)
-        return NodeJob(
-            store=str(task.store.resolve()),
-            trial=task.trial,
-            attempt=task.attempt.number,
-            module=self._module,
-            processes=processes,
-            threads=max(1, (spec.cpus_per_trial or 1) // processes),
-            alone=spec.slurm.exclusive,
-        )
+    def look(self) -> dict[str, Status]:
+        """Read the user's jobs of this sweep, ended ones too as long as SLURM remembers them."""
+        whose = ["-u", getpass.getuser(), "-n", f"scaling-{self._sweep}"]
+        text = ask("slurm", "squeue", "-h", "-r", "-t", "all", *whose, "-o", "%i|%T|%N|%r")
+        return {job: read_state(*rest) for job, *rest in (line.split("|", 3) for line in text.splitlines())}
 
     def poll(self, handles: Iterable[str]) -> dict[str, Status]:
-        """Return what the queue says of each job, at most every two seconds anew."""
-        handles, now = list(handles), time.monotonic()
-        if handles and now - self._looked_s >= LOOK_EVERY_S:
-            self._queue.look()
-            self._looked_s = now
-        for handle in [h for h, at in self._kill_s.items() if now >= at]:
-            self._end(handle)
-        return {handle: self._status(handle) for handle in handles}
+        """Return what the queue says of each job, and of one that is not there what it last wrote itself."""
+        return {handle: self._explained(handle, status) for handle, status in super().poll(handles).items()}
 
-    def _status(self, handle: str) -> Status:
-        status = self._queue.status(handle)
+    def _explained(self, handle: str, status: Status) -> Status:
         if status.phase in (Phase.WAITING, Phase.RUNNING):
             return status
         return replace(status, message="; ".join(filter(None, [status.message, last_line(self.logs(handle))])))
 
-    def cancel(self, handle: str, grace_s: float) -> None:
-        """End a job that waits now; one that runs has been asked to, and is killed should it not heed that."""
-        if self._status(handle).phase is Phase.WAITING:
-            self._end(handle)
-        else:
-            self._kill_s[handle] = time.monotonic() + grace_s + _REPORT_S
-
-    def _end(self, handle: str) -> None:
-        self._kill_s.pop(handle, None)
-        with suppress(MachineError):  # it has ended meanwhile; or nobody answers, and its own grace ends it
-            ask("scancel", handle)
+    def kill(self, handle: str) -> None:
+        """Cancel a job."""
+        ask("slurm", "scancel", handle)
 
     def logs(self, handle: str) -> Path:
         """Return what the job wrote before and around its trial."""
         return self._folder / f"{handle}_0_log.err"
 
     def close(self) -> None:
-        """Nothing: the jobs go on. See ``job_name`` for how to find them."""
+        """Nothing: the jobs go on, as ``scaling-NAME`` in the queue."""
+
+
+def need_submitit() -> None:
+    """Raise ``MachineError`` where the extra is not installed."""
+    if importlib.util.find_spec("submitit") is None:
+        hint = "pip install 'scaling-bench[slurm]'"
+        raise MachineError("slurm.no_submitit", "the SLURM executor needs submitit", hint=hint)
+
+
+def parameters(spec: ExecutorSpec, sweep: str) -> dict[str, Any]:
+    """Return what submitit writes into the batch script."""
+    slurm, variables = spec.slurm, {"PYTHONSAFEPATH": "1", **search_path()}
+    own = {"time", "grace", "at_once", "gres", "reservation", "exclusive"}
+    more = {"reservation": slurm.reservation} if slurm.reservation else {}
+    return {
+        **slurm.model_dump(exclude=own, exclude_none=True),
+        "job_name": f"scaling-{sweep}",
+        "time": max(1, math.ceil(slurm.time / 60)),
+        "signal_delay_s": math.ceil(slurm.grace),
+        "cpus_per_task": spec.cpus_per_trial or max(1, spec.gpus_per_trial),
+        "array_parallelism": slurm.at_once or SlurmExecutor.most_jobs,
+        "setup": [f"export {key}={shlex.quote(value)}" for key, value in variables.items()],
+        **({"exclusive": True} if slurm.exclusive else {}),
+        **({"gres": slurm.gres or f"gpu:{spec.gpus_per_trial}"} if spec.gpus_per_trial else {}),
+        "additional_parameters": {"requeue": True, **more},
+    }
+
+
+def read_state(state: str, node: str, reason: str) -> Status:
+    """Translate a state of squeue. What is neither queued nor active has ended, as far as SLURM knows."""
+    if state in _QUEUED:
+        return Status(Phase.WAITING, message=f"{state.lower()}: {reason}")
+    if state in _ACTIVE:
+        return Status(Phase.RUNNING, place=node)
+    return Status(Phase.ENDED, place=node, message=f"SLURM says {state} on {node or 'no node'}")

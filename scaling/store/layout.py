@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from scaling.errors import UsageError
 from scaling.store import records
 from scaling.store.files import bad_record, dump_json, publish, read_json, unwritable, write_atomic
+from scaling.store.names import NAME, inside, safe_name
 from scaling.store.records import EndRecord, Point
 
 if TYPE_CHECKING:
@@ -39,41 +40,8 @@ if TYPE_CHECKING:
     from scaling.spec.schema import TrialSpec
 
 T = TypeVar("T", bound="BaseModel")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ATTEMPT = re.compile(r"a([1-9][0-9]{0,5})")
 _TOKENS = re.compile(r"(0|[1-9][0-9]{0,18})\.json")
-
-
-def safe_name(name: str) -> str:
-    """Return ``name`` if it can be one folder of a store. Raises ``UsageError``."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            "store.bad_name",
-            f"{name!r} is not the name of a trial",
-            why="a name with separators, leading dots or odd characters could lead out of the store",
-            hint="list the trials with `scaling status DIR`",
-        )
-    return name
-
-
-def _inside(root: Path, path: Path) -> Path:
-    """Return ``path`` if it lies in ``root`` once links are followed. Raises ``BadRecord``."""
-    base, full = f"{root}/", str(path)
-    if full.startswith(base) and not _has_link(base, full):  # following links costs: most paths have none
-        return path
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise bad_record(path, f"{path.name} is a link that leads out of the store")
-    return path
-
-
-def _has_link(base: str, full: str) -> bool:
-    """Whether ``full`` has a link or a step upwards below ``base``."""
-    here = base[:-1]
-    for part in full[len(base) :].split("/"):
-        here += "/" + part
-        if part == ".." or os.path.islink(here):  # noqa: PTH114  # a path object costs more than the look
-            return True
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +121,7 @@ class TrialFolder:
     def __init__(self, root: Path | str, trial_id: str) -> None:
         self.root = Path(root)
         self.id = safe_name(trial_id)
-        self.path = _inside(self.root, self.root.joinpath("trials", self.id))
+        self.path = inside(self.root, self.root.joinpath("trials", self.id))
 
     @property
     def spec_path(self) -> Path:
@@ -232,7 +200,7 @@ class TrialFolder:
     def _child(self, name: str) -> Path:
         """Return a folder of this one; the way here was looked at when this object was made."""
         child = self.path / name
-        return _inside(self.root, child) if os.path.islink(child) else child  # noqa: PTH114  # half the time
+        return inside(self.root, child) if os.path.islink(child) else child  # noqa: PTH114  # half the time
 
     def latest_attempt(self) -> AttemptFolder | None:
         """Return the attempt made last, or ``None`` before the first."""
@@ -365,8 +333,8 @@ class StoreFolder:
     def trial_ids(self) -> list[str]:
         """Return the trials that have a folder, by name; entries that are no folders are skipped."""
         try:
-            with os.scandir(_inside(self.root, self.root / "trials")) as entries:
-                return sorted(e.name for e in entries if _NAME.fullmatch(e.name) and e.is_dir())
+            with os.scandir(inside(self.root, self.root / "trials")) as entries:
+                return sorted(e.name for e in entries if NAME.fullmatch(e.name) and e.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 

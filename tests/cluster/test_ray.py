@@ -13,7 +13,6 @@ from cluster.toy_ray import ToyRay
 from support.executor_kit import ExecutorKit
 
 from scaling.errors import MachineError
-from scaling.executor import ray as module
 from scaling.executor.ray import RayExecutor
 from scaling.spec.schema import ExecutorSpec, RaySpec
 
@@ -47,7 +46,7 @@ def driver(cluster, tmp_path_factory):
     path = os.pathsep.join(map(str, (Path("tests/faults").resolve(), Path("tests").resolve(), Path.cwd())))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", path)
-        patch.setattr(module, "LOOK_EVERY_S", 0.5)
+        patch.setattr(RayExecutor, "look_every_s", 0.5)
         log = tmp_path_factory.mktemp("ray") / "ray.log"
         with closing(RayExecutor(spec(cluster), log, module="fake_trial")) as executor:
             yield executor

@@ -11,7 +11,6 @@ from cluster.toy_slurm import ToySlurm
 from support.executor_kit import ExecutorKit
 
 from scaling.errors import MachineError
-from scaling.executor import slurm as module
 from scaling.executor.handles import read_handle
 from scaling.executor.open import check
 from scaling.executor.slurm import SlurmExecutor
@@ -49,7 +48,7 @@ class TestSlurm(ExecutorKit):
 
     @pytest.fixture
     def executor(self, cluster, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "LOOK_EVERY_S", 0.5)
+        monkeypatch.setattr(SlurmExecutor, "look_every_s", 0.5)
         folder = tmp_path / "logs der Jobs"
         with closing(SlurmExecutor(ExecutorSpec(kind="slurm"), "kit", folder, module="fake_trial")) as executor:
             yield executor

@@ -1,5 +1,6 @@
-"""A job of an engine, as a process: ``node_run.py STORE TRIAL ATTEMPT HANDLE``. Dies with the process that began it."""
+"""A job of an engine as a process: ``node_run.py JOB HANDLE``, the job as JSON. Dies with who began it."""
 
+import json
 import os
 import signal
 import sys
@@ -10,6 +11,5 @@ from scaling.executor.processes import signal_on_parent_death
 
 if __name__ == "__main__":
     signal_on_parent_death(signal.SIGKILL, os.getppid())
-    store, trial, attempt, handle = sys.argv[1:]
-    job = NodeJob(store=store, trial=trial, attempt=int(attempt), module="fake_trial")
-    sys.exit(NodeRun(job, Handle(executor="liar", handle=handle, place="node 1")).run())
+    job, handle = sys.argv[1:]
+    sys.exit(NodeRun(NodeJob(**json.loads(job)), Handle(executor="liar", handle=handle, place="node 1")).run())

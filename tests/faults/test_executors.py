@@ -1,21 +1,25 @@
 """Every executor of this machine passes the kit, and so does one that lies."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from support.executor_kit import ExecutorKit
 
 from scaling.errors import UsageError
+from scaling.executor.cluster import ClusterExecutor
 from scaling.executor.debug import DebugExecutor
 from scaling.executor.handles import Handle, attach, write_handle
 from scaling.executor.local import LocalExecutor
 from scaling.executor.protocol import Phase, Status, Task
 from scaling.executor.slots import core_slots
+from scaling.spec.schema import ExecutorSpec
 from scaling.store.claims import read_claim
 from scaling.store.state import State
 
@@ -47,44 +51,42 @@ def test_under_debug_a_trial_is_this_very_process(make_sweep, monkeypatch):
     assert read_claim(sweep.jobs[0].folder.attempt(1).claim_path).pid == os.getpid()
 
 
-class Liar:
+class Liar(ClusterExecutor):
     """An engine whose jobs are real processes, and whose words are not to be trusted.
 
     Args:
         words: what it says of any job it was given, whatever became of it; one after another, for ever.
     """
 
-    name, places, outlives_runner, patience_s = "liar", False, False, 10.0
+    name, outlives_runner, patience_s, look_every_s = "liar", False, 10.0, 0.0
 
     def __init__(self, *words):
+        super().__init__(ExecutorSpec(), module="fake_trial")
         self._words = itertools.cycle(words)
-        self._jobs = {}
+        self.processes = {}
 
-    def capacity(self):
-        return None
+    def launch(self, jobs):
+        return [self._launch(job) for job in jobs]
 
-    def submit(self, tasks):
-        return [self._submit(task) for task in tasks]
-
-    def _submit(self, task):
-        handle = f"{task.trial}-{task.attempt.number}"
-        words = [str(task.store.resolve()), task.trial, str(task.attempt.number), handle]
-        self._jobs[handle] = subprocess.Popen([sys.executable, str(HERE / "node_run.py"), *words])
+    def _launch(self, job):
+        handle = f"{job.trial}-{job.attempt}"
+        command = [sys.executable, str(HERE / "node_run.py"), json.dumps(asdict(job)), handle]
+        self.processes[handle] = subprocess.Popen(command)
         return handle
 
-    def poll(self, handles):
-        return {h: next(self._words) if h in self._jobs else Status(Phase.UNKNOWN) for h in handles}
+    def look(self):
+        return {handle: next(self._words) for handle in self.processes}
 
-    def cancel(self, handle, grace_s):
+    def kill(self, handle):
         """Leaves it to the file that the runner wrote, and says nothing."""
 
     def logs(self, handle):
         raise NotImplementedError
 
     def close(self):
-        for job in self._jobs.values():
-            job.kill()
-            job.wait()
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
 
 
 RUNNING, LOST = Status(Phase.RUNNING), Status(Phase.ENDED, None, message="NODE_FAIL")
@@ -115,7 +117,7 @@ def test_a_lost_job_is_given_again_and_its_zombie_stands_back(make_sweep):
 def test_a_trial_in_the_hands_of_another_engine_is_left_there(make_sweep):
     sweep = make_sweep("ok")
     attempt = sweep.jobs[0].folder.new_attempt()
-    write_handle(attempt, Handle(executor="slurm", handle="12_3", place="n1"))
+    write_handle(attempt, Handle(executor="slurm", handle="12_3", place="n1", outlives=True))
     with closing(LocalExecutor(core_slots(1))) as executor, pytest.raises(UsageError, match="slurm, as job 12_3"):
         attach(executor, sweep.jobs)
 
@@ -127,7 +129,7 @@ def test_a_job_that_starts_again_makes_an_attempt_of_its_own(make_sweep):
     with closing(Liar(Status(Phase.RUNNING))) as executor:
         for _ in range(2):  # as after a requeue: the same job, the same words
             executor.submit([task])
-            executor._jobs["t0-1"].wait(20)
+            executor.processes["t0-1"].wait(20)
             (folder.path / "end" / "2000.json").unlink()
     assert folder.attempts() == [1, 2]
     assert len(folder.points()) == 2

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "scaling").rglob("*.py"))
+ENGINES = {"local", "debug", "slurm", "ray", "shards"}
 
 
 def loaded_after(statement):
@@ -54,6 +55,16 @@ def test_every_command_has_help_with_an_example():
         )
         assert result.returncode == 0, result.stderr
         assert "scaling " + name in result.stdout, f"{name} shows no example"
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_an_engine_is_one_short_file_that_leans_on_no_other(engine):
+    text = (ROOT / "scaling" / "executor" / f"{engine}.py").read_text()
+    assert text.count("\n") <= 150
+    imported = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {
+        f"scaling.executor.{name}" for other in ENGINES - {engine} for name in (other, f"{other}_plan")
+    }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

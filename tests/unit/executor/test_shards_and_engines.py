@@ -11,7 +11,8 @@ from scaling.executor.belief import Witness
 from scaling.executor.devices import choose, local_slots
 from scaling.executor.protocol import Phase, Status
 from scaling.executor.shards import Shard, ShardLock
-from scaling.executor.slurm_site import batch_script, count_gpus, read_state
+from scaling.executor.slurm import read_state
+from scaling.executor.slurm_plan import batch_script, count_gpus
 from scaling.hardware import scan_gpus
 from scaling.spec.schema import ExecutorSpec, SlurmSpec
 from scaling.store.claims import StoreLock
