@@ -239,15 +239,17 @@ def _train(
     from scaling.executor.grouping import group_jobs
     from scaling.executor.host import HostWatch
     from scaling.executor.runner import Runner
+    from scaling.executor.spent import spent_earlier
 
     grouped = todo
     if not isinstance(resolved, CommandSweep):
         grouped = group_jobs(todo, {t.id: t.spec for t in resolved.trials}, resolved.spec.executor, executor)
     limits = runner_limits(resolved.spec.limits, options)
     purse = open_purse(resolved.spec.limits, options, store, executor)
+    earlier = () if purse is None else spent_earlier(jobs, states)
     here = HostWatch(store) if executor.places else None  # elsewhere this machine only waits
     with observe(executor, jobs, todo, attached, states) as observer:
-        outcome = Runner(executor, grouped, observer, limits, attached, purse).run()
+        outcome = Runner(executor, grouped, observer, limits, attached, purse, earlier).run()
     if here is not None:
         here.finish(len(outcome.states), len(executor.capacity() or ()))
     return outcome

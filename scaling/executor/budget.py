@@ -87,6 +87,7 @@ class Purse:
         self._budget, self._grace_s = budget, grace_s
         self.used = before
         self._watts = 0.0  # highest mean power of one GPU so far
+        self._learn(before)
 
     def book(self, use: Use) -> None:
         """Add an attempt that ended."""

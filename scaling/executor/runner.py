@@ -92,6 +92,7 @@ class Runner:
         limits: when to stop.
         attached: attempts that the executor holds from an earlier run.
         purse: the sweep's budget, or ``None``.
+        earlier: what trials of earlier runs took, to judge by what a further one will take of the budget.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Runner:
         limits: Limits,
         attached: Sequence[Attached] = (),
         purse: Purse | None = None,
+        earlier: Sequence[Spent] = (),
     ) -> None:
         self._executor = executor
         self._queue = deque(jobs)
@@ -113,7 +115,7 @@ class Runner:
         self._running = [self._known(a.job, a.attempt, None, a.handle, executor.name, None, []) for a in attached]
         self._left: list[Job] = []
         self._started = 0
-        self._spent: list[Spent] = []
+        self._spent = list(earlier)
         self._fault: MachineError | None = None
         self._states: dict[str, TrialState] = {}
         self._signals = 0
@@ -226,7 +228,7 @@ class Runner:
         return 0.0 if expected is None else max(0.0, expected - running.seconds)
 
     def _expected_s(self, job: Job) -> float | None:
-        """Seconds that a job takes at this run's rates; ``None`` before one has ended."""
+        """Seconds that a job takes at the rates of the sweep; ``None`` before one has ended."""
         found, members = rates(self._spent), (job, *job.others)
         return None if found is None else sum(found[0] * max(m.horizons) + found[1] * m.flops for m in members)
 

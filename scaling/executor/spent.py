@@ -1,10 +1,13 @@
 """What the attempts of a sweep have used so far, read from their files, failed ones included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from scaling.executor.budget import Use, use_of_record
+from scaling.executor.progress import Job
+from scaling.executor.rates import Spent
 from scaling.store.files import BadRecord, read_json
 from scaling.store.layout import StoreFolder, TrialFolder
+from scaling.store.state import State, TrialState
 
 
 def use_of_trial(folder: TrialFolder, numbers: Sequence[int] | None = None) -> tuple[Use, float]:
@@ -23,6 +26,12 @@ def use_of_trial(folder: TrialFolder, numbers: Sequence[int] | None = None) -> t
         except (FileNotFoundError, BadRecord, KeyError, TypeError, ValueError):
             continue  # killed together with its supervisor, or damaged: nobody booked it
     return total, seconds
+
+
+def spent_earlier(jobs: Iterable[Job], states: Mapping[str, TrialState]) -> list[Spent]:
+    """Return what the trials took that an earlier run finished in one attempt."""
+    done = (job for job in jobs if states[job.folder.id].state is State.DONE and states[job.folder.id].attempts == 1)
+    return [Spent(max(job.horizons), job.flops, use_of_trial(job.folder)[1]) for job in done]
 
 
 def use_of_store(store: StoreFolder) -> Use:

@@ -1,92 +1,20 @@
 """``scaling run`` as a whole, with a real corpus, real processes and fake training."""
 
-import functools
 import json
 import shutil
 
 import pytest
-from typer.testing import CliRunner
 
-from scaling.cli.app import app
-from scaling.errors import Interrupted, ScalingError
-from scaling.executor.local import LocalExecutor
-from scaling.meters.host import HostEnergy
-from scaling.provenance import Reading
+from scaling.errors import Interrupted
 from scaling.store import load
 from scaling.store.claims import StoreLock
 
 pytestmark = pytest.mark.slow  # a few seconds each where the machine is busy
 
-SWEEP = """\
-schema: 1
-name: demo
-data: {{path: corpus.txt, context: 32, validation_tokens: 2k}}
-model: {{family: gpt, n_layer: 1, head_dim: 4}}
-train: {{batch_tokens: 128}}
-trials:
-  - ladder: {{sizes: [{sizes}], horizons: [{horizons}], seeds: [0]}}
-"""
-
-
-class Meter:
-    def start(self):
-        pass
-
-    def stop(self):
-        missing = Reading.missing("a test")
-        return HostEnergy(energy_cpu_j=missing, energy_ram_j=missing, seconds=1.0, tool="t", mode=None, detail="")
-
 
 class Terminal:
     def isatty(self):
         return True
-
-
-class Place:
-    """A folder to run sweeps in."""
-
-    def __init__(self, path):
-        self.path = path
-        self.root = path / "runs" / "demo"
-
-    def write(self, widths=(8, 12), horizons="1k, 2k"):
-        sizes = ", ".join(f"{{d_model: {w}}}" for w in widths)
-        (self.path / "demo.yaml").write_text(SWEEP.format(sizes=sizes, horizons=horizons))
-
-    def run(self, *options):
-        return self.call("run", "demo.yaml", "--no-report", *options)
-
-    def call(self, *words):
-        """Run the command line as ``main`` does: (exit code, everything printed)."""
-        result = CliRunner().invoke(app, words)
-        if isinstance(result.exception, ScalingError):
-            return result.exception.exit_code, result.output + result.exception.render()
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.output
-
-    def states(self):
-        trials = load(self.root).trials()
-        return dict(zip(trials["label"], trials["state"], strict=True))
-
-    def attempts(self):
-        trials = load(self.root).trials()
-        return dict(zip(trials["label"], trials["attempts"].astype(int), strict=True))
-
-
-@pytest.fixture
-def place(make_sweep, tmp_path, monkeypatch):
-    del make_sweep  # only for the path of its fake trial
-    folder = tmp_path / "ein Ort"
-    folder.mkdir()
-    words = "".join(f"def function_{n}(x): return x + {n}\n\n" for n in range(6000))
-    (folder / "corpus.txt").write_text(words)
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("scaling.executor.local.LocalExecutor", functools.partial(LocalExecutor, module="fake_trial"))
-    monkeypatch.setattr("scaling.executor.host.HostMeter", Meter)
-    place = Place(folder)
-    place.write()
-    return place
 
 
 def test_run_trains_once_and_then_has_nothing_to_do(place):
