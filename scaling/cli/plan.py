@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scaling.cli.timing import Expected
     from scaling.cost.forecast import Forecast
     from scaling.spec import PlannedTrial
+    from scaling.spec.schema import DataIdentity
 
 FORMAT = 1  # version of the JSON document
 _SHOWN = 200  # rows of the table; --json has all
@@ -255,8 +256,13 @@ def _time_and_energy(predicted: "Forecast") -> tuple[str, str]:
     )
 
 
-def _entropy(entropy_nats: float | None) -> str:
-    return "" if entropy_nats is None else f", exact entropy {entropy_nats:.4g} nats per token"
+def _entropy(identity: "DataIdentity") -> str:
+    known = identity.entropy_nats
+    if known is None:
+        return ""
+    if identity.entropy_se_nats is None:
+        return f", exact entropy {known:.4g} {identity.entropy_unit}"
+    return f", best possible loss {known:.4g} ± {identity.entropy_se_nats:.2g} {identity.entropy_unit}"
 
 
 def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
@@ -277,7 +283,7 @@ def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
         f"largest memory {format_bytes(max(sum(t.memory_bytes.values()) for t in trials))}",
         f"time {time}, energy {energy}",
         f"corpus: {corpus}, {format_si(float(identity.validation_tokens))} validation tokens, "
-        f"vocabulary {identity.vocab_size:,}" + _entropy(identity.entropy_nats),
+        f"vocabulary {identity.vocab_size:,}" + _entropy(identity),
         "LR: hidden/embedding; N: all parameters; C: training FLOPs, causal attention counted as half; "
         "horizons rounded to whole steps",
     ]

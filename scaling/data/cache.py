@@ -55,8 +55,10 @@ def read(identity: DataIdentity, *, verify: bool) -> tuple[Tokens, Tokens] | Non
         return None
     dtype = token_dtype(identity.vocab_size)
     content: Tokens = np.asarray(np.memmap(path, dtype=dtype, mode="r"))
-    train, rest = content[: identity.train_tokens], content[identity.train_tokens :]
-    validation = np.array(rest).reshape(-1, identity.context + 1)
+    train, rest = np.split(content, [_train_values(identity)])
+    if identity.row_values is not None:
+        train = train.reshape(-1, identity.row_values)
+    validation = np.array(rest).reshape(-1, identity.row_values or identity.context + 1)
     if verify and not _known(path):
         if (digest(train), digest(validation)) != (identity.fingerprint, identity.validation_fingerprint):
             path.unlink(missing_ok=True)
@@ -96,8 +98,15 @@ def key_of(location: Mapping[str, object], context: int, validation_tokens: int,
 
 def _size(identity: DataIdentity) -> int:
     windows = identity.validation_tokens // identity.context
-    tokens = identity.train_tokens + windows * (identity.context + 1)
-    return tokens * np.dtype(token_dtype(identity.vocab_size)).itemsize
+    values = _train_values(identity) + windows * (identity.row_values or identity.context + 1)
+    return values * np.dtype(token_dtype(identity.vocab_size)).itemsize
+
+
+def _train_values(identity: DataIdentity) -> int:
+    """Return how many numbers the training rows hold."""
+    if identity.row_values is None:
+        return identity.train_tokens
+    return identity.train_tokens // identity.context * identity.row_values
 
 
 def _path(identity: DataIdentity) -> Path:

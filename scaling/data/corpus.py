@@ -12,6 +12,8 @@ from scaling.data.tokenizer import is_kept, keep
 from scaling.errors import UsageError
 from scaling.spec.schema import DataIdentity, DataSpec
 
+_TOLD = ("kind", "shape", "entropy_unit", "entropy_se_nats", "best_accuracy")  # by the source, taken as they are
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -20,8 +22,8 @@ class Corpus:
     Attributes:
         identity: goes into every trial id.
         location: how to prepare the same corpus again.
-        train: training tokens, shape ``(n,)``, or runs of them; mapped, not loaded.
-        validation: windows of shape ``(windows, context + 1)``; the last ``context`` of each are predicted.
+        train: training tokens, shape ``(n,)``, or runs of them, or rows ``(n, values)``; mapped, not loaded.
+        validation: windows of shape ``(windows, context + 1)``; the last ``context`` of each are predicted. Or rows.
     """
 
     identity: DataIdentity
@@ -97,17 +99,20 @@ def _read(source: TokenSource, spec: DataSpec, progress: Progress) -> Corpus:
     split = source.split(spec.context, spec.validation_tokens, progress)
     keep(split.tokenizer)
     train = split.train
+    rows = None if split.kind == "tokens" else split.validation.shape[1]
     identity = DataIdentity(
         source=source.name,
         fingerprint=train.fingerprint if isinstance(train, TokenRuns) else cache.digest(train),
         validation_fingerprint=cache.digest(split.validation),
         tokenizer=split.tokenizer.name,
         vocab_size=split.tokenizer.vocab_size,
-        train_tokens=len(train),
+        train_tokens=len(train) if rows is None else len(train) * spec.context,
         validation_tokens=len(split.validation) * spec.context,
         validation_bytes=split.validation_bytes,
         context=spec.context,
         entropy_nats=split.entropy_nats,
         validation_entropy_nats=split.validation_entropy_nats,
+        row_values=rows,
+        **{name: getattr(split, name) for name in _TOLD},
     )
     return Corpus(identity, source.location, train, split.validation)

@@ -1,12 +1,13 @@
 """The contract of every corpus: where tokens come from, and what a trial gets of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import Tokenizer
 from scaling.errors import UsageError
+from scaling.families import NATS_PER_TOKEN
 
 MIN_WINDOWS = 16  # fewer validation or training windows than this is no corpus
 
@@ -23,12 +24,13 @@ class Split:
     """A corpus as tokens, divided once.
 
     Attributes:
-        train: training tokens, shape ``(n,)``, or runs of them.
-        validation: windows of shape ``(windows, context + 1)``; the last ``context`` of each are predicted.
+        train: training tokens, shape ``(n,)``, or runs of them; or rows, shape ``(n, values)``, of what is no text.
+        validation: windows of shape ``(windows, context + 1)``; the last ``context`` of each are predicted. Or rows.
         validation_bytes: bytes of text that the predicted tokens stand for; ``None`` where the text is not known.
         tokenizer: how tokens are text.
         entropy_nats: exact conditional entropy of a made-up language at this context.
         validation_entropy_nats: the language's own loss on the validation windows.
+        entropy_unit, entropy_se_nats, best_accuracy, kind, shape: as in ``DataIdentity``.
     """
 
     train: Tokens | TokenRuns
@@ -37,6 +39,11 @@ class Split:
     tokenizer: Tokenizer
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
+    entropy_unit: str = NATS_PER_TOKEN
+    entropy_se_nats: float | None = None
+    best_accuracy: float | None = None
+    kind: Literal["tokens", "images"] = "tokens"
+    shape: Mapping[str, int] = field(default_factory=dict)
 
 
 class TokenSource(Protocol):

@@ -130,12 +130,19 @@ def _grammar(spec: DataSpec) -> TokenSource:
     return GrammarSource(spec.grammar, located(spec))
 
 
+def _shapes(spec: DataSpec) -> TokenSource:
+    from scaling.data.shapes import ShapesSource
+
+    return ShapesSource(spec.shapes, located(spec))
+
+
 SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "python-stdlib": _stdlib,
     "python-installed": _installed,
     "markov": _markov,
     "grammar": _grammar,
     "huggingface": _hub,
+    "shapes": _shapes,
 }
 
 

@@ -72,18 +72,20 @@ class TokenRuns:
 class WindowStream:
     """Non-overlapping windows of the corpus, permuted anew each epoch: a ``TokenStream`` in which every token counts.
 
+    Rows of what is no text come in the same order, whole.
+
     Every prefix of the order is a uniform sample of the corpus. The order depends on the seed alone, so that
     models of all sizes with one seed see the same tokens at the same step.
 
     Args:
-        train: training tokens, shape ``(n,)``, or runs of them.
-        context: tokens predicted per window.
+        train: training tokens, shape ``(n,)``, or runs of them, or rows, shape ``(n, values)``.
+        context: tokens predicted per window; tokens in a row.
         batch_windows: windows in a step.
         seed: of the permutation.
     """
 
     def __init__(self, train: Tokens | TokenRuns, context: int, batch_windows: int, seed: int) -> None:
-        self.windows = train.windows(context) if isinstance(train, TokenRuns) else (len(train) - 1) // context
+        self.windows = _windows(train, context)
         self.context = context
         self.batch_windows = batch_windows
         self._train = train
@@ -93,11 +95,13 @@ class WindowStream:
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def batch(self, step: int) -> Tokens:
-        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
+        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``, or as many rows."""
         first = step * self.batch_windows
         picks = np.asarray([self._window(i) for i in range(first, first + self.batch_windows)])
         if isinstance(self._train, TokenRuns):
             return self._train.take(picks, self.context)
+        if self._train.ndim == 2:
+            return np.asarray(self._train[picks])
         return self._train[picks[:, None] * self.context + self._offsets]
 
     def loss_mask(self, step: int) -> None:
@@ -114,3 +118,9 @@ class WindowStream:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(self.windows)
             self._epoch = epoch
         return int(self._order[position])
+
+
+def _windows(train: Tokens | TokenRuns, context: int) -> int:
+    if isinstance(train, TokenRuns):
+        return train.windows(context)
+    return len(train) if train.ndim == 2 else (len(train) - 1) // context

@@ -9,11 +9,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, gpt, gpt_memory, lstm, moe
-from scaling.families.contract import NATS_PER_TOKEN, Config, Family, FlopsPerToken, Params
+from scaling.families import bert, gpt, gpt_memory, lstm, moe, vit
+from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Family, FlopsPerToken, Params
 from scaling.families.recipe import Recipe
 
-__all__ = ["FAMILIES", "NATS_PER_TOKEN", "Config", "Family", "FlopsPerToken", "Params", "Recipe", "get_family"]
+__all__ = [
+    "FAMILIES",
+    "NATS_PER_IMAGE",
+    "NATS_PER_TOKEN",
+    "Config",
+    "Family",
+    "FlopsPerToken",
+    "Params",
+    "Recipe",
+    "get_family",
+]
 
 _ACCURACY = {"accuracy": "share of the targets that are likeliest"}
 _NEXT_TOKEN = "next token"
@@ -77,6 +87,21 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             objective=_NEXT_TOKEN,
             predicts_next=True,
             metrics={**_BY_POSITION, "expert_share": "share of the picks that each expert gets, block by block"},
+        ),
+        "vit": Family(
+            name="vit",
+            title="vision transformer, classification; a patch is a token",
+            module="scaling.models.vit",
+            fields=vit.FIELDS,
+            build_config=vit.build_config,
+            config_for_params=vit.config_for_params,
+            params=vit.params,
+            flops_per_token=vit.flops_per_token,
+            memory_bytes=vit.memory_bytes,
+            objective="label of an image",
+            unit=NATS_PER_IMAGE,
+            eats="images",
+            metrics=_ACCURACY,
         ),
     }
 )

@@ -8,6 +8,7 @@ from scaling.families.recipe import Recipe
 
 Config = Any  # a family's own frozen dataclass; only that family's files look inside
 NATS_PER_TOKEN = "nats per token"
+NATS_PER_IMAGE = "nats per image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

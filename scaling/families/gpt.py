@@ -109,7 +109,8 @@ KEYS = Keys(
 )
 
 
-def _heads(model: Mapping[str, object], d_model: int) -> int:
+def heads(model: Mapping[str, object], d_model: int) -> int:
+    """Return the number of heads that ``model`` asks for. Raises ``UsageError`` where they do not fit the width."""
     n_head, head_dim = whole(model, "n_head"), whole(model, "head_dim")
     if n_head is None:
         n_head = max(1, round(d_model / head_dim)) if head_dim else max(1, d_model // 64)
@@ -134,7 +135,7 @@ def build_config(model: Mapping[str, object], vocab_size: int, context: int, key
     keys.check(model)
     d_model = needed(model, "d_model")
     n_layer = needed(model, "n_layer", "give the number of blocks")
-    n_head = _heads(model, d_model)
+    n_head = heads(model, d_model)
     n_kv_head = whole(model, "n_kv_head") or n_head
     if n_head % n_kv_head:
         raise bad("n_kv_head", f"{n_head} query heads are not a multiple of {n_kv_head} key/value heads")

@@ -90,6 +90,16 @@ def held_out(case: Case, rule: Rule) -> Verdict:
     )
 
 
+def _known_floor(case: Case, unit: str) -> tuple[float | None, str]:
+    """Return the loss that no model can better, and its name; ``None`` where the data, or this loss, has none known."""
+    data = case.sweep.get("data") or {}
+    if unit != data.get("entropy_unit", NATS_PER_TOKEN):
+        return None, ""
+    if data.get("entropy_se_nats") is not None:  # an average over pictures: on these very pictures it is exact
+        return data.get("validation_entropy_nats"), "loss of the best classifier there is on these pictures"
+    return data.get("entropy_nats"), "conditional entropy of this made-up language"
+
+
 def irreducible_loss(case: Case, rule: Rule) -> Verdict:
     """The floor E is told from zero, narrow, and in sight."""
     fit = case.analysis.fits.get(SURFACE)
@@ -105,8 +115,7 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
     low, high = ends
     limits = rule.thresholds
     unit = unit_of(case.points)
-    entropy: float | None = (case.sweep.get("data") or {}).get("entropy_nats")
-    truth = entropy if unit == NATS_PER_TOKEN else None  # of the next token: the floor of no other loss
+    truth, what = _known_floor(case, unit)
     missed = truth is not None and not low <= truth <= high
     identified = not missed and (
         low > limits["above_zero"] * lowest
@@ -118,7 +127,7 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
     elif missed:
         sentence = (
             f"The irreducible loss is not identified: its interval, {low:.3g} to {high:.3g} {unit}, misses the "
-            f"entropy of this made-up language, {truth:.4g}; the form of the law or the reach of the data is wrong."
+            f"{what}, {truth:.4g}; the form of the law or the reach of the data is wrong."
         )
     else:
         sentence = (
@@ -126,7 +135,7 @@ def irreducible_loss(case: Case, rule: Rule) -> Verdict:
             f"{unit}, and the lowest loss seen, {lowest:.3g}, shows no plateau."
         )
     if truth is not None and not missed:
-        sentence += f" The exact conditional entropy of this made-up language, {truth:.4g}, lies inside the interval."
+        sentence += f" The exact {what}, {truth:.4g}, lies inside the interval."
     return graded(identified, sentence, E=triple(floor), lowest_loss=lowest, trials=fit.n_trials, entropy_nats=truth)
 
 

@@ -82,7 +82,7 @@ _RULES = (
         figure="fig-surface",
         test="the 95% interval of E lies above {above_zero:.0%} of the lowest loss seen, is at most {width:g} x E "
         "wide, and E is at least {share:.0%} of the lowest loss seen, so that the floor is in sight; where the corpus "
-        "is a made-up language, its exact conditional entropy lies in the interval",
+        "is made up, so that the best possible loss is known, that lies in the interval",
         needs="L(N,D) with intervals from {trials:g} trials",
         thresholds=MappingProxyType({"above_zero": 0.01, "width": 0.5, "share": 0.65}),
         minimum=MappingProxyType({"trials": 8}),

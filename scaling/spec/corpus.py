@@ -1,5 +1,6 @@
 """The corpus in a sweep file, and as a trial must find it again."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -45,13 +46,38 @@ class GrammarSpec(Part):
     seed: Seed = 0
 
 
+class ShapesSpec(Part):
+    """Drawn pictures of known Bayes error: one figure each, at any of many sizes, angles and places, under noise.
+
+    Attributes:
+        classes: figures to tell apart, from disc, ring, square, frame, triangle, plus, bar, ell, tee, half.
+        side: of a picture, in pixels.
+        jitter: how far a figure may be moved from the middle, in pixels, across and down.
+        noise: standard deviation of a pixel, in units of the contrast between figure and ground.
+        specks: share of pixels of any grey.
+        wrong_labels: share of labels that name another class.
+        images: training pictures.
+        seed: of the pictures.
+    """
+
+    classes: Annotated[Whole, Field(ge=2, le=10)] = 10
+    side: Annotated[Whole, Field(ge=8, le=64)] = 16
+    jitter: Annotated[int, Field(ge=0, le=8)] = 3
+    noise: Annotated[float, Field(ge=0.05, le=4)] = 0.5
+    specks: Annotated[float, Field(ge=0.01, le=1)] = 0.02
+    wrong_labels: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    images: Whole = 131_072
+    seed: Seed = 0
+
+
 class DataSpec(Part):
     """Where tokens come from.
 
     Attributes:
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
-            dataset that ``dataset`` names. Ignored when ``path`` is given.
+            dataset that ``dataset`` names; ``shapes``, drawn pictures of known Bayes error. Ignored when ``path`` is
+            given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -64,13 +90,14 @@ class DataSpec(Part):
         tokenizer: ``bytes``; ``bpe``, trained on the training text; ``tiktoken:NAME``, ``tiktoken:FILE.tiktoken``;
             ``hf:NAME``, ``hf:FILE.json``.
         vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
-        context: tokens in a window.
+        context: tokens in a window; of pictures: patches in a picture, each a token.
         validation_tokens: size of the fixed validation set, chosen by hash of the document.
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
+        shapes: settings of ``source: shapes``.
     """
 
-    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface"] = "python-stdlib"
+    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface", "shapes"] = "python-stdlib"
     path: str | list[str] | None = None
     format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
     field: str = "text"
@@ -86,6 +113,7 @@ class DataSpec(Part):
     validation_tokens: Whole = 65_536
     markov: MarkovSpec = MarkovSpec()
     grammar: GrammarSpec = GrammarSpec()
+    shapes: ShapesSpec = ShapesSpec()
 
 
 class DataIdentity(Part):
@@ -104,7 +132,13 @@ class DataIdentity(Part):
         entropy_nats: of a made-up language: the exact conditional entropy of a token, given those before it in a
             window of this context; no model can do better on average.
         validation_entropy_nats: the loss of the language itself on the validation windows.
-        kind: what a row holds, for the families that eat it: ``tokens``, or ``images``.
+        kind: what a row holds, for the families that eat it: ``tokens``; ``images``: the pixels of a picture, patch by
+            patch, then its label. A patch is a token; ``vocab_size`` is the number of labels.
+        shape: what a model must know of rows that are not tokens; it goes into the model's keys.
+        row_values: numbers in a row that is not ``context + 1`` tokens.
+        entropy_unit: of the two entropies: per token, or per image for the loss of the best classifier there is.
+        entropy_se_nats: standard error of ``entropy_nats`` where it is an average over the validation pictures.
+        best_accuracy: accuracy of the best classifier there is on the validation pictures.
     """
 
     source: str
@@ -119,10 +153,15 @@ class DataIdentity(Part):
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
     kind: Literal["tokens", "images"] = "tokens"
+    shape: Mapping[str, int] = {}  # pydantic copies defaults
+    row_values: int | None = None
+    entropy_unit: str = "nats per token"
+    entropy_se_nats: float | None = None
+    best_accuracy: float | None = None
 
     def hashed(self) -> dict[str, Any]:
         """Return what identifies the corpus: what only follows from it, such as its entropy, is left out."""
-        left_out = {"entropy_nats", "validation_entropy_nats"}
+        left_out = {"entropy_nats", "validation_entropy_nats", "entropy_unit", "entropy_se_nats", "best_accuracy"}
         if self.kind == "tokens":  # trials from before there were other kinds keep their ids
-            left_out.add("kind")
+            left_out |= {"kind", "shape", "row_values"}
         return self.model_dump(mode="json", exclude=left_out)

@@ -188,6 +188,9 @@ class Resolver:
                 _refuse(self._model_place(cell, key), f"model.{key} {value:g} is absurd: at most {_MAX_MODEL_NUMBER:,}")
         if cell.size is not None and cell.size > MAX_PARAMS:
             _refuse(at_size, f"a size of {cell.size:.3g} parameters is absurd: at most {MAX_PARAMS:.0e}")
+        for key in keys.keys() & self._identity.shape.keys():
+            _refuse(self._model_place(cell, key), f"model.{key} is not to be chosen: it follows from the data")
+        keys = {**keys, **self._identity.shape}
         try:
             if cell.size is None:
                 config = self._family.build_config(keys, vocab_size, context)

@@ -108,8 +108,15 @@ def test_a_known_entropy_lies_in_the_interval_or_the_floor_is_not_identified(ana
         missed = judge("irreducible_loss", found, near_floor, sweep={"data": {"entropy_nats": truth}})
         assert missed.grade == NOT
         assert "not identified" in missed.sentence
-        assert f"misses the entropy of this made-up language, {truth:.4g}" in missed.sentence
+        assert f"misses the conditional entropy of this made-up language, {truth:.4g}" in missed.sentence
         assert missed.numbers["entropy_nats"] == truth
+    pictures = {"entropy_unit": "nats per image", "entropy_se_nats": 0.01, "entropy_nats": 0.0}
+    told = {"data": {**pictures, "validation_entropy_nats": (low + high) / 2}}
+    assert judge("irreducible_loss", found, near_floor, sweep=told).numbers["entropy_nats"] is None  # of another loss
+    per_image = near_floor.assign(loss_unit="nats per image")
+    inside = judge("irreducible_loss", found, per_image, sweep=told)
+    assert inside.numbers["entropy_nats"] == (low + high) / 2
+    assert "loss of the best classifier there is" in inside.sentence
 
 
 def test_approaches(analysis, nothing, points):

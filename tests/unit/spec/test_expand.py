@@ -134,7 +134,7 @@ def test_labels_tell_trials_apart():
     assert "d32 L1 lr.hidden=0.01 s0" in labels
 
 
-@pytest.mark.parametrize("name", list(FAMILIES))
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.eats == IDENTITY.kind])
 def test_a_resolved_model_rebuilds_its_config(name):
     (trial,) = trials({"ladder": {"sizes": ["300k"], "horizons": ["1M"]}}, model={"family": name})
     assert FAMILIES[name].build_config(model_keys(trial.config), 128, 128) == trial.config
