@@ -67,7 +67,7 @@ def training_items(task: Task, rng: np.random.Generator, count: int) -> Items:
         kept = drawn.take(~is_test(drawn))
         found.append(kept)
         missing -= len(kept.tokens)
-    return _joined(found).take(np.arange(count))
+    return joined(found).take(np.arange(count))
 
 
 def test_items(task: Task, count: int) -> Items:
@@ -126,5 +126,6 @@ def text(characters: str) -> Tokens:
     return np.frombuffer(characters.encode(), dtype=np.uint8)[None]
 
 
-def _joined(parts: list[Items]) -> Items:
+def joined(parts: list[Items]) -> Items:
+    """Return the rows of several, one after another."""
     return Items(np.concatenate([p.tokens for p in parts]), np.concatenate([p.answer for p in parts]))

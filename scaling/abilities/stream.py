@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.abilities.items import Mask, Task, Tokens, pack, training_items
+from scaling.abilities.items import Items, Mask, Task, Tokens, joined, pack, training_items
 
 _CHUNK_WINDOWS = 128  # drawn at once
+_CHUNK_ITEMS = 256  # likewise
 
 
 class TextStream(Protocol):
@@ -46,6 +47,64 @@ class ProbeWindows:
             self._windows, self._mask = pack(items, self._context)
             self._chunk = chunk
         return self._windows[row], self._mask[row]
+
+
+class ItemStream:
+    """A ``TokenStream`` of so many items of a task and no others, in a new order each pass; only answers count.
+
+    The items of fewer are the first of more, so that amounts of data are nested.
+
+    Args:
+        task: the task.
+        count: its items.
+        context: tokens predicted per window.
+        batch_windows: windows in a step.
+        seed: of the items and their order.
+    """
+
+    def __init__(self, task: Task, count: int, context: int, batch_windows: int, seed: int) -> None:
+        self._context, self._batch, self._seed, self._count = context, batch_windows, seed, count
+        self._per = (context + 1) // task.length
+        self._items = nested_items(task, count, seed)
+        self._order = (-1, np.empty(0, dtype=np.intp))
+
+    def batch(self, step: int) -> NDArray[np.unsignedinteger]:
+        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
+        return self._step(step)[0]
+
+    def loss_mask(self, step: int) -> Mask:
+        """Return which targets of that step count: shape ``(batch_windows, context)``."""
+        return self._step(step)[1]
+
+    def tokens_unique(self, tokens: int) -> int:
+        """Return how many distinct tokens the first ``tokens`` hold, in windows as they are trained."""
+        return min(tokens, -(-self._count // self._per) * self._context)
+
+    def _step(self, step: int) -> tuple[Tokens, Mask]:
+        first = step * self._batch * self._per
+        rows = np.asarray([self._item(i) for i in range(first, first + self._batch * self._per)])
+        return pack(self._items.take(rows), self._context)
+
+    def _item(self, index: int) -> int:
+        epoch, position = divmod(index, self._count)
+        if epoch != self._order[0]:
+            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self._count))
+        return int(self._order[1][position])
+
+
+def nested_items(task: Task, count: int, seed: int, purpose: int = 0) -> Items:
+    """Return training items of a task: the first ``count`` of one endless list.
+
+    Args:
+        task: the task.
+        count: how many.
+        seed: of the list.
+        purpose: another number is another list.
+    """
+    chunks = range(-(-count // _CHUNK_ITEMS))
+    seeds = ([31, purpose, seed, chunk, *task.name.encode()] for chunk in chunks)
+    found = [training_items(task, np.random.default_rng(s), _CHUNK_ITEMS) for s in seeds]
+    return joined(found).take(np.arange(count))
 
 
 class MixedStream:

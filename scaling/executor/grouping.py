@@ -88,7 +88,7 @@ def _key(spec: TrialSpec) -> str:
 
 def _most(spec: TrialSpec, asked: ExecutorSpec, on_gpu: bool) -> int:
     family = get_family(spec.family)
-    if not family.stacks or spec.train.compile:
+    if not family.stacks or spec.train.compile or spec.tune is not None:
         return 1
     if asked.group != "auto":
         return int(asked.group)

@@ -19,7 +19,7 @@ class Seen:
     """One trial as its files show it.
 
     Attributes:
-        id, label, horizons, flops: as planned.
+        id, label, horizons, flops, stage: as planned.
         state: derived from the files.
         points: how many are published.
         place: where its last attempt was started; ``None`` for a trial that has ended.
@@ -44,6 +44,7 @@ class Seen:
     train_s: float | None
     use: Use
     seconds: float
+    stage: str = "pretrain"
 
     @property
     def share(self) -> float:
@@ -82,6 +83,7 @@ def look(store: StoreFolder, planned: Mapping[str, Any]) -> Seen:
         train_s=None if line is None else line.get("train_s"),
         use=use,
         seconds=seconds,
+        stage=str(planned.get("stage", "pretrain")),
     )
 
 

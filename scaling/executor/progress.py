@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from scaling.store.files import read_last_line
@@ -19,6 +20,7 @@ class Job:
         horizons: planned horizons, in tokens.
         flops: training FLOPs to the last horizon.
         others: further trials of one shape that the same process trains (a group).
+        needs: the weights that it starts from, which another trial leaves behind; ``None``: it starts by itself.
     """
 
     folder: TrialFolder
@@ -26,6 +28,12 @@ class Job:
     horizons: tuple[int, ...]
     flops: float
     others: tuple["Job", ...] = ()
+    needs: Path | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether what it starts from is there."""
+        return self.needs is None or self.needs.exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

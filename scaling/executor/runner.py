@@ -156,16 +156,35 @@ class Runner:
         places = self._executor.places
         tasks: list[tuple[Job, Task, Seats]] = []
         try:
-            while self._queue and (self._free or not places) and self._may_start():
+            while self._queue and (self._free or not places) and self._may_start() and self._bring_ready():
                 job, slot = self._queue.popleft(), self._free.popleft() if places else None
                 self._started += 1 + len(job.others)
                 attempt = job.folder.new_attempt()
                 tasks.append((job, self._task(job, attempt, slot), seat(job, attempt)))
+            if not tasks and not self._running:
+                self._leave_waiting()
             handles = self._executor.submit([task for _, task, _ in tasks]) if tasks else []
             for (job, task, others), handle in zip(tasks, handles, strict=True):
                 self._note_start(job, task, others, handle)
         except MachineError as error:
             self._pause(error)
+
+    def _bring_ready(self) -> bool:
+        """Put the first job that can start in front: one whose weights are there. Returns whether there is one."""
+        place = next((i for i, job in enumerate(self._queue) if job.ready), None)
+        if place:
+            job = self._queue[place]
+            del self._queue[place]
+            self._queue.appendleft(job)
+        return place is not None
+
+    def _leave_waiting(self) -> None:
+        """Set aside the jobs that wait for weights which nothing that runs will leave behind."""
+        waiting = [job for job in self._queue if not job.ready]
+        if waiting and len(waiting) == len(self._queue):
+            self._observer.note(f"{len(waiting)} trials are left out: the trials that they start from have not ended")
+            self._left += waiting
+            self._queue.clear()
 
     def _known(
         self,

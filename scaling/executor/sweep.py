@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from scaling import __version__
@@ -109,6 +110,7 @@ def document(
                 "id": t.id,
                 "sha256": t.sha256,
                 "label": t.spec.label,
+                **({} if t.spec.tune is None else {"stage": t.spec.tune.stage}),
                 "seed": t.spec.seed,
                 "horizons": list(t.spec.horizons),
                 "flops_train": t.flops_total,
@@ -181,12 +183,27 @@ def make_jobs(store: StoreFolder, trials: Sequence[Planned], only: Sequence[str]
         UsageError: ``only`` names none or several.
     """
     jobs = [
-        Job(folder=store.trial(t.id), label=t.spec.label, horizons=t.spec.horizons, flops=t.flops_total) for t in trials
+        Job(
+            folder=store.trial(t.id),
+            label=t.spec.label,
+            horizons=t.spec.horizons,
+            flops=t.flops_total,
+            needs=_needs(store, t.spec),
+        )
+        for t in trials
     ]
     if not only:
         return jobs
     wanted = {_named(jobs, name).folder.id for name in only}
     return [job for job in jobs if job.folder.id in wanted]
+
+
+def _needs(store: StoreFolder, spec: TrialSpec | CommandTrialSpec) -> Path | None:
+    """Return the weights that a trial starts from, ``None`` for one that starts by itself."""
+    if isinstance(spec, CommandTrialSpec) or spec.tune is None or spec.tune.base is None:
+        return None
+    base = spec.tune.base
+    return store.trial(base.trial).weights_path(base.tokens)
 
 
 def _named(jobs: Sequence[Job], name: str) -> Job:

@@ -31,6 +31,7 @@ class _Sweep:
 
 def design_warnings(spec: SweepSpec, trials: Sequence[PlannedTrial]) -> list[str]:
     """Return what makes this sweep a weak one, each as a sentence with a remedy; empty for a sound one."""
+    trials = [trial for trial in trials if trial.spec.stage == "pretrain"]  # what a law is fitted to
     sweep = _Sweep(spec, trials, [point for trial in trials for point in _points(trial, spec.fit)])
     if not sweep.points:
         return ["every point lies below fit.min_tokens or fit.min_params: nothing is left to fit"]

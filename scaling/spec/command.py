@@ -129,6 +129,16 @@ class CommandTrialSpec(Part):
     version: int = COMMAND_VERSION
 
     @property
+    def stage(self) -> str:
+        """A command trains from its own start: ``pretrain``."""
+        return "pretrain"
+
+    @property
+    def tune(self) -> None:
+        """Nothing: no other trial's weights are tuned by a command."""
+        return
+
+    @property
     def inputs_fingerprint(self) -> str:
         """One hash over the declared inputs, for telling sweeps apart."""
         text = "".join(f"{name}={digest}\n" for name, digest in sorted(self.inputs.items()))

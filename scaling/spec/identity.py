@@ -9,6 +9,7 @@ from typing import Any
 from scaling.families import Config
 from scaling.spec.abilities import PROBE_VERSION
 from scaling.spec.schema import Scalar, TrialSpec
+from scaling.spec.tuning import TUNE_VERSION
 
 # Raised by hand whenever the same spec would train to another loss (loop, optimizer, schedule, initialisation,
 # evaluation). It is part of every trial id: finished trials of an older trainer are then run again, never mixed.
@@ -45,6 +46,9 @@ def trial_hash(spec: TrialSpec) -> str:
     }
     if spec.abilities is not None:  # trials without probes keep the ids they had before there were any
         content["abilities"] = {**spec.abilities.model_dump(mode="json"), "version": PROBE_VERSION}
+    if spec.tune is not None:
+        versions = {"version": TUNE_VERSION, "probe_version": PROBE_VERSION}
+        content["tune"] = {**spec.tune.model_dump(mode="json"), **versions}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

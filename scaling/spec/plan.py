@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from scaling.errors import SpecError
-from scaling.families import FAMILIES
+from scaling.families import FAMILIES, Family
+from scaling.spec.after import refusals, tuned_trials
 from scaling.spec.blocks import count_cells, list_cells
 from scaling.spec.document import Problem, dotted
 from scaling.spec.explain import nearest
@@ -66,7 +67,18 @@ def expand(
     trials = label_trials(list(drafts.values()))
     if spec.lr_check and trials:
         trials += [t for t in lr_check_trials(trials, spec.fit.min_params) if t.sha256 not in drafts]
-    return _ordered(trials)
+    after = _after(spec, trials[: len(drafts)], FAMILIES[family], raise_problems)
+    return [*_ordered(trials), *after]
+
+
+def _after(
+    spec: SweepSpec, trials: Sequence[PlannedTrial], family: Family, report: Callable[[list[Problem]], None]
+) -> list[PlannedTrial]:
+    """Return the trials that start from the weights of others, each after the one it starts from."""
+    if spec.after is None or not trials:
+        return []
+    report(refusals(spec.after, trials, family, spec.executor))
+    return tuned_trials(spec.after, trials, family)
 
 
 def _merge(first: PlannedTrial, second: PlannedTrial) -> PlannedTrial:

@@ -18,6 +18,7 @@ from scaling.spec.corpus import GrammarSpec as GrammarSpec
 from scaling.spec.corpus import MarkovSpec as MarkovSpec
 from scaling.spec.corpus import ShapesSpec as ShapesSpec
 from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
+from scaling.spec.tuning import AfterSpec, Tune
 
 Scalar = bool | int | float | str
 DEFAULT_FAMILY = "gpt"
@@ -268,6 +269,7 @@ class SweepSpec(Part):
         trials: blocks that list the trials.
         abilities: probes mixed into the corpus; part of a trial's identity where given.
         lr_check: also train the smallest and the largest size at half and twice the learning rates (``--lr-check``).
+        after: fine-tuning and preference tuning of the weights that the trials leave behind.
         command: somebody else's trainer to sweep instead of the built-in one.
     """
 
@@ -281,6 +283,7 @@ class SweepSpec(Part):
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     abilities: AbilitiesSpec | None = None
+    after: AfterSpec | None = None
     lr_check: bool = False
     command: CommandSpec | None = None
     samples: SamplesSpec = SamplesSpec()
@@ -293,13 +296,14 @@ class TrialSpec(Part):
     """One trial, fully resolved: what its process reads, and the source of its id.
 
     The id is a hash of ``family``, ``model``, ``data``, ``train``, ``seed`` and ``trainer_version``: everything that
-    changes the number; of ``abilities`` too, where there are any. Horizons, label, samples and where the corpus lies
-    are not part of it.
+    changes the number; of ``abilities`` and ``tune`` too, where there are any. Horizons, label, samples and where the
+    corpus lies are not part of it.
 
     Attributes:
         label: short name for people, such as ``d64 s1``.
         horizons: tokens at which a point is published, ascending, each a multiple of the batch.
         data_location: how to load the corpus again: the keys of ``DataSpec`` that are not at their default.
+        tune: what it does to the weights of another trial; ``None`` for pre-training.
     """
 
     family: str
@@ -313,3 +317,9 @@ class TrialSpec(Part):
     data_location: Mapping[str, object]
     samples: SamplesSpec
     abilities: AbilitiesSpec | None = None
+    tune: Tune | None = None
+
+    @property
+    def stage(self) -> str:
+        """``pretrain``, ``finetune`` or ``rlhf``."""
+        return "pretrain" if self.tune is None else self.tune.stage

@@ -24,7 +24,6 @@ from scaling.meters.gpu import GpuMeter
 from scaling.meters.host import BoardTracker
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.meters.window import GpuWindow
-from scaling.models import build
 from scaling.models.objective import Losses
 from scaling.provenance import Reading
 from scaling.store.files import append_line
@@ -36,6 +35,7 @@ from scaling.training.evaluate import evaluate
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
+from scaling.trial.base import initial_model
 from scaling.trial.energy import TrainingEnergy
 from scaling.trial.failure import fail
 from scaling.trial.member import Member, Metered
@@ -83,16 +83,15 @@ class Trial:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         idle = self.gpu.idle_power_w(IDLE_S)
         torch.manual_seed(self.spec.seed)
-        state = fresh_state(build(self.member.family, self.member.config).to(self.device), self.spec.train)
+        state = self._fresh()
         self._resume(state)
-        self.trainer = trainer = Trainer(
-            state, self._losses(), self.stream, self.spec.train, self.device, self, self.team
-        )
+        self.trainer = trainer = self._make_trainer(state)
         self.seconds["start"] = time.perf_counter() - self.started
         self._compile(trainer)
         self.energy = self._open_energy()
         self.cpu.begin("trial")
         self.energy.begin()
+        self._prepare()
         diverged: Diverged | None = None
         try:
             trainer.run(self.member.horizon_steps)
@@ -135,6 +134,15 @@ class Trial:
             raise StopRequested
 
     # -- parts -------------------------------------------------------------------------------------
+
+    def _fresh(self) -> TrainState:
+        return fresh_state(initial_model(self.member).to(self.device), self.spec.train)
+
+    def _make_trainer(self, state: TrainState) -> Trainer:
+        return Trainer(state, self._losses(), self.stream, self.spec.train, self.device, self, self.team)
+
+    def _prepare(self) -> None:
+        """Do what comes before the first step, inside the windows of the meters."""
 
     def _losses(self) -> Losses:
         losses = self.member.objective.losses
@@ -267,6 +275,10 @@ def main(argv: list[str]) -> int:
             places = read_group(folder, attempt)
             attempts = [own for _, own in places]
             Group(places, started).run()
+        elif folder.read_spec().stage == "rlhf":
+            from scaling.trial.preference import PreferenceTrial
+
+            PreferenceTrial(folder, attempt, started).run()
         else:
             Trial(folder, attempt, started).run()
     except StopRequested:

@@ -5,7 +5,7 @@ A process that trains one trial has one member; one that trains several models t
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,8 +17,10 @@ from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
 from scaling.models import Objective, objective_of
 from scaling.provenance import Reading
+from scaling.spec.abilities import item_tokens
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import DataIdentity, TrialSpec
+from scaling.spec.tuning import Preference, preference_flops
 from scaling.store.layout import TrialFolder
 from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, SteadyWindow, Utilisation
 from scaling.training.checkpoint import save_weights
@@ -75,6 +77,9 @@ class Member:
         self.params: Params = self.family.params(self.config)
         self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
         self.objective: Objective = objective_of(self.family, self.config)
+        self.flops_before = 0.0  # of what comes before the first step
+        if isinstance(self.spec.tune, Preference):
+            self.count_comparisons(2 * self.spec.tune.comparisons)
 
     @property
     def batch_windows(self) -> int:
@@ -97,6 +102,21 @@ class Member:
         corrupt, rows = self.objective.corrupt, corpus.validation
         return torch.from_numpy(rows if corrupt is None else corrupt_validation(rows, corrupt)).int()
 
+    def count_comparisons(self, answers: int) -> None:
+        """Count the FLOPs of preference tuning: those before the first update, and of an update by its tokens.
+
+        Args:
+            answers: written for the comparisons; more than two for each, since some are of equal worth.
+        """
+        tune = self.spec.tune
+        assert isinstance(tune, Preference)
+        window = self.family.build_config(self.spec.model, self.spec.data.vocab_size, item_tokens(tune.probe))
+        causal = self.family.flops_per_token(window)
+        before, first = (math.fsum(preference_flops(tune, causal.forward, n, answers).values()) for n in (0, 1))
+        train = (first - before) / self.spec.train.batch_tokens
+        full = train * causal.train_full_attention / causal.train
+        self.flops_before, self.flops = before, replace(causal, train=train, train_full_attention=full)
+
     def publish_point(
         self,
         step: int,
@@ -117,13 +137,13 @@ class Member:
             step=step,
             tokens_unique=unique,
             epochs=tokens / unique,
-            flops_train=self.flops.train * tokens,
-            flops_train_full_attention=self.flops.train_full_attention * tokens,
+            flops_train=self.flops_before + self.flops.train * tokens,
+            flops_train_full_attention=self.flops_before + self.flops.train_full_attention * tokens,
             flops_6nd=self.flops.rough_6n * tokens,
             loss_nats=measured.loss_nats,
             loss_se_nats=measured.loss_se_nats,
             bpb=_bits_per_byte(measured.loss_nats, data) if self.family.predicts_next else None,
-            anneal=self.spec.train.anneal,
+            anneal="none" if isinstance(self.spec.tune, Preference) else self.spec.train.anneal,
             train_s=train_s,
             energy_gpu_j=energy_gpu_j,
             validation_fingerprint=data.validation_fingerprint,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from scaling.abilities import AbilityProbe, MixedStream, make_task
+from scaling.abilities import AbilityProbe, ItemStream, MixedStream, make_task
 from scaling.data import Corpus, TokenStream, WindowStream
 from scaling.spec.abilities import ability_of
 from scaling.spec.schema import TrialSpec
@@ -30,6 +30,9 @@ class Probe(Protocol):
 
 def open_probes(spec: TrialSpec) -> tuple[Probe, ...]:
     """Return the probes that a trial asks for."""
+    if spec.tune is not None:
+        task = spec.tune.probe
+        return (AbilityProbe(task, ability_of(task), spec.tune.test_items, spec.data.context),)
     if spec.abilities is None:
         return ()
     wanted, context = spec.abilities, spec.data.context
@@ -37,8 +40,10 @@ def open_probes(spec: TrialSpec) -> tuple[Probe, ...]:
 
 
 def mix_probes(spec: TrialSpec, corpus: Corpus, batch_windows: int) -> TokenStream:
-    """Return the training windows of a trial: the corpus, and among it the probes that the spec asks for."""
+    """Return the training windows of a trial: the corpus with the probes among it, or the items that it is tuned on."""
     context, seed = spec.data.context, spec.seed
+    if spec.tune is not None:
+        return ItemStream(make_task(spec.tune.probe), spec.tune.items, context, batch_windows, seed)
     if spec.abilities is None:
         return WindowStream(corpus.train, context, batch_windows, seed)
     tasks = [make_task(name) for name in spec.abilities.probes]

@@ -1,5 +1,7 @@
 """The runner against an executor that starts nothing, and lies."""
 
+from dataclasses import replace
+
 import pytest
 from support.stored import make_end, make_point, make_spec
 
@@ -177,3 +179,28 @@ def test_a_run_starts_as_many_trials_as_it_may(jobs):
     outcome = Runner(executor, jobs, watcher, Limits(trials=2)).run()
     assert watcher.started_labels == ["t0", "t1"]
     assert outcome.left == ("t2", "t3")
+
+
+def test_a_trial_waits_for_the_weights_that_it_starts_from(jobs):
+    weights = jobs[2].folder.weights_path(2000)
+    jobs[0] = replace(jobs[0], needs=weights)
+
+    def script(task):
+        finish(task)
+        if task.trial == "t2":
+            weights.parent.mkdir(parents=True)
+            weights.touch()
+        return Status(Phase.ENDED, 0)
+
+    states, _, watcher = run(jobs, script)
+    assert watcher.started_labels == ["t1", "t2", "t0", "t3"]  # as soon as they are there, in the plan's order
+    assert {s.state for s in states} == {State.DONE}
+
+
+def test_what_waits_for_a_trial_that_failed_is_left_out_and_said(jobs):
+    jobs[3] = replace(jobs[3], needs=jobs[0].folder.weights_path(2000))
+    executor, watcher = Scripted(lambda task: Status(Phase.ENDED, 1)), Watcher()
+    outcome = Runner(executor, [jobs[0], jobs[3]], watcher, Limits()).run()
+    assert watcher.started_labels == ["t0"]
+    assert outcome.left == ("t3",)
+    assert "1 trials are left out: the trials that they start from have not ended" in watcher.notes

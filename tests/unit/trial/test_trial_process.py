@@ -2,14 +2,12 @@
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from support.trial_process import run, start
 
 from scaling.data import prepare
 from scaling.spec import expand, load_sweep
@@ -40,20 +38,6 @@ def make_store(folder, anneal="average", horizon="40k", more=""):
     trial.path.mkdir(parents=True)
     trial.write_spec(planned.spec)
     return trial
-
-
-def start(trial):
-    attempt = trial.new_attempt()
-    command = [sys.executable, "-m", "scaling.trial", str(trial.root), trial.id, str(attempt.number)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    return attempt, process
-
-
-def run(trial):
-    attempt, process = start(trial)
-    output, _ = process.communicate(timeout=120)
-    return attempt, process.returncode, output
 
 
 def curve(attempt):
