@@ -83,9 +83,6 @@ def command(
     from scaling.answers import analyse_store
     from scaling.answers.analysed import Options
     from scaling.cli.output import print_json
-    from scaling.errors import NotEnoughData
-    from scaling.findings import findings
-    from scaling.laws.emergence import analyse_abilities
     from scaling.laws.further import fit_form
 
     price = price_of(cost_per_flop, nat_worth)
@@ -101,7 +98,17 @@ def command(
     analysis = analyse_store(store, params=params.value, drop_highest=drop_highest, **options)
     if energy:
         show_energy(store, analysis, params, as_json)
-        return
+    else:
+        show_laws(store, analysis, as_json)
+
+
+def show_laws(store: "Store", analysis: "Analysis", as_json: bool) -> None:
+    """Print the laws and abilities of a store, and the findings. Raises ``NotEnoughData`` where there are neither."""
+    from scaling.cli.output import print_json
+    from scaling.errors import NotEnoughData
+    from scaling.findings import findings
+    from scaling.laws.emergence import analyse_abilities
+
     results = analyse_abilities(store.abilities())
     if not analysis.fits and not results:
         raise NotEnoughData(

@@ -102,15 +102,7 @@ def analyse(
     for name, curve in _CURVES.items():
         fits |= missing.attempt(name, run.curve, curve) or {}
     noise = seed_noise(used)
-    optima: tuple[OptimumRow, ...] | None = None
-    gains: tuple[ReturnsRow, ...] | None = None
-    ends: tuple[StopRow, ...] | None = None
-    if surface is None:
-        missing.reasons |= dict.fromkeys(("residuals", "frontier", "returns", "stops"), missing.reasons["L(N,D)"])
-    else:
-        optima = missing.attempt("frontier", _frontier, surface, used)
-        gains = missing.attempt("returns", _returns, surface, used, price)
-        ends = missing.attempt("stops", _stops, surface, used, pooled(noise), price)
+    follows = _consequences(surface, used, pooled(noise), price, missing)
     wanted = len(used) <= _FULL_UP_TO if full is None else full
     examined = _examination(surface, run, missing) if wanted else _Examination()
     if surface is not None:
@@ -123,15 +115,33 @@ def analyse(
     return Analysis(
         fits=fits,
         residuals=() if surface is None else residuals(surface, run.selection),
-        frontier=optima or (),
         heldout=missing.attempt("heldout", hold_out_largest, used, law, goal),
-        returns=gains or (),
         seed_noise=noise,
         missing=missing.reasons,
-        stops=ends or (),
         notes=_notes(run.selection),
+        **follows,
         **examined,
     )
+
+
+class _Consequences(TypedDict):
+    frontier: tuple[OptimumRow, ...]
+    returns: tuple[ReturnsRow, ...]
+    stops: tuple[StopRow, ...]
+
+
+def _consequences(
+    surface: Fit | None, used: pd.DataFrame, noise: float | None, price: Price | None, missing: _Missing
+) -> _Consequences:
+    """Return what follows from L(N,D): the best splits, what more compute buys, and where that stops paying."""
+    if surface is None:
+        missing.reasons |= dict.fromkeys(("residuals", *_Consequences.__annotations__), missing.reasons["L(N,D)"])
+        return {"frontier": (), "returns": (), "stops": ()}
+    return {
+        "frontier": missing.attempt("frontier", _frontier, surface, used) or (),
+        "returns": missing.attempt("returns", _returns, surface, used, price) or (),
+        "stops": missing.attempt("stops", _stops, surface, used, noise, price) or (),
+    }
 
 
 class _Examination(TypedDict, total=False):
