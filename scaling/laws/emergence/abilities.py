@@ -16,6 +16,7 @@ from scaling.errors import UsageError
 from scaling.laws.emergence.call import ShapeCall, shape_call
 from scaling.laws.emergence.surprise import SIMULATIONS
 from scaling.laws.emergence.verdict import AbilityVerdict, Word, holm, verdict
+from scaling.laws.forms import Array
 from scaling.units import format_si
 
 SOLVED = 0.9  # exact match that counts as solved
@@ -44,7 +45,8 @@ class AbilityResult:
         probe: its name.
         ability: what people call it.
         axis: what it is read against.
-        rows: the evaluations judged: x, seed, score, logprob, items, loss_nats, tokens, params_total.
+        rows: the evaluations judged: x, seed, score (at least the floor), logprob, items, loss_nats, tokens,
+            params_total.
         floor: best score that needs no ability, mean over the rows; ``None`` when not known.
         verdict: on this axis.
         p_corrected: least p-value of the surprises, corrected for the number of probes (Holm 1979).
@@ -125,6 +127,7 @@ def _result(probe: str, part: pd.DataFrame, axis: Axis, simulations: int) -> Abi
     floor = None if part["floor"].isna().any() else float(part["floor"].astype(float).mean())
     logprob = None if rows["logprob"].isna().any() else rows["logprob"].to_numpy(dtype=float)
     items = None if rows["items"].isna().any() else rows["items"].to_numpy(dtype=float)
+    rows["score"] = lifted(rows["score"].to_numpy(dtype=float), floor, items)
     judged = verdict(
         rows["x"].to_numpy(dtype=float), rows["score"].to_numpy(dtype=float), logprob=logprob,
         seeds=rows["seed"].astype(str).to_numpy(), n_items=items, floor=floor, simulations=simulations,
@@ -140,6 +143,20 @@ def _result(probe: str, part: pd.DataFrame, axis: Axis, simulations: int) -> Abi
         by_loss=_by_loss(rows, floor, items, simulations),
         solved=_solved(rows),
     )
+
+
+def lifted(score: Array, floor: float | None, items: Array | None) -> Array:
+    """Return scores with those clearly below the floor put on it: a climb up to what needs no ability is format.
+
+    Args:
+        score: of each evaluation.
+        floor: best score that needs no ability; without it, or without item counts, nothing is moved.
+        items: behind each score; two binomial standard errors below the floor are clear.
+    """
+    if floor is None or items is None:
+        return score
+    clear = score < floor - 2 * np.sqrt(floor * (1 - floor) / items)
+    return np.asarray(np.where(clear, floor, score), dtype=float)
 
 
 def _solved(rows: pd.DataFrame) -> tuple[tuple[float, int, int], ...]:

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 from support.ability_frames import SIZES, ability_frame
 
 from scaling.errors import UsageError
-from scaling.laws.emergence import Word, analyse_abilities
-from scaling.laws.emergence.abilities import judged_rows
+from scaling.laws.emergence import Word, analyse_abilities, shape_call
+from scaling.laws.emergence.abilities import judged_rows, lifted
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,14 @@ def test_scores_must_be_shares_and_no_probe_is_no_result():
     assert analyse_abilities(ability_frame().iloc[:0]) == ()
     with pytest.raises(UsageError):
         analyse_abilities(ability_frame().assign(score=12.0))
+
+
+def test_a_climb_up_to_what_guessing_gives_is_no_ability():
+    climb = np.array([0.01, 0.03, 0.06, 0.09, 0.115, 0.12])
+    items = np.full(6, 400.0)
+    assert list(lifted(climb, 0.125, items)) == [0.125, 0.125, 0.125, 0.125, 0.115, 0.12]  # noise stays
+    assert list(lifted(climb, None, items)) == list(climb)
+    x = np.geomspace(1e3, 1e5, 6)
+    raw = shape_call(x, climb, floor=0.125, n_items=items, simulations=40)
+    judged = shape_call(x, lifted(climb, 0.125, items), floor=0.125, n_items=items, simulations=40)
+    assert (str(raw.call), str(judged.call)) == ("smooth", "flat")
