@@ -12,6 +12,7 @@ from scaling.findings import Finding
 from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
 from scaling.laws.emergence import AbilityResult
+from scaling.laws.selection import unit_of
 from scaling.store.columns import ABILITIES, ATTEMPTS
 from scaling.store.timing import RunTiming
 
@@ -95,6 +96,11 @@ class Material:
     def name(self) -> str:
         """The sweep's name."""
         return str(self.sweep.get("name", "sweep"))
+
+    @property
+    def unit(self) -> str:
+        """The unit of its losses."""
+        return unit_of(self.points)
 
     @property
     def title(self) -> str:

@@ -87,6 +87,7 @@ def payload(material: Material) -> dict[str, Any] | None:
         "noise": [_short(v) for v in noise_quantiles(found.fit)] if len(found.fit.draws) else [],
         "rollouts": [[r.extrapolation_factor, r.stretch] for r in found.rollouts],
         "convention": found.convention,
+        "unit": material.unit,
         "smallest": found.smallest,
         "largest": found.largest,
         "limit": MAX_EXTRAPOLATION,
@@ -209,7 +210,7 @@ def panel(material: Material) -> Panel:
             f"{MAX_EXTRAPOLATION:g} times the largest fitted compute (dotted mark), and nothing further. "
             f"Compute is {material.law.convention}."
         ),
-        plots=(Plot(PLOT, "Loss, nats per token", draw(material, material.law), 340),),
+        plots=(Plot(PLOT, f"Loss, {material.unit}", draw(material, material.law), 340),),
         legend=(SEEN, PATH),
         table=_table(table, device(material)),
     )

@@ -194,7 +194,7 @@ def panel(material: Material, look: Look) -> Panel:
         plots=(
             Plot.switched(
                 "curves",
-                "Loss, nats per token",
+                f"Loss, {material.unit}",
                 choices(found, look),
                 500,
                 gone=((NAMES["energy_gpu_j"], _NO_ENERGY),) if gone else (),

@@ -142,7 +142,7 @@ def panel(material: Material, look: Look) -> Panel:
             "horizons. Crosses are minima of a parabola in ln N with their 95 % interval; hollow profiles do not "
             f"bracket theirs. Thin lines: the fitted L(N, D) at the same budget.{why}"
         ),
-        plots=(Plot("isoflop", "Loss, nats per token", draw(found, look), 460),),
+        plots=(Plot("isoflop", f"Loss, {material.unit}", draw(found, look), 460),),
         legend=legend([*styles, MINIMUM, *([REFUSED] if found.rows["params"].isna().any() else [])]),
         table=Table.of("isoflop", "Minimum of every IsoFLOP profile", _COLUMNS, found.rows),
     )

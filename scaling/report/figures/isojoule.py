@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.errors import NotEnoughData
+from scaling.families import NATS_PER_TOKEN
 from scaling.hardware import find_accelerator, peak_flops_per_s
 from scaling.laws.isoflop import IsoFlop
 from scaling.laws.isojoule import IsoJoule, isojoule
@@ -91,12 +92,12 @@ def draw_sizes(frame: pd.DataFrame, end: float) -> Figure:
     return figure
 
 
-def draw_profiles(found: IsoFlop) -> Figure:
+def draw_profiles(found: IsoFlop, unit: str = NATS_PER_TOKEN) -> Figure:
     """Draw the loss against size at equal energy, one line a budget, with the minima that can be seen."""
     shown = [p for p in found.profiles if len(p.sizes) > 1]
     figure = canvas(
         log_axis("Parameters N", [n for p in shown for n in p.sizes]),
-        linear_axis(title={"text": "Loss, nats per token"}),
+        linear_axis(title={"text": f"Loss, {unit}"}),
     )
     for profile in shown:
         energy = format_energy(profile.flops)  # the profile's budget is joules here
@@ -109,12 +110,12 @@ def draw_profiles(found: IsoFlop) -> Figure:
     return figure
 
 
-def draw_frontier(found: IsoJoule, look: Look) -> Figure:
+def draw_frontier(found: IsoJoule, look: Look, unit: str = NATS_PER_TOKEN) -> Figure:
     """Draw every measured point by energy and loss, and the frontier through those that no other beats."""
     spent = found.spent
     figure = canvas(
         log_axis("GPU energy", [p.energy_j for p in spent], format_energy),
-        linear_axis(title={"text": "Loss, nats per token"}),
+        linear_axis(title={"text": f"Loss, {unit}"}),
     )
     best = [p for p in spent if p.frontier]
     line(
@@ -155,18 +156,20 @@ def panels(material: Material, look: Look) -> tuple[Panel, Panel]:
             absent(EFFICIENCY, "What a FLOP costs by size is unknown", found),
             absent(ANCHOR, "Energy as the budget is unknown", found),
         )
-    return _efficiency_panel(found, material, look), _panel(found, look)
+    return _efficiency_panel(found, material, look), _panel(found, look, material.unit)
 
 
-def _panel(found: IsoJoule, look: Look) -> Panel:
-    plots = [Plot("frontier-energy", "Loss against energy, every measured point", draw_frontier(found, look), 380)]
+def _panel(found: IsoJoule, look: Look, unit: str) -> Panel:
+    plots = [
+        Plot("frontier-energy", "Loss against energy, every measured point", draw_frontier(found, look, unit), 380)
+    ]
     frame, end = rows_frame(found), max(p.energy_j for p in found.spent)
     if len(frame):
         plots.insert(0, Plot("isojoule-size", "Best size of an energy budget", draw_sizes(frame, end), 380))
     lines = [BY_ENERGY, BY_COMPUTE] if len(frame) else []
     if found.profiles is not None and any(len(p.sizes) > 1 for p in found.profiles.profiles):
         plots.insert(
-            1, Plot("isojoule-profiles", "Loss against size at equal energy", draw_profiles(found.profiles), 380)
+            1, Plot("isojoule-profiles", "Loss against size at equal energy", draw_profiles(found.profiles, unit), 380)
         )
         lines.append(MINIMUM)
     return Panel(

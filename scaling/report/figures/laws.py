@@ -190,7 +190,9 @@ def panel(material: Material, look: Look, amount: str) -> Panel:
         anchor=anchor,
         claim=_claim(found),
         caption=_caption(found, material),
-        plots=(Plot.switched(anchor.removeprefix("fig-"), "Loss, nats per token", choices(found, look), 440, "Draw"),),
+        plots=(
+            Plot.switched(anchor.removeprefix("fig-"), f"Loss, {material.unit}", choices(found, look), 440, "Draw"),
+        ),
         legend=legend(
             [
                 *(look.size(n, size_label(n)) for n in sorted(found.points["params_total"].unique())),

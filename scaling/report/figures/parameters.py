@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scaling.families import NATS_PER_TOKEN
 from scaling.laws.analysis import Fit
 from scaling.report.axes import linear_axis
 from scaling.report.draw import INK, Figure, canvas, marks, note, words
@@ -60,10 +61,10 @@ def crosses(x: str, y: str) -> list[tuple[PublishedLaw, float, float]]:
     return [(p, a, b) for p, a, b in found if a is not None and b is not None]
 
 
-def draw(found: Cloud, x: str, y: str) -> Figure:
+def draw(found: Cloud, x: str, y: str, unit: str = NATS_PER_TOKEN) -> Figure:
     """Draw the cloud of two parameters; crosses only where the pair compares across tokenizers."""
     papers = crosses(x, y) if x != "E" else []
-    figure = canvas(_axis(found, x, [a for _, a, _ in papers]), _axis(found, y, [b for _, _, b in papers], title=False))
+    figure = canvas(_axis(found, x, [a for _, a, _ in papers], f", {unit}"), _axis(found, y, [b for _, _, b in papers]))
     shown = found.draws.iloc[:: max(1, -(-len(found.draws) // MAX_DRAWN))]
     marks(figure, shown[x], shown[y], DRAW, size=4.5, opacity=0.7)
     for rank, (paper, a, b) in enumerate(sorted(papers, key=lambda p: p[2])):
@@ -76,12 +77,12 @@ def draw(found: Cloud, x: str, y: str) -> Figure:
     return figure
 
 
-def _axis(found: Cloud, name: str, more: list[float], *, title: bool = True) -> dict[str, object]:
+def _axis(found: Cloud, name: str, more: list[float], unit: str | None = None) -> dict[str, object]:
     low, high = np.percentile(found.draws[name], _KEPT)
     ends = [float(low), float(high), found.fit.params[name].value, *more]
     room = 0.06 * (max(ends) - min(ends) or 1.0)
-    spelled = "E, nats per token" if name == "E" else pretty(name)
-    return linear_axis(range=[min(ends) - room, max(ends) + room], title={"text": spelled if title else ""})
+    spelled = f"E{unit}" if name == "E" else pretty(name)
+    return linear_axis(range=[min(ends) - room, max(ends) + room], title={"text": "" if unit is None else spelled})
 
 
 def panel(material: Material) -> Panel:
@@ -100,7 +101,7 @@ def panel(material: Material) -> Panel:
             "a combination, not each number. Crosses: published laws that count all parameters; E, A and B depend on "
             "tokenizer and text and are not compared."
         ),
-        plots=tuple(Plot(f"parameters-{x}-{y}", pretty(y), draw(found, x, y), 380) for x, y in PAIRS),
+        plots=tuple(Plot(f"parameters-{x}-{y}", pretty(y), draw(found, x, y, material.unit), 380) for x, y in PAIRS),
         legend=(DRAW, POINT, PAPER),
         table=Table.of("parameters", "Bootstrap draws of the parameters", columns, found.draws),
     )

@@ -136,7 +136,7 @@ def panel(material: Material, look: Look) -> Panel:
         anchor=ANCHOR,
         claim=f"One surface, {pretty(fit.form)}, describes {fit.n_points} points to {100 * fit.residual_rms:.2g} %",
         caption=(
-            f"Contours of fitted loss (nats per token) over the range of the data. {shown}. Hollow: left out. Thin "
+            f"Contours of fitted loss ({material.unit}) over the range of the data. {shown}. Hollow: left out. Thin "
             "straight lines: equal compute (6ND)."
         ),
         plots=(Plot("surface", "Tokens D", draw(found, look), 480),),

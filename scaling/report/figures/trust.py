@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from scaling.families import NATS_PER_TOKEN
 from scaling.laws.analysis import HeldOut, Residual
 from scaling.laws.noise import pooled
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
@@ -19,7 +20,7 @@ SEEN = Style("measured", "var(--c-blue)", "circle")
 PREDICTED = Style("predicted", "var(--c-vermillion)", "", "dash")
 NAIVE = Style("same loss as the next smaller size", "var(--ink-3)", "", "dot")
 _PERCENT = {"ticksuffix": " %"}
-_NOISE_AXES = {"tokens": "Tokens D", "params": "Parameters N", "loss": "Loss, nats per token"}
+_NOISE_AXES = {"tokens": "Tokens D", "params": "Parameters N", "loss": "Loss"}
 
 
 def noise_data(material: Material) -> pd.DataFrame:
@@ -33,9 +34,11 @@ def noise_data(material: Material) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["params", "tokens", "n_seeds", "std_log", "loss"])
 
 
-def draw_noise(frame: pd.DataFrame, look: Look, typical: float, by: str = "tokens") -> Figure:
+def draw_noise(
+    frame: pd.DataFrame, look: Look, typical: float, by: str = "tokens", unit: str = NATS_PER_TOKEN
+) -> Figure:
     """Draw the spread in percent against one amount, one style per size, with the pooled value as a line."""
-    title = _NOISE_AXES[by]
+    title = f"Loss, {unit}" if by == "loss" else _NOISE_AXES[by]
     text = plain if by == "loss" else format_si
     figure = canvas(log_axis(title, frame[by].dropna(), text), linear_axis(rangemode="tozero", **_PERCENT))
     level(figure, 100 * typical, "dash", "var(--ink-2)")
@@ -72,7 +75,11 @@ def noise_panel(material: Material, look: Look) -> Panel:
             "dashed line pools them. Differences smaller than about twice this are not differences. A spread "
             "from two seeds is itself uncertain by a factor of two or more."
         ),
-        plots=(Plot.switched("noise", "Spread over seeds, % of the loss", _noise_choices(frame, look, typical), 340),),
+        plots=(
+            Plot.switched(
+                "noise", "Spread over seeds, % of the loss", _noise_choices(frame, look, typical, material.unit), 340
+            ),
+        ),
         legend=legend(look.size(n, size_label(n)) for n in sorted(frame["params"].unique())),
         table=Table.of(
             "noise",
@@ -89,10 +96,10 @@ def noise_panel(material: Material, look: Look) -> Panel:
     )
 
 
-def _noise_choices(frame: pd.DataFrame, look: Look, typical: float) -> list[Choice]:
+def _noise_choices(frame: pd.DataFrame, look: Look, typical: float, unit: str) -> list[Choice]:
     short = {"tokens": "tokens", "params": "parameters", "loss": "loss"}
     kept = [by for by in _NOISE_AXES if frame[by].notna().any()]
-    return [Choice(by, short[by], draw_noise(frame, look, typical, by)) for by in kept]
+    return [Choice(by, short[by], draw_noise(frame, look, typical, by, unit)) for by in kept]
 
 
 def heldout_data(held: HeldOut) -> pd.DataFrame:
@@ -155,7 +162,7 @@ def heldout_panel(material: Material) -> Panel:
             f"{100 * held.naive_mean_abs_error:.2g} % on average (dotted)."
         ),
         plots=(
-            Plot("heldout-loss", "Loss, nats per token", draw_heldout(frame), 360),
+            Plot("heldout-loss", f"Loss, {material.unit}", draw_heldout(frame), 360),
             Plot("heldout-error", "Error of the prediction", draw_heldout_error(frame, held.naive_mean_abs_error), 360),
         ),
         legend=(SEEN, PREDICTED, NAIVE),
@@ -213,11 +220,11 @@ def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
     return figure
 
 
-def draw_seen(found: Residuals, look: Look) -> Figure:
+def draw_seen(found: Residuals, look: Look, unit: str = NATS_PER_TOKEN) -> Figure:
     """Draw measured against fitted loss; the diagonal is agreement, hollow marks were left out of the fit."""
     frame = found.frame
     both = [*frame["loss"], *frame["fitted"]]
-    axis = log_axis("Fitted loss, nats per token", both, plain)
+    axis = log_axis(f"Fitted loss, {unit}", both, plain)
     figure = canvas(axis, log_axis("", both, plain))
     ends = [10 ** axis["range"][0], 10 ** axis["range"][1]]
     line(figure, ends, ends, "var(--ink-3)", width=1)
@@ -252,7 +259,7 @@ def residual_panel(material: Material, look: Look) -> Panel:
         ("params", "parameters", "Parameters N"),
         ("tokens", "tokens", "Tokens D"),
         ("flops", "compute", "Training FLOPs C"),
-        ("loss", "loss", "Measured loss, nats per token"),
+        ("loss", "loss", f"Measured loss, {material.unit}"),
     )
     return Panel(
         anchor="fig-residuals",
@@ -268,7 +275,7 @@ def residual_panel(material: Material, look: Look) -> Panel:
                 [Choice(by, short, draw_residuals(found, look, by, title)) for by, short, title in axes],
                 360,
             ),
-            Plot("residuals-seen", "Measured loss, nats per token", draw_seen(found, look), 360),
+            Plot("residuals-seen", f"Measured loss, {material.unit}", draw_seen(found, look, material.unit), 360),
         ),
         legend=legend(look.size(n, size_label(n)) for n in sorted(found.frame["params"].unique())),
         table=_residual_table(found.frame),

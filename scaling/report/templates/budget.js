@@ -206,7 +206,7 @@
     const hours = r.rate === null ? null : flops / r.rate / 3600;
     const rows = support === "none" ? [] : [
       row("Parameters N*", shown(found.params, si), law), row("Tokens D*", shown(found.tokens, si), law),
-      row("Tokens per parameter", shown(found.ratio, digits), law), row("Loss, nats per token", shown(found.loss, loss), law),
+      row("Tokens per parameter", shown(found.ratio, digits), law), row(`Loss, ${known.unit}`, shown(found.loss, loss), law),
       row("Loss of one run", shown(found.run, loss), "with the noise of a run"),
     ];
     rows.push(

@@ -39,6 +39,15 @@ def test_every_anchor_is_there_and_unique(kind, request):
     assert set(links) <= set(parsed.ids)
 
 
+def test_axes_tell_the_unit_of_the_losses(measured):
+    per_image = dataclasses.replace(measured, points=measured.points.assign(loss_unit="nats per image"))
+    shown = [s for s in page_of(per_image).sections if s.id != "sec-abilities"]
+    plots = [plot for section in shown for panel in section.panels for plot in panel.plots]
+    told = " ".join(p.heading + str([f.to_plotly_json()["layout"] for f in p.drawings().values()]) for p in plots)
+    assert "nats per token" not in told
+    assert told.count("nats per image") >= 8
+
+
 def test_rules_point_to_anchors(material):
     assert {f.figure for f in material.findings} <= ANCHORS
 
