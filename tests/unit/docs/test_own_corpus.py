@@ -72,5 +72,5 @@ def test_every_example_is_a_corpus(example, folder, tmp_path, monkeypatch):
 def test_the_page_has_an_example_of_every_kind():
     everything = "\n".join(EXAMPLES)
     kinds = ("my.txt", ".gz", ".zst", ".parquet", "train.bin", "fineweb", "huggingface", "python-installed", "markov")
-    for kind in (*kinds, "grammar", "bpe", "hf:", "tiktoken:", "validation_path"):
+    for kind in (*kinds, "grammar", "shapes", "bpe", "hf:", "tiktoken:", "validation_path"):
         assert kind in everything
