@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from scaling.units import format_si
+from scaling.units import format_energy, format_si
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Widest span in decades -> mantissas that get a label; narrower than the first, ticks are evenly spaced.
 _EVEN = 0.7
+_J_PER_KWH = 3.6e6
 _LADDER: tuple[tuple[float, tuple[float, ...]], ...] = (
     (1.3, (1, 2, 3, 5, 7)),
     (2.6, (1, 2, 5)),
@@ -76,6 +77,20 @@ def log_axis(
         "tickmode": "array",
         "tickvals": marks,
         "ticktext": [text(v) for v in marks],
+    }
+
+
+def energy_axis(title: str, joules: Iterable[float], pad: float = 0.06) -> dict[str, Any]:
+    """Return a logarithmic axis of joules with ticks that are round in what they are shown in: joules or kWh."""
+    values = [v for v in joules if v > 0]
+    unit = _J_PER_KWH if values and max(values) >= _J_PER_KWH else 1.0
+    axis = log_axis(title, [v / unit for v in values], format_si, pad)
+    marks = [float(f"{v * unit:.12g}") for v in axis["tickvals"]]
+    return {
+        **axis,
+        "range": [end + math.log10(unit) for end in axis["range"]],
+        "tickvals": marks,
+        "ticktext": [format_energy(v) for v in marks],
     }
 
 

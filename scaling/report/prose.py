@@ -33,7 +33,18 @@ def reservations(material: Material) -> list[str]:
     """Return what a reader must know before quoting a number: failed assumptions, mixed data, unread records."""
     fits = material.analysis.fits.values()
     from_fits = [f"{fit.name}: {warning}" for fit in fits for warning in fit.warnings]
-    return list(dict.fromkeys([*material.warnings, *material.analysis.notes, *from_fits]))
+    return list(dict.fromkeys([*material.warnings, *material.analysis.notes, *from_fits, *_halved(material)]))
+
+
+def _halved(material: Material) -> list[str]:
+    """Say which trials ran out of memory and went on in smaller pieces: their loss stands, their speed does not."""
+    pieces = material.trials.reindex(columns=["label", "micro_batches"]).dropna()
+    return [
+        f"{label}: memory ran out, so each step was trained in {int(count)} micro-batches; the global batch "
+        "and the loss are as asked, the throughput is that of the pieces."
+        for label, count in zip(pieces["label"], pieces["micro_batches"], strict=True)
+        if count > 1
+    ]
 
 
 def identity(material: Material) -> list[tuple[str, str]]:

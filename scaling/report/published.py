@@ -33,7 +33,7 @@ class PublishedLaw:
 PUBLISHED: tuple[PublishedLaw, ...] = (
     PublishedLaw(
         paper="Kaplan et al. 2020",
-        source="2001.08361, table 1 and equation 6.1; no floor",
+        source="2001.08361, equations 1.1, 1.2 and 6.1 (by least compute); no floor",
         counting="non_embedding",
         counted="without embeddings",
         alpha=0.076,
@@ -66,7 +66,7 @@ PUBLISHED: tuple[PublishedLaw, ...] = (
     ),
     PublishedLaw(
         paper="Muennighoff et al. 2023",
-        source="2305.16264, C4; exponents tied",
+        source="2305.16264, equations 19 and 20, C4; exponents tied",
         counting="total",
         counted="all parameters",
         alpha=0.353,
@@ -76,24 +76,24 @@ PUBLISHED: tuple[PublishedLaw, ...] = (
     ),
     PublishedLaw(
         paper="DeepSeek LLM 2024",
-        source="2401.02954, equation 4",
+        source="2401.02954, formula 4: M* ∝ C^0.5243",
         counting=None,
         counted="FLOPs per token in place of N",
         a=0.524,
     ),
     PublishedLaw(
         paper="Besiroglu et al. 2024",
-        source="2404.10102, refit of Hoffmann et al.",
+        source="2404.10102, refit of Hoffmann et al.; a = β/(α + β)",
         counting="total",
         counted="all parameters",
         alpha=0.3478,
         beta=0.3658,
         floor=1.8172,
-        a=0.512,
+        a=0.513,
     ),
     PublishedLaw(
         paper="Llama 3 2024",
-        source="2407.21783, section 3.2.1: D* ∝ C^0.53",
+        source="2407.21783, section 3.2.1: D* ∝ C^0.53, so a is the rest",
         counting=None,
         counted="not stated",
         a=0.47,

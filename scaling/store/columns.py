@@ -88,6 +88,7 @@ TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "memory_host_before_bytes": ("bytes", "the same before there was a model: interpreter, libraries, corpus"),
         "memory_device_bytes": ("bytes", "peak allocated memory of its GPU"),
         "memory_predicted_bytes": ("bytes", "predicted training memory, all components"),
+        "micro_batches": ("", "pieces a step was trained in: more than one where memory ran out (same global batch)"),
         **_ENERGY,
         "power_idle_w": ("W", "power of the GPUs before the trial"),
         "energy_per_token_j": ("J/token", "of steady training: warm-up, compilation and evaluation left out"),

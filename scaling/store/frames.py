@@ -185,6 +185,7 @@ def _end(end: EndRecord) -> Row:
         **_energy("gpu", end.energy_gpu_j),
         **_energy("cpu", end.energy_cpu_j),
         **_energy("ram", end.energy_ram_j),
+        "micro_batches": end.micro_batches,
         "power_idle_w": end.power_idle_w.value,
         **_steady_energy(end.energy_steady),
         "wall_s": end.seconds.get("total"),

@@ -81,7 +81,7 @@ class Imported:
         return tuple(str(problem["what"]) for problem in self.origin["problems"])
 
     def trials(self) -> pd.DataFrame:
-        """Return one row per run; throughput, energy and the rest are missing as "imported"."""
+        """Return one row per run; GPU energy as the table has it, throughput and the rest missing as "imported"."""
         usable = self.points["params_total"] > 0  # a gap in one row of a run hides no other row
         order = self.points.assign(usable=usable).sort_values(["usable", "tokens"], kind="stable", na_position="first")
         last = order.drop_duplicates("trial", keep="last").sort_index()
@@ -90,6 +90,10 @@ class Imported:
         frame[[*reasons, "reason"]] = REASON
         frame["horizons"] = frame["trial"].map(self._horizons()).fillna("")
         frame[[c for c in TRIALS if c.endswith("_provenance")]] = Provenance.UNAVAILABLE.value
+        told = last.reindex(columns=["energy_gpu_j", "energy_gpu_provenance"])
+        known = pd.to_numeric(told["energy_gpu_j"], errors="coerce").notna()
+        frame.loc[known, list(told.columns)] = told.loc[known]
+        frame.loc[known, "energy_gpu_reason"] = "as the table tells, training alone"
         return frame.reset_index(drop=True)
 
     def _horizons(self) -> dict[str, str]:

@@ -212,6 +212,8 @@ class Trainer:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             self.pieces *= 2
+            told = f"memory ran out: from step {state.step + 1} on in {self.pieces} micro-batches, same global batch"
+            print(told, flush=True)  # noqa: T201  # goes to the attempt's log.txt
 
     def _in_pieces(
         self, state: TrainState, windows: torch.Tensor, counted: torch.Tensor | None, targets: float | None

@@ -1,5 +1,6 @@
 """A sweep of real trials, killed at random moments and run again, ends with the table of an unbroken one."""
 
+import dataclasses
 import random
 import signal
 import subprocess
@@ -8,9 +9,12 @@ import time
 
 import psutil
 import pytest
+from support.calibrated import make_calibration
 
 from scaling.executor.local import MARK
+from scaling.hardware import package_version
 from scaling.store import load
+from scaling.store.calibration import cpu_name, write_calibration
 
 pytestmark = pytest.mark.slow
 
@@ -78,3 +82,25 @@ def test_killed_at_three_random_moments_it_ends_with_the_same_table(tmp_path):
     assert runner.returncode == 0, output
     assert table(store) == table(tmp_path / "unbroken")  # bit for bit
     assert curves(store) == curves(tmp_path / "unbroken")
+
+
+@pytest.mark.fault("more than all of a measured peak", "no MFU but its reason, a fault in words, exit 1")
+def test_a_peak_that_is_too_low_is_a_fault_not_a_figure(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALING_CACHE", str(tmp_path / "cache"))
+    low = make_calibration(device=cpu_name(), slots=1, peaks={"float32": 1e3})  # scripted: a real one is 1e10 and more
+    write_calibration(dataclasses.replace(low, torch=package_version("torch")))
+    (tmp_path / "corpus.txt").write_text("".join(f"def function_{n}(x): return x + {n}\n\n" for n in range(6000)))
+    sweep = tmp_path / "one.yaml"
+    sweep.write_text(
+        "schema: 1\nname: one\ndata: {path: corpus.txt, context: 32, validation_tokens: 2k}\n"
+        "model: {family: gpt, n_layer: 1, head_dim: 4}\ntrain: {batch_tokens: 128, warmup_steps: 5}\n"
+        "trials:\n  - ladder: {sizes: [{d_model: 8}], horizons: [10k]}\nexecutor: {slots: 1}\n"
+    )
+    command = [sys.executable, "-m", "scaling", "run", str(sweep), "--out", str(tmp_path / "store"), "--no-report"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 1, found.stderr
+    assert "fault: d8 s0: MFU computed " in found.stderr
+    (trial,) = load(tmp_path / "store").trials().to_dict("records")
+    assert trial["state"] == "done"
+    assert trial["mfu_measured"] is None
+    assert trial["mfu_measured_reason"].endswith("a count or a peak is wrong")

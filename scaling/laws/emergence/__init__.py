@@ -11,7 +11,7 @@
 from scaling.laws.emergence.abilities import SOLVED, AbilityResult, Axis, analyse_abilities
 from scaling.laws.emergence.call import Call, ShapeCall, shape_call
 from scaling.laws.emergence.facts import Facts, wilson
-from scaling.laws.emergence.forecast import BackTest, ScoreForecast, back_test, forecast_score
+from scaling.laws.emergence.forecast import BackTest, ScoreForecast, back_test, forecast_score, score_line
 from scaling.laws.emergence.shapes import Shape
 from scaling.laws.emergence.surprise import Surprise
 from scaling.laws.emergence.verdict import AbilityVerdict, Word, holm, verdict
@@ -33,6 +33,7 @@ __all__ = [
     "back_test",
     "forecast_score",
     "holm",
+    "score_line",
     "shape_call",
     "verdict",
     "wilson",

@@ -22,6 +22,7 @@ _MIN_SIZES = 4
 _FLOOR_SHARES = np.r_[0.0, np.linspace(0.1, 0.98, 45)]  # E over the least loss
 _STEEPNESS = np.exp(np.linspace(np.log(0.3), np.log(60.0), 40))  # per nat
 _DRAWS = 4000
+_LINE_DRAWS = 1000
 _LEAST_SCATTER = 1e-3
 
 
@@ -149,22 +150,76 @@ def _losses(log_x: Array, loss: Array, at: float, rng: np.random.Generator) -> t
     return np.asarray(floors + np.exp(power), dtype=float), float(np.sqrt(variance))
 
 
+@dataclass(frozen=True, slots=True)
+class _Logistics:
+    """Every second step that the points allow, on a grid: middle and steepness, weight, and scale of the errors."""
+
+    middle: Array
+    steepness: Array
+    weight: Array
+    scale: float
+
+    @classmethod
+    def through(cls, loss: Array, y: Array, variance: Array, ends: tuple[float, float]) -> "_Logistics":
+        floor, ceiling = ends
+        span = float(np.ptp(loss)) or 1.0
+        middles = np.linspace(loss.min() - 2 * span, loss.max() + span, 90)
+        m, k = (a.ravel() for a in np.meshgrid(middles, _STEEPNESS, indexing="ij"))
+        grid = floor + (ceiling - floor) * expit(-k[:, None] * (loss - m[:, None]))
+        chi2 = ((y - grid) ** 2 / variance).sum(axis=1)
+        scale = max(1.0, float(chi2.min()) / max(len(y) - 2, 1))
+        weight = np.exp(-0.5 * (chi2 - chi2.min()) / scale)
+        return cls(m, k, weight / weight.sum(), scale)
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return middles and steepnesses, as often as their weight says."""
+        picks = rng.choice(len(self.weight), size=count, p=self.weight)
+        return self.middle[picks], self.steepness[picks]
+
+
 def _scores(
     loss: Array, y: Array, variance: Array, at: Array, ends: tuple[float, float], rng: np.random.Generator
 ) -> Array:
     """Draw scores at the drawn losses from every logistic that the points allow."""
     floor, ceiling = ends
-    span = float(np.ptp(loss)) or 1.0
-    middles = np.linspace(loss.min() - 2 * span, loss.max() + span, 90)
-    m, k = (a.ravel() for a in np.meshgrid(middles, _STEEPNESS, indexing="ij"))
-    grid = floor + (ceiling - floor) * expit(-k[:, None] * (loss - m[:, None]))
-    chi2 = ((y - grid) ** 2 / variance).sum(axis=1)
-    scale = max(1.0, float(chi2.min()) / max(len(y) - 2, 1))
-    weight = np.exp(-0.5 * (chi2 - chi2.min()) / scale)
-    picks = rng.choice(len(weight), size=len(at), p=weight / weight.sum())
-    mean = floor + (ceiling - floor) * expit(-k[picks] * (at - m[picks]))
-    noise = np.sqrt(scale * variance.mean()) * rng.normal(size=len(at))
+    steps = _Logistics.through(loss, y, variance, ends)
+    m, k = steps.draw(len(at), rng)
+    mean = floor + (ceiling - floor) * expit(-k * (at - m))
+    noise = np.sqrt(steps.scale * variance.mean()) * rng.normal(size=len(at))
     return np.asarray(np.clip(mean + noise, min(floor, 0.0), ceiling), dtype=float)
+
+
+def score_line(
+    x: ArrayLike,
+    loss: ArrayLike,
+    score: ArrayLike,
+    at: ArrayLike,
+    *,
+    floor: float = 0.0,
+    ceiling: float = 1.0,
+    n_items: ArrayLike | None = None,
+    seed: int = 0,
+) -> tuple[Interval, ...]:
+    """Return the second step alone: the mean score at some losses, with the 95 % interval of the curve.
+
+    Args:
+        x: compute of each row; rows of one compute are averaged.
+        loss: its loss, nats.
+        score: its score.
+        at: losses to tell the score at.
+        floor: score of guessing.
+        ceiling: best possible score.
+        n_items: items behind each score.
+        seed: of the draws.
+    """
+    c, nats, y = (np.asarray(v, dtype=float).ravel() for v in (x, loss, score))
+    curve = make_curve(c, y, floor=floor, ceiling=ceiling, n_items=n_items)
+    mean_loss = np.array([nats[c == v].mean() for v in curve.x])
+    steps = _Logistics.through(mean_loss, curve.y, curve.variance, (floor, ceiling))
+    m, k = steps.draw(_LINE_DRAWS, np.random.default_rng(seed))
+    places = np.asarray(at, dtype=float).ravel()
+    lines = floor + (ceiling - floor) * expit(-k[:, None] * (places - m[:, None]))
+    return tuple(_interval(column) for column in lines.T)
 
 
 def _interval(draws: Array) -> Interval:

@@ -9,6 +9,8 @@ import pandas as pd
 from scaling.laws.emergence import AbilityResult, Call, Word, wilson
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import INK, MUTED, Figure, canvas, level, line, marks, words
+from scaling.report.figures.foretold import LINE, TOLD, Foretold, draw_over, foretell, frame_of
+from scaling.report.figures.foretold import table as foretold_table
 from scaling.report.look import SYMBOLS, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
@@ -204,8 +206,8 @@ def _table(found: Iterable[Sequence[Curves]]) -> Table:
     return Table.of("ability-points", "Scores by probe, size and seed", columns, pd.concat(rows), filterable=True)
 
 
-def verdicts(material: Material) -> tuple[Table, Table]:
-    """Return the verdict on every probe with its reason, and the numbers behind it."""
+def verdicts(material: Material) -> tuple[Table, ...]:
+    """Return the verdict on every probe with its reason, the numbers behind it, and what is foretold of it."""
     told = (
         Column("probe", "Probe"),
         Column("ability", "Ability"),
@@ -231,6 +233,7 @@ def verdicts(material: Material) -> tuple[Table, Table]:
     return (
         Table.of("abilities", "Verdict on each probe", told, rows),
         Table.of("ability-evidence", "What each verdict rests on", evidence, rows),
+        foretold_table(foretell(material.ability_results)),
     )
 
 
@@ -264,13 +267,20 @@ def loss_panel(material: Material) -> Panel:
         return absent(LOSS_ANCHOR, _LOSS_CLAIM, _NONE)
     if frame["loss_nats"].isna().all():
         return absent(LOSS_ANCHOR, _LOSS_CLAIM, "no validation loss was recorded beside these scores")
-    plots = [
-        Plot(f"ability-loss-{r.probe}", f"{r.probe}: score against loss", _against_loss(frame, r), 220)
+    left = [
+        r
         for r in material.ability_results
         if (frame.loc[frame["probe"] == r.probe, "score"] > (r.floor or 0) + 0.05).any()
     ]
-    if not plots:
+    if not left:
         return absent(LOSS_ANCHOR, _LOSS_CLAIM, "no probe left its floor")
+    foretold = foretell(left)
+    plots = [
+        Plot(
+            f"ability-loss-{r.probe}", f"{r.probe}: score against loss", _against_loss(frame, r, foretold[r.probe]), 220
+        )
+        for r in left
+    ]
     told = [r for r in material.ability_results if r.by_loss is not None and r.by_loss.call is Call.UNPREDICTED_RISE]
     names = ", ".join(r.probe for r in told)
     rest = f"{names} still rise beyond what higher losses promise"
@@ -279,22 +289,46 @@ def loss_panel(material: Material) -> Panel:
         claim=f"Read against the loss, {rest if told else 'no probe rises beyond what higher losses promise'}",
         caption=(
             "Every size at every horizon; colour and shape by seed. Where all sizes and horizons fall on one curve the "
-            "loss tells the score; where they part, size or data matter beyond it. The loss runs from high to low."
+            "loss tells the score; where they part, size or data matter beyond it. The loss runs from high to low. The "
+            "line is the second step of a forecast, loss to score, through the judged sizes: solid where losses were "
+            "seen, dashed below."
         ),
         plots=tuple(plots),
-        legend=legend([seed_style(_seeds(frame), s) for s in _seeds(frame)]),
+        legend=legend(
+            [
+                *(seed_style(_seeds(frame), s) for s in _seeds(frame)),
+                *([LINE, TOLD] if any(isinstance(told, Foretold) for told in foretold.values()) else []),
+            ]
+        ),
+        table=_loss_table(left, frame),
     )
+
+
+def _loss_table(results: Sequence[AbilityResult], frame: pd.DataFrame) -> Table:
+    columns = (
+        Column("probe", "Probe"),
+        Column("seed", "Seed"),
+        Column("params_total", "Parameters", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("flops_train", "FLOPs", "flops"),
+        Column("loss_nats", "Loss (nats)", "loss"),
+        Column("score", "Exact match", "number"),
+    )
+    return Table.of("ability-by-loss", "Scores beside their loss", columns, frame_of(results, frame), filterable=True)
 
 
 def _seeds(frame: pd.DataFrame) -> list[str]:
     return sorted({str(s) for s in frame["seed"]})
 
 
-def _against_loss(frame: pd.DataFrame, result: AbilityResult) -> Figure:
+def _against_loss(frame: pd.DataFrame, result: AbilityResult, told: Foretold | str) -> Figure:
     rows = frame[(frame["probe"] == result.probe) & frame["loss_nats"].notna()]
-    across = log_axis("Validation loss, nats per token", rows["loss_nats"].astype(float), plain)
+    ahead = told.losses if isinstance(told, Foretold) else ()
+    across = log_axis("Validation loss, nats per token", [*rows["loss_nats"].astype(float), *ahead], plain)
     across["range"] = across["range"][::-1]
     figure = canvas(across, linear_axis(range=[-0.04, 1.04]))
+    if isinstance(told, Foretold):
+        draw_over(figure, told)
     for seed, part in rows.groupby(rows["seed"].astype(str), sort=True):
         hover = [
             words([

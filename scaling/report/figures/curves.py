@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling.report.axes import log_axis, plain, power_of_ten
+from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import INK, Figure, band, canvas, law, line, marks, words
 from scaling.report.figures.trust import size_label
 from scaling.report.groups import by_number
@@ -117,7 +117,8 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
     """Draw curves thin and annealed points as marks against one amount; over compute, envelope and L(C) on top."""
     title, text = AXES[by]
     shown = found.shown(by)
-    figure = canvas(log_axis(title, shown[by], text, 0.02), log_axis("", shown["loss_nats"], plain))
+    across = energy_axis(title, shown[by], 0.02) if by == "energy_gpu_j" else log_axis(title, shown[by], text, 0.02)
+    figure = canvas(across, log_axis("", shown["loss_nats"], plain))
     for name, part in strokes(found.lines) if by in UNITS else ():
         style = look.size(part["params_total"].iloc[0], size_label(part["params_total"].iloc[0]))
         hover = words([name]).replace("%", "&#37;")  # plotly would expand %{…}

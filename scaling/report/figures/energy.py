@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.provenance import Provenance
-from scaling.report.axes import log_axis, plain, power_of_ten
+from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
 from scaling.report.groups import by_keys, texts
 from scaling.report.look import COMPONENTS, Style, legend
@@ -105,10 +105,8 @@ def _row(trial: dict[Any, Any], component: str, flops: float | None) -> dict[str
 def draw(found: Energy, column: str) -> Figure:
     """Draw joules, or joules per FLOP, against FLOPs by component; slope one is the grey guide."""
     rows = found.known[found.known["flops"].notna()]
-    figure = canvas(
-        log_axis("Training FLOPs C", rows["flops"], power_of_ten),
-        log_axis("", rows[column], format_energy if column == "energy_j" else plain, 0.15),
-    )
+    up = energy_axis("", rows[column], 0.15) if column == "energy_j" else log_axis("", rows[column], per_flop, 0.15)
+    figure = canvas(log_axis("Training FLOPs C", rows["flops"], power_of_ten), up)
     if column == "energy_j":
         _slope_one(figure, rows)
     for (component, measured), part in by_keys(rows, ["component", "measured"]):
@@ -125,6 +123,11 @@ def draw(found: Energy, column: str) -> Figure:
         ]
         marks(figure, part["flops"], part[column], COMPONENTS[component], hover, hollow=not measured)
     return figure
+
+
+def per_flop(joules: float) -> str:
+    """Format joules per FLOP as a tick."""
+    return f"{plain(joules * 1e12)} pJ"
 
 
 def _slope_one(figure: Figure, rows: pd.DataFrame) -> None:
@@ -157,7 +160,7 @@ def panel(material: Material) -> Panel:
         ),
         plots=(
             Plot("energy-total", "Energy per trial", draw(found, "energy_j"), 360),
-            Plot("energy-per-flop", "Joules per FLOP", draw(found, "joules_per_flop"), 360),
+            Plot("energy-per-flop", "Energy per FLOP", draw(found, "joules_per_flop"), 360),
         ),
         legend=legend([*parts, *([MODELLED] if modelled else [])]),
         table=Table.of("energy", "Energy by trial and component", _COLUMNS, found.rows),

@@ -13,8 +13,9 @@ from scaling.families import NATS_PER_TOKEN
 from scaling.hardware import find_accelerator, peak_flops_per_s
 from scaling.laws.isoflop import IsoFlop
 from scaling.laws.isojoule import IsoJoule, isojoule
-from scaling.report.axes import linear_axis, log_axis, plain
+from scaling.report.axes import energy_axis, linear_axis, log_axis, plain
 from scaling.report.draw import FAINT, INK, Figure, band, canvas, level, line, marks, note, words
+from scaling.report.figures.energy import per_flop
 from scaling.report.figures.trust import size_label
 from scaling.report.intervals import flat
 from scaling.report.look import Look, Style, legend
@@ -80,7 +81,7 @@ def rows_frame(found: IsoJoule) -> pd.DataFrame:
 def draw_sizes(frame: pd.DataFrame, end: float) -> Figure:
     """Draw the best size of each energy, and the compute-optimal size of the same energy."""
     figure = canvas(
-        log_axis("GPU energy", frame["energy_j"], format_energy),
+        energy_axis("GPU energy", frame["energy_j"]),
         log_axis("", [*frame["params"], *frame["compute"].dropna()], format_si),
     )
     band(figure, frame["energy_j"], frame["params_low"], frame["params_high"], BY_ENERGY.colour, BY_ENERGY.label)
@@ -114,7 +115,7 @@ def draw_frontier(found: IsoJoule, look: Look, unit: str = NATS_PER_TOKEN) -> Fi
     """Draw every measured point by energy and loss, and the frontier through those that no other beats."""
     spent = found.spent
     figure = canvas(
-        log_axis("GPU energy", [p.energy_j for p in spent], format_energy),
+        energy_axis("GPU energy", [p.energy_j for p in spent]),
         linear_axis(title={"text": f"Loss, {unit}"}),
     )
     best = [p for p in spent if p.frontier]
@@ -137,7 +138,8 @@ def draw_efficiency(found: IsoJoule, look: Look, column: str, floor: Floor | Non
     """Draw joules per FLOP, or per token, against size; hollow below the plateau; the floor where it is known."""
     values = [getattr(size, column) for size in found.sizes]
     shown = values if floor is None or column != "j_per_flop" else [*values, floor.j_per_flop]
-    figure = canvas(log_axis("Parameters N", [s.params for s in found.sizes]), log_axis("", shown, plain))
+    text = per_flop if column == "j_per_flop" else plain
+    figure = canvas(log_axis("Parameters N", [s.params for s in found.sizes]), log_axis("", shown, text))
     for size, value in zip(found.sizes, values, strict=True):
         hover = [words([size_label(size.params), f"{value:.3g} J per {column.removeprefix('j_per_')}"])]
         style = look.size(size.params, size_label(size.params))
@@ -179,8 +181,10 @@ def _panel(found: IsoJoule, look: Look, unit: str) -> Panel:
         "two part, a FLOP does not cost the same at every size. Hollow sizes leave their device waiting: they are "
         "drawn, and stay out of the law of energy and of the optimum.",
         plots=tuple(plots),
-        legend=legend([*lines, FRONTIER, *([] if all(s.saturated for s in found.sizes) else [HOLLOW])]),
-        table=_rows_table(frame) if len(frame) else None,
+        legend=legend(
+            [*lines, FRONTIER, *_size_styles(found, look), *([] if all(s.saturated for s in found.sizes) else [HOLLOW])]
+        ),
+        table=_rows_table(frame) if len(frame) else _spent_table(found),
         notes=() if found.reason is None else (f"No best size: {found.reason}.",),
     )
 
@@ -189,19 +193,23 @@ def _efficiency_panel(found: IsoJoule, material: Material, look: Look) -> Panel:
     devices = material.trials["device"] if "device" in material.trials else pd.Series(dtype=str)
     floor = floor_of(devices)
     low = [size for size in found.sizes if not size.saturated]
-    styles = [*([FLOOR] if floor else []), *([HOLLOW] if low else [])]
+    styles = [*_size_styles(found, look), *([FLOOR] if floor else []), *([HOLLOW] if low else [])]
     return Panel(
         anchor=EFFICIENCY,
         claim=_efficiency_claim(found, floor),
         caption="Median over the trials of a size at their longest horizon, measured GPU joules."
         + (" The dotted line is rated power over dense peak: no run can pass it for long." if floor else ""),
         plots=(
-            Plot("j-per-flop", "Joules per FLOP", draw_efficiency(found, look, "j_per_flop", floor), 340),
+            Plot("j-per-flop", "Energy per FLOP", draw_efficiency(found, look, "j_per_flop", floor), 340),
             Plot("j-per-token", "Joules per token", draw_efficiency(found, look, "j_per_token", floor), 340),
         ),
         legend=legend(styles),
         table=_efficiency_table(found),
     )
+
+
+def _size_styles(found: IsoJoule, look: Look) -> list[Style]:
+    return [look.size(size.params, size_label(size.params)) for size in found.sizes]
 
 
 def _claim(found: IsoJoule) -> str:
@@ -220,6 +228,21 @@ def _efficiency_claim(found: IsoJoule, floor: Floor | None) -> str:
     assert best.j_per_flop is not None
     claim = f"{best.j_per_flop * 1e12:.3g} pJ per FLOP at best, at {format_si(best.params)} parameters"
     return claim if floor is None else f"{claim}: {best.j_per_flop / floor.j_per_flop:.2g}x the floor of the device"
+
+
+def _spent_table(found: IsoJoule) -> Table:
+    columns = (
+        Column("label", "Trial"),
+        Column("params", "Parameters", "count"),
+        Column("tokens", "Tokens", "count"),
+        Column("energy_j", "GPU energy", "energy"),
+        Column("loss_nats", "Loss (nats)", "loss"),
+        Column("frontier", "On the frontier"),
+    )
+    rows = [
+        {**{c.key: getattr(p, c.key) for c in columns}, "frontier": "yes" if p.frontier else "no"} for p in found.spent
+    ]
+    return Table.of("spent", "Energy and loss of every measured point", columns, rows)
 
 
 def _rows_table(frame: pd.DataFrame) -> Table:

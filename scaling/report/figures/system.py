@@ -119,7 +119,13 @@ def panel(material: Material, look: Look) -> Panel:
     """Return throughput, MFU and memory; what is missing is said in the caption."""
     frame = data(material)
     if frame.empty:
-        return absent(ANCHOR, "Speed and memory are unknown", "No trial has finished, and they are read at its end.")
+        imported = "imported" in material.sweep
+        why = (
+            "the table that was imported tells neither"
+            if imported
+            else "no trial has finished: they are read at its end"
+        )
+        return absent(ANCHOR, "Speed and memory are unknown", why)
     device = "memory_device_bytes" if frame["memory_device_bytes"].notna().any() else "memory_host_bytes"
     kind = "device" if device == "memory_device_bytes" else "host"
     plots = []

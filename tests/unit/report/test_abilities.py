@@ -1,7 +1,10 @@
+import dataclasses
+import itertools
+
 import pytest
 from support.synthetic_report import empty_material, material
 
-from scaling.report.figures import abilities
+from scaling.report.figures import abilities, foretold
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +62,29 @@ def test_without_probes_both_figures_say_so():
     nothing = empty_material()
     for panel in (abilities.panel(nothing), abilities.loss_panel(nothing)):
         assert panel.missing.startswith("This sweep measured no ability")
+
+
+def test_a_score_is_foretold_in_two_steps_with_what_the_rule_foretold_before(full):
+    found = foretold.foretell(full.ability_results)
+    told = found["lookup-4"]
+    largest = told.result.rows["x"].max()
+    assert told.forecast.x == pytest.approx(10 * largest)
+    assert told.forecast.loss.value < told.result.rows["loss_nats"].min()
+    assert len(told.tests) == told.result.rows["x"].nunique() - 4
+    assert found["hops-3"].forecast.weak is not None  # it never left its floor: nothing is promised
+    assert len(told.losses) == len(told.scores)
+    inside = [i.value for x, i in zip(told.losses, told.scores, strict=True) if x >= told.seen[0]]
+    assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(inside))
+    rows = {row[0]: row for row in foretold.table(found).rows}
+    assert rows["lookup-4"][1] == "10M parameters"
+    assert rows["lookup-4"][4] == foretold.held(told.tests)
+
+
+def test_scores_without_losses_or_with_few_sizes_are_not_foretold(full):
+    result = full.ability_results[0]
+    blind = dataclasses.replace(result, rows=result.rows.assign(loss_nats=None))
+    few = dataclasses.replace(result, rows=result.rows[result.rows["x"] < 2e4])
+    told = foretold.foretell([blind]) | foretold.foretell([dataclasses.replace(few, probe="few")])
+    assert told[result.probe] == "no validation loss was recorded beside these scores"
+    assert "a forecast in two steps needs 4" in told["few"] or isinstance(told["few"], foretold.Foretold)
+    assert any(row[5].startswith("none: ") for row in foretold.table(told).rows if row[5])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.report.axes import log_axis, plain, power_of_ten, span, ticks
+from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten, span, ticks
 from scaling.report.look import Look, legend, luminance
 
 
@@ -25,6 +25,14 @@ def test_ticks_are_round_numbers(low, ratio):
     for value in ticks(low, low * ratio):
         mantissa = value / 10 ** math.floor(math.log10(value) + 1e-12)
         assert math.isclose(mantissa * 100, round(mantissa * 100), rel_tol=1e-6), value
+
+
+def test_energy_has_ticks_that_are_round_in_what_they_are_shown_in():
+    large = energy_axis("GPU energy", [5.8e8, 2.3e10])
+    assert large["ticktext"] == ["200 kWh", "500 kWh", "1 MWh", "2 MWh", "5 MWh"]
+    assert large["tickvals"][0] == pytest.approx(200 * 3.6e6)
+    assert 10 ** large["range"][0] < 5.8e8 < 2.3e10 < 10 ** large["range"][1]
+    assert energy_axis("", [3.0, 40.0])["ticktext"] == ["3 J", "5 J", "7 J", "10 J", "20 J", "30 J"]
 
 
 def test_log_axis_labels_are_where_they_say():

@@ -16,7 +16,7 @@ from scaling.report import render_material
 from scaling.report.anchors import ANCHORS, FIGURES
 from scaling.report.look import Look
 from scaling.report.page import build, embed, pack, page_of, policy
-from scaling.report.prose import sample_groups
+from scaling.report.prose import reservations, sample_groups
 from scaling.report.text import number, prose, visible
 
 
@@ -181,3 +181,10 @@ def test_samples_show_one_trial_per_size(material):
 def test_numbers_of_findings_read_as_intervals():
     assert number({"value": 0.51234, "low": 0.4, "high": 0.6}) == "0.5123 [0.4, 0.6]"
     assert number({"E": {"value": 1.0, "low": None, "high": None}, "n_points": 1200}) == "E 1, n points 1\u202f200"
+
+
+def test_a_trial_that_ran_out_of_memory_says_what_its_speed_is_of(material):
+    pieces = [4, *[1] * (len(material.trials) - 1)]
+    told = reservations(dataclasses.replace(material, trials=material.trials.assign(micro_batches=pieces)))
+    assert sum("in 4 micro-batches" in text for text in told) == 1
+    assert not any("micro-batches" in text for text in reservations(material))

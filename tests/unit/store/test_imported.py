@@ -66,6 +66,18 @@ def test_nothing_is_invented_for_trials(found):
     assert trials["horizons"].tolist()[0].split()[1] == "200000000"
 
 
+def test_joules_of_the_table_are_those_of_its_runs(found):
+    points = found.points.assign(
+        energy_gpu_j=[1.0, 2.0, None, 5.0],
+        energy_gpu_provenance=["sampled_power", "sampled_power", None, "measured_prorated"],
+    )
+    trials = Imported.of(points, ORIGIN).trials().set_index("trial")
+    assert trials.loc["a", "energy_gpu_j"] == 2.0  # of its longest horizon
+    assert trials.loc["2", "energy_gpu_provenance"] == "measured_prorated"
+    assert np.isnan(float(trials.loc["1", "energy_gpu_j"]))
+    assert trials.loc["1", "energy_gpu_provenance"] == "unavailable"
+
+
 def test_an_imported_store_has_no_curves_samples_or_environments(tmp_path, found):
     write_imported(tmp_path, found)
     store = load(tmp_path)

@@ -198,7 +198,7 @@ def test_tokens_of_a_wide_vocabulary_reach_the_model():
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_out_of_memory_halves_the_micro_batch_and_keeps_the_curve(optimizer):
+def test_out_of_memory_halves_the_micro_batch_and_keeps_the_curve(optimizer, capsys):
     whole = run([30], optimizer=optimizer)
     recorder = Recorder()
     trainer = trainer_of(recorder, optimizer=optimizer)
@@ -214,6 +214,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_curve(optimizer):
     trainer.run([30])
     assert trainer.pieces == 4
     assert asked[20:23] == [4, 2, 1]
+    assert "memory ran out: from step 21 on in 4 micro-batches, same global batch" in capsys.readouterr().out
     for (step, loss, norm), (_, other, other_norm) in zip(whole.curve, recorder.curve, strict=True):
         assert other == pytest.approx(loss, rel=1e-4), step
         assert other_norm == pytest.approx(norm, rel=1e-2)
