@@ -44,7 +44,7 @@ def test_the_panel_names_what_is_emergent_by_the_rule(full):
 
 
 def test_verdicts_and_scores_are_tables(full):
-    table, evidence = abilities.verdicts(full)
+    table, evidence, _ = abilities.verdicts(full)
     assert [row[0] for row in evidence.rows] == [row[0] for row in table.rows]
     keys = [c.key for c in table.columns]
     rows = {row[0]: dict(zip(keys, row, strict=True)) for row in table.rows}
