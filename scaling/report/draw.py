@@ -4,9 +4,11 @@ Plotly is imported here and nowhere else in the room's modules that hold data. A
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, overload
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from scaling.report.look import WEIGHT, Style
@@ -25,6 +27,43 @@ def short(values: Iterable[Any]) -> list[Any]:
 def words(lines: Iterable[str]) -> str:
     """Return hover text of several lines; names are made visible and escaped, as plotly reads a little HTML."""
     return "<br>".join(html.escape(visible(line), quote=False) for line in lines)
+
+
+MAX_MARKS = 800  # per drawing; all figures of a page together stay below 25,000 displayed points
+
+
+class Hover(Sequence[str]):
+    """Hover text of the rows of a frame, written only of those that are drawn."""
+
+    def __init__(self, rows: pd.DataFrame, say: Callable[[dict[Any, Any]], str]) -> None:
+        self._rows, self._say = rows, say
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """Return the text of one row, or of some."""
+        if isinstance(index, slice):
+            return self.of(list(range(len(self)))[index])
+        return self.of([index])[0]
+
+    def of(self, indices: Sequence[int]) -> list[str]:
+        """Return the text of some rows."""
+        return [self._say(row) for row in self._rows.iloc[list(indices)].to_dict("records")]
+
+
+def kept(count: int, of: int) -> list[int]:
+    """Return which of ``count`` marks are drawn where the drawing has ``of``: a fixed random choice, one at least."""
+    if of <= MAX_MARKS:
+        return list(range(count))
+    most = max(1, round(MAX_MARKS / of * count))
+    return sorted(np.random.default_rng(count).permutation(count)[:most].tolist())
 
 
 def canvas(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any]) -> Figure:
@@ -46,15 +85,36 @@ def marks(
     size: float = 9,
     opacity: float = 1.0,
     error: Iterable[float] | None = None,
+    of: int = 0,
 ) -> None:
-    """Add markers in a category's colour and shape; hollow ones are modelled or left out."""
+    """Add markers in a category's colour and shape; hollow ones are modelled or left out.
+
+    Args:
+        figure: what to add to.
+        x: places across.
+        y: places up.
+        style: colour and marker.
+        hover: text of each mark.
+        hollow: draw its outline alone.
+        size: of the marker.
+        opacity: of the marker.
+        error: half-length of each vertical bar.
+        of: marks of the whole drawing, where they are many: then a share is drawn, and ``meta`` keeps the number.
+    """
+    across, up = list(x), list(y)
+    chosen = kept(len(across), of)
+    if of > MAX_MARKS:
+        figure.layout.meta = {"marks": of}
+        across, up = [across[i] for i in chosen], [up[i] for i in chosen]
+    told = hover.of(chosen) if isinstance(hover, Hover) else [hover[i] for i in chosen] if hover else []
+    bars = None if error is None else list(error)
     thin = style.symbol.endswith(("-thin", "-open"))
     symbol = style.symbol if thin or not hollow else f"{style.symbol}-open"
     edge = {"width": 2, "color": style.colour} if thin or hollow else {"width": 0.6, "color": "var(--paper)"}
     figure.add_trace(
         go.Scatter(
-            x=short(x),
-            y=short(y),
+            x=short(across),
+            y=short(up),
             mode="markers",
             marker={
                 "color": style.colour,
@@ -64,11 +124,11 @@ def marks(
             },
             opacity=opacity,
             legendgroup=style.label,
-            hoverinfo="text" if hover else "skip",
-            hovertext=list(hover) or None,
+            hoverinfo="text" if told else "skip",
+            hovertext=told or None,
             error_y=None
-            if error is None
-            else {"array": short(error), "color": style.colour, "thickness": 1.2, "width": 3},
+            if bars is None
+            else {"array": short(bars[i] for i in chosen), "color": style.colour, "thickness": 1.2, "width": 3},
         )
     )
 

@@ -133,7 +133,7 @@ def _figures(found: Sequence[Section]) -> dict[str, Any]:
 
 
 def _plain(figure: Mapping[str, Any]) -> dict[str, Any]:
-    layout = {k: v for k, v in figure["layout"].items() if k != "template"}
+    layout = {k: v for k, v in figure["layout"].items() if k not in ("template", "meta")}
     return {"data": figure["data"], "layout": layout}
 
 

@@ -5,14 +5,11 @@ Axes are laid out on all marks before, and tables and CSV hold all, so thinning 
 
 from dataclasses import replace
 
-import numpy as np
 import plotly.graph_objects as go
 from plotly.basedatatypes import BaseTraceType
 
-from scaling.report.draw import Figure
+from scaling.report.draw import MAX_MARKS, Figure, kept
 from scaling.report.panel import Choice, Panel, Plot
-
-MAX_MARKS = 800  # per drawing; all figures of a page together stay below 25,000 displayed points
 
 
 def thinned(panel: Panel) -> Panel:
@@ -39,22 +36,25 @@ def _is_marks(trace: BaseTraceType) -> bool:
 
 
 def _marks(figure: Figure) -> int:
+    """How many marks there are to draw: of a figure that drew a share at once, how many there were."""
+    return _drawn(figure) if figure.layout.meta is None else int(figure.layout.meta["marks"])
+
+
+def _drawn(figure: Figure) -> int:
     return sum(len(trace.x) for trace in figure.data if _is_marks(trace))
 
 
 def _thin(figure: Figure) -> Figure:
     """Thin every trace of marks by the same share, in place; one mark of each is always left."""
-    share = MAX_MARKS / max(1, _marks(figure))
-    if share < 1:
+    every = _drawn(figure)
+    if figure.layout.meta is None and every > MAX_MARKS:
         for trace in figure.data:
             if _is_marks(trace):
-                _keep(trace, share)
+                _keep(trace, kept(len(trace.x), every))
     return figure
 
 
-def _keep(trace: go.Scatter, share: float) -> None:
-    count = len(trace.x)
-    chosen = np.sort(np.random.default_rng(count).permutation(count)[: max(1, round(share * count))])
+def _keep(trace: go.Scatter, chosen: list[int]) -> None:
     for name in ("x", "y", "hovertext"):
         values = getattr(trace, name)
         if values is not None and not isinstance(values, str):

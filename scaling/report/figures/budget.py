@@ -19,7 +19,7 @@ from scaling.hardware import accelerators
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface
 from scaling.laws.prediction import noise_quantiles
 from scaling.report.axes import log_axis, plain, power_of_ten
-from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, marks, words
+from scaling.report.draw import INK, Figure, Hover, band, canvas, end_of_data, law, marks, words
 from scaling.report.figures.energy import joules_per_flop
 from scaling.report.intervals import cells, flat
 from scaling.report.look import Style
@@ -179,8 +179,8 @@ def draw(material: Material, found: Law) -> Figure:
         log_axis("Training FLOPs C", [*grid, *points["flops_train"]], power_of_ten, 0.02),
         log_axis("", [v for v in heights if v is not None], plain),
     )
-    hover = [_hover(r) for r in points.to_dict("records")]
-    marks(figure, points["flops_train"], points["loss_nats"], SEEN, hover, size=5, opacity=0.55)
+    hover = Hover(points, _hover)
+    marks(figure, points["flops_train"], points["loss_nats"], SEEN, hover, size=5, opacity=0.55, of=len(points))
     band(figure, frame["flops"], cells(frame, "loss_low"), cells(frame, "loss_high"), group=PATH.label)
     end_of_data(figure, found.largest)
     told = "best split of %{x:.2e} FLOPs<br>loss %{y:.4f} nats<extra></extra>"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.report.axes import log_axis, power_of_ten, span
-from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
+from scaling.report.draw import FAINT, Figure, Hover, canvas, line, marks, note, words
 from scaling.report.figures.system import room_bytes
 from scaling.report.look import STATES, Style, legend
 from scaling.report.material import Material
@@ -144,11 +144,11 @@ def draw(found: Coverage) -> Figure:
     for state, style in STATES.items():
         part = cells[cells["state"] == state]
         if len(part):
-            hover = [_hover(r) for r in part.to_dict("records")]
-            marks(figure, [places[i] for i in part.index], part["tokens"], style, hover, size=9)
+            across = [places[i] for i in part.index]
+            marks(figure, across, part["tokens"], style, Hover(part, _hover), size=9, of=len(cells))
     out = cells[cells["excluded"].notna()]
     if len(out):
-        marks(figure, [places[i] for i in out.index], out["tokens"], EXCLUDED, size=15)
+        marks(figure, [places[i] for i in out.index], out["tokens"], EXCLUDED, size=15, of=len(cells))
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import INK, Figure, band, canvas, law, line, marks, words
+from scaling.report.draw import INK, Figure, Hover, band, canvas, law, line, marks, words
 from scaling.report.figures.trust import size_label
 from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
@@ -132,9 +132,10 @@ def draw(found: Curves, look: Look, by: str = "flops_train") -> Figure:
             group=style.label,
             hover=f"{hover}<br>training loss %{{y:.3f}} nats at %{{x:.3s}} {UNITS[by]}<extra></extra>",
         )
-    for params, part in by_number(found.marked(by), "params_total"):
+    every = found.marked(by)
+    for params, part in by_number(every, "params_total"):
         style = look.size(params, size_label(params))
-        marks(figure, part[by], part["loss_nats"], style, [_hover(r) for r in part.to_dict("records")], size=7)
+        marks(figure, part[by], part["loss_nats"], style, Hover(part, _hover), size=7, of=len(every))
     if by == "flops_train":
         _draw_laws(figure, found)
     return figure

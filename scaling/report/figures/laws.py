@@ -8,7 +8,7 @@ import pandas as pd
 from scaling.laws.analysis import Fit
 from scaling.laws.curves import data_curve, size_curve
 from scaling.report.axes import log_axis, plain
-from scaling.report.draw import FAINT, INK, MUTED, Figure, band, canvas, law, level, line, marks, note, words
+from scaling.report.draw import FAINT, INK, MUTED, Figure, Hover, band, canvas, law, level, line, marks, note, words
 from scaling.report.figures.trust import size_label
 from scaling.report.groups import by_number
 from scaling.report.lawlines import Line, along
@@ -157,9 +157,10 @@ def _draw_points(figure: Figure, found: OneLaw, look: Look) -> None:
     for params, part in by_number(found.points, "params_total"):
         style = look.size(params, size_label(params))
         for on, piece in part.groupby("fitted_with"):
-            hover = [_hover(r) for r in piece.to_dict("records")]
             faded = 0.55 if found.amount == "N" and on == "no" else 1.0
-            marks(figure, piece[column], piece["height"], style, hover, opacity=faded, size=9 if faded == 1 else 7)
+            size = 9 if faded == 1 else 7
+            hover = Hover(piece, _hover)
+            marks(figure, piece[column], piece["height"], style, hover, opacity=faded, size=size, of=len(found.points))
 
 
 def _label_slices(figure: Figure, found: OneLaw) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.axes import log_axis, span
-from scaling.report.draw import Figure, canvas, law, marks, words
+from scaling.report.draw import Figure, Hover, canvas, law, marks, words
 from scaling.report.figures.coverage import equal_compute, round_budgets
 from scaling.report.figures.frontier import main_rows
 from scaling.report.figures.laws import pretty
@@ -95,8 +95,9 @@ def draw(found: Surface, look: Look) -> Figure:
             group=FRONTIER.label,
         )
     for (params, used), part in by_keys(found.points, ["params", "used"]):
-        hover = [_hover(r) for r in part.to_dict("records")]
-        marks(figure, part["params"], part["tokens"], look.size(params, size_label(params)), hover, hollow=not used)
+        style = look.size(params, size_label(params))
+        hover = Hover(part, _hover)
+        marks(figure, part["params"], part["tokens"], style, hover, hollow=not used, of=len(found.points))
     return figure
 
 

@@ -9,7 +9,7 @@ from scaling.families import NATS_PER_TOKEN
 from scaling.laws.analysis import HeldOut, Residual
 from scaling.laws.noise import pooled
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import Figure, band, canvas, level, line, marks, words
+from scaling.report.draw import Figure, Hover, band, canvas, level, line, marks, words
 from scaling.report.groups import by_keys, by_number
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
@@ -215,8 +215,10 @@ def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
     level(figure, 0)
     for (params, used), part in by_keys(found.frame, ["params", "used"]):
         style = look.size(params, size_label(params))
-        hover = [_residual_hover(r) for r in part.to_dict("records")]
-        marks(figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=8)
+        hover = Hover(part, _residual_hover)
+        marks(
+            figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=8, of=len(found.frame)
+        )  # fmt: skip
     return figure
 
 
@@ -230,8 +232,10 @@ def draw_seen(found: Residuals, look: Look, unit: str = NATS_PER_TOKEN) -> Figur
     line(figure, ends, ends, "var(--ink-3)", width=1)
     for (params, used), part in by_keys(frame, ["params", "used"]):
         style = look.size(params, size_label(params))
-        hover = [_residual_hover(r) for r in part.to_dict("records")]
-        marks(figure, part["fitted"], part["loss"], style, hover, hollow=not used, size=7)
+        marks(
+            figure, part["fitted"], part["loss"], style, Hover(part, _residual_hover), hollow=not used, size=7,
+            of=len(frame),
+        )  # fmt: skip
     return figure
 
 

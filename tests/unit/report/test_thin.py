@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 
-from scaling.report.draw import canvas, line, marks
+from scaling.report.draw import MAX_MARKS, Hover, canvas, line, marks
 from scaling.report.figures.curves import strokes
 from scaling.report.look import Style
 from scaling.report.panel import Choice, Panel, Plot
-from scaling.report.thin import MAX_MARKS, thinned
+from scaling.report.thin import thinned
 
 STYLE = Style("a", "var(--c-blue)")
 
@@ -49,3 +49,20 @@ def test_very_many_curves_are_joined_by_size_with_gaps():
     assert [name for name, _ in drawn] == ["1k params, 100 trials", "1k params, 100 trials"]
     assert all(part["loss_nats"].isna().sum() == 100 for _, part in drawn)
     assert len(list(strokes(lines[lines["trial"] < "t13"]))) < 150
+
+
+def test_hover_is_written_of_drawn_marks_alone():
+    written = []
+    rows = pd.DataFrame({"i": range(7000)})
+    hover = Hover(rows, lambda row: written.append(row["i"]) or f"n {row['i']}")
+    figure = canvas({}, {})
+    marks(figure, rows["i"], 2 * rows["i"], STYLE, hover, of=7000)
+    marks(figure, [1.0], [2.0], STYLE, ["lonely"], of=7000)
+    dense, lonely = figure.data
+    assert len(written) == len(dense.x) == MAX_MARKS
+    assert dense.hovertext[5] == f"n {dense.x[5]:.0f}"
+    assert len(lonely.x) == 1
+    found = thinned(Panel(anchor="fig-x", claim="c", caption="d", plots=(Plot("x", "y", figure),)))
+    assert "800 of 7\u202f000 marks" in found.notes[0]
+    assert found.plots[0].figure.data[0].x == dense.x
+    assert [hover[0], *hover[1:3]] == ["n 0", "n 1", "n 2"]
