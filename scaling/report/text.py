@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from markupsafe import Markup, escape
 
 _EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
+_TIGHT = re.compile(r"(\d)%")
 DIRECTION_CHANGES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ODD = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{DIRECTION_CHANGES}]")
 
@@ -31,7 +32,8 @@ def _mapping(value: Mapping[str, object]) -> str:
 
 def prose(text: str) -> Markup:
     """Return a sentence for the page: as ``visible``, escaped, with raised exponents and per cent signs kept close."""
-    safe = str(escape(visible(text).replace(" %", "\u00a0%").replace("± ", "±\u00a0")))
+    spaced = _TIGHT.sub(r"\1 %", visible(text))
+    safe = str(escape(spaced.replace(" %", "\u00a0%").replace("± ", "±\u00a0")))
     return Markup(_EXPONENT.sub(r"<sup>\1</sup>", safe))  # escaped on the line above
 
 

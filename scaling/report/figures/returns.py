@@ -1,5 +1,6 @@
 """Diminishing returns: the local exponent, the gain of the next doubling, and the gain per kWh where measured."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from scaling.laws.analysis import ReturnsRow
 from scaling.laws.isojoule import MIN_RUNS, EnergyOfCompute
 from scaling.laws.noise import pooled
+from scaling.laws.returns import NOISE_ERRORS
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, level
 from scaling.report.intervals import cells, flat, heights, of_row, show
@@ -19,8 +21,9 @@ from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-returns"
 GAIN = Style("on the compute-optimal path, 95 % band", INK, "", "solid")
-NOISE = Style("seed noise (one standard deviation)", "var(--c-vermillion)", "", "dash")
+NOISE = Style("what chance makes of two runs", "var(--c-vermillion)", "", "dash")
 _J_PER_KWH = 3.6e6
+_TWO_RUNS = NOISE_ERRORS * math.sqrt(2)  # as the finding has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Returns:
         rows: flops, and value, low, high of loss, local_exponent, gain (nats per doubling); gain_per_kwh
             (nats per further kWh at that compute, ``None`` where energy was not measured or C is outside it).
         end: largest compute measured.
-        noise_nats: seed noise at the end of the data, nats.
+        noise_nats: difference that chance makes of two runs at the end of the data, nats: two standard errors.
         energy_missing: why there is no gain per kWh; ``None`` when there is.
     """
 
@@ -42,7 +45,7 @@ class Returns:
 
     @property
     def stop(self) -> float | None:
-        """The first budget at which a doubling buys less than the seed noise."""
+        """The first budget at which a doubling buys less than what chance makes of two runs."""
         if self.noise_nats is None:
             return None
         under = self.rows.loc[self.rows["gain"] < self.noise_nats, "flops"]
@@ -61,7 +64,7 @@ def data(material: Material) -> Returns | None:
     noise = pooled(material.analysis.seed_noise)
     nearest = min(rows, key=lambda r: abs(r.flops - end))
     missing = None if energy else material.missing("energy", otherwise=_why_no_energy(material.points))
-    return Returns(frame, end, None if noise is None else noise * nearest.loss.value, missing)
+    return Returns(frame, end, None if noise is None else _TWO_RUNS * noise * nearest.loss.value, missing)
 
 
 def _why_no_energy(points: pd.DataFrame) -> str:
@@ -161,7 +164,7 @@ def _claim(found: Returns) -> str:
     head = f"At {format_flops(row['flops'])}, doubling compute buys {show(of_row(row, 'gain'), 2)} nats"
     if found.noise_nats is None:
         return head
-    noise = f"the seed noise of {found.noise_nats:.2g} nats"
+    noise = f"the {found.noise_nats:.2g} nats that chance makes of two runs"
     if found.stop is None:
         return f"{head}, more than {noise} over the whole range"
     return f"{head}; from {format_flops(found.stop, 2)} on it buys less than {noise}"
