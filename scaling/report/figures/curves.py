@@ -241,7 +241,9 @@ def _table(found: Curves) -> Table:
         Column("flops_train", "FLOPs", "flops"),
         Column("loss_nats", "Loss (nats)", "loss"),
     )
-    points = Table.of("points", "Annealed points", (*shared, Column("bpb", "Bits per byte", "loss")), found.points)
+    told = (Column("bpb", "Bits per byte", "loss"), Column("accuracy", "Accuracy", "percent"))
+    further = [c for c in told if c.key in found.points and found.points[c.key].notna().any()]
+    points = Table.of("points", "Annealed points", (*shared, *further), found.points)
     lines = found.lines.assign(kind="training")
     both = pd.concat([lines, found.points.assign(kind="annealed")]) if len(found.points) else lines
     columns = (Column("trial", "Trial"), *shared, Column("step", "Step", "whole"), Column("kind", "Kind"))

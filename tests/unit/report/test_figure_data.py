@@ -93,6 +93,16 @@ def test_curves_are_thinned_and_the_envelope_is_not_beaten(material):
     assert found.shown()["loss_nats"].max() <= found.ceiling
 
 
+def test_points_tell_accuracy_where_the_family_measures_it_and_no_bits_of_what_is_no_text(material):
+    look = Look.of(material.trials, material.points)
+    pictures = material.points.assign(bpb=None, accuracy=0.875)
+    for points, has, lacks in ((material.points, "Bits per byte", "Accuracy"), (pictures, "Accuracy", "Bits per byte")):
+        table = curves.panel(dataclasses.replace(material, points=points), look).table
+        headings = [column.heading for column in table.summary.columns]
+        assert has in headings
+        assert lacks not in headings
+
+
 def test_many_curves_share_the_budget_of_points(material):
     many = [material.curves.assign(trial=material.curves["trial"] + str(i)) for i in range(8)]
     trials = pd.concat([material.trials.assign(trial=material.trials["trial"] + str(i)) for i in range(8)])
