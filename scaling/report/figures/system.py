@@ -156,7 +156,7 @@ def panel(material: Material, look: Look) -> Panel:
 def _absences(frame: pd.DataFrame) -> list[str]:
     """Say for each quantity how often it is missing and why."""
     said = []
-    for name, heading in (("tokens_per_s", "Throughput"), ("mfu", "MFU")):
+    for name, heading in (("tokens_per_s", "Throughput"), ("mfu", "MFU of the data sheet’s peak")):
         gone = frame[frame[name].isna()]
         if len(gone):
             reasons = sorted({str(r) for r in gone[f"{name}_reason"].dropna()}) or ["no reason recorded"]

@@ -270,7 +270,10 @@ def test_system_says_why_mfu_is_missing(material):
     frame = system.data(material)
     assert len(frame) == 13
     panel = system.panel(material, Look.of(material.trials))
-    assert "MFU is missing for 13 of 13 trials: peak FLOP/s of this processor is not known." in panel.caption
+    assert (
+        "MFU of the data sheet’s peak is missing for 13 of 13 trials: peak FLOP/s of this processor is not known."
+        in panel.caption
+    )
     assert [p.id for p in panel.plots] == ["system-throughput", "system-memory"]
 
 
