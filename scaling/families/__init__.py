@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, gpt, gpt_memory, lstm, moe, vit
+from scaling.families import bert, gpt, gpt_memory, lstm, moe, t5, vit
 from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Family, FlopsPerToken, Params
 from scaling.families.recipe import Recipe
 
@@ -87,6 +87,20 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             objective=_NEXT_TOKEN,
             predicts_next=True,
             metrics={**_BY_POSITION, "expert_share": "share of the picks that each expert gets, block by block"},
+        ),
+        "t5": Family(
+            name="t5",
+            title="encoder-decoder transformer, span corruption",
+            module="scaling.models.t5",
+            fields=t5.FIELDS,
+            build_config=t5.build_config,
+            config_for_params=t5.config_for_params,
+            params=t5.params,
+            flops_per_token=t5.flops_per_token,
+            memory_bytes=t5.memory_bytes,
+            objective="span corruption",
+            unit="nats per target token",
+            metrics=_ACCURACY,
         ),
         "vit": Family(
             name="vit",

@@ -7,12 +7,14 @@ import pandas as pd
 
 from scaling.findings import abilities, compared, energy, fitted, measured
 from scaling.findings.case import Case, Finding, Grade, Verdict
+from scaling.findings.monotone import monotone
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
 from scaling.laws.emergence import AbilityResult
 
 _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "power_law": fitted.power_law,
+    "monotone": monotone,
     "held_out": fitted.held_out,
     "irreducible_loss": fitted.irreducible_loss,
     "compute_optimal": fitted.compute_optimal,

@@ -67,6 +67,16 @@ _RULES = (
         minimum=MappingProxyType({"points": 15, "trials": 5}),
     ),
     Rule(
+        id="monotone",
+        question="Does the loss fall at every step up in size and in data?",
+        figure="fig-surface",
+        test="no step from one size to the next at a common horizon, or from one horizon to the next at a size, raises "
+        "the loss (mean over seeds) by more than {noise_factor:g} x the seed noise, where that is known",
+        needs="L(N,D) fitted to {sizes:g} sizes",
+        thresholds=MappingProxyType({"noise_factor": 2.0}),
+        minimum=MappingProxyType({"sizes": 4}),
+    ),
+    Rule(
         id="held_out",
         question="Does the law predict a size it has not seen?",
         figure="fig-heldout",

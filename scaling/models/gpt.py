@@ -132,13 +132,13 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two matrices and an activation, or three with SwiGLU."""
+    """Two matrices and an activation, or three with SwiGLU; ``linear`` makes the layers."""
 
-    def __init__(self, c: GPTConfig) -> None:
+    def __init__(self, c: GPTConfig, linear: type[nn.Linear] = Linear) -> None:
         super().__init__()
         self.c, self.activation = c, c.activation
-        self.up = Linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
-        self.down = Linear(c.d_ff, c.d_model, bias=c.bias)
+        self.up = linear(c.d_model, c.d_ff * (2 if c.activation == "swiglu" else 1), bias=c.bias)
+        self.down = linear(c.d_ff, c.d_model, bias=c.bias)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""

@@ -22,7 +22,8 @@ class Experts(nn.Module):
         super().__init__()
         self.c = c
         self.router = Linear(c.d_model, c.n_expert, bias=False)
-        self.experts = nn.ModuleList(MLP(c) for _ in range(c.n_expert))
+        # Not by oneDNN: it would generate code anew for nearly every step's number of tokens.
+        self.experts = nn.ModuleList(MLP(c, nn.Linear) for _ in range(c.n_expert))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return each token's mixture ``(B, T, D)``, the balance loss, and experts' shares of each row ``(B, E)``."""

@@ -19,6 +19,7 @@ GOLDEN = {  # shape, training loss of each ten steps, validation loss of the wei
     "bert": (SHAPE, [4.1616, 3.2001, 3.1310, 3.1136, 2.9720]),
     "lstm": ({"d_model": 16}, [4.6174, 3.5512, 3.1354, 3.0175, 2.9823]),
     "moe": ({**SHAPE, "n_expert": 4, "d_ff": 32}, [4.0730, 1.8975, 0.7089, 0.2923, 0.2691]),
+    "t5": (SHAPE, [4.2400, 2.7466, 2.1065, 1.8460, 2.1065]),
 }
 TRAIN = TrainSpec(batch_tokens=256, warmup_steps=5, lr=LearningRates(hidden=0.02, embedding=0.016))
 

@@ -13,6 +13,7 @@ from scaling.errors import SpecError
 from scaling.families import FAMILIES, get_family
 from scaling.models import build, objective_of
 from scaling.spec import expand
+from scaling.spec.identity import model_keys
 from scaling.spec.schema import DataIdentity, SweepSpec
 from scaling.training.evaluate import evaluate
 from scaling.training.optim import make_optimizers
@@ -24,6 +25,7 @@ TINY = {
     "bert": {"d_model": 16, "n_layer": 2, "head_dim": 8},
     "lstm": {"d_model": 16},
     "moe": {"d_model": 16, "n_layer": 2, "head_dim": 8, "n_expert": 4, "top_k": 2, "d_ff": 32},
+    "t5": {"d_model": 16, "n_layer": 2, "head_dim": 8},
 }
 TOKENS = [name for name, family in FAMILIES.items() if family.eats == "tokens"]
 ROWS = np.random.default_rng(0).integers(0, VOCAB, (6, CONTEXT + 1), dtype=np.uint8)
@@ -70,6 +72,15 @@ def test_closed_forms_equal_the_module_and_the_flop_counter(name):
     assert counter.get_total_flops() / (len(ROWS) * CONTEXT) == pytest.approx(flops.train_full_attention, rel=1e-12)
     assert 0.9 * 3 * flops.forward <= flops.train <= min(3 * flops.forward, flops.train_full_attention)
     assert flops.rough_6n == 6 * params.active
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_the_keys_of_a_trial_give_its_config_again_and_a_size_is_found(name):
+    family, config = get_family(name), config_of(name)
+    assert family.build_config(model_keys(config), VOCAB, CONTEXT) == config
+    shape = {key: value for key, value in TINY[name].items() if key not in ("d_model", "d_ff")}
+    found = family.config_for_params(shape, VOCAB, CONTEXT, 50_000)
+    assert family.params(found).total == pytest.approx(50_000, rel=0.35)
 
 
 @pytest.mark.parametrize("name", TOKENS)

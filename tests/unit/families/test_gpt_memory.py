@@ -62,6 +62,7 @@ FURTHER = [
     ("lstm", {"d_model": 64, "n_layer": 4}, {}),
     ("bert", DEEP, {}),
     ("moe", {**DEEP, "n_layer": 2, "n_expert": 4}, {}),
+    ("t5", {**DEEP, "n_layer": 2}, {}),
 ]
 
 

@@ -177,6 +177,17 @@ def test_returns(analysis, nothing, points):
     assert judge("returns", nothing, points).grade == TOO_LITTLE
 
 
+def test_monotone_says_where_it_is_not(analysis, nothing, points):
+    assert judge("monotone", analysis, points).grade == SUPPORTED
+    assert judge("monotone", nothing, points).grade == TOO_LITTLE
+    worse = points.copy()
+    worse.loc[worse["params_total"] == SIZES[4], "loss_nats"] *= 1.4
+    found = judge("monotone", analyse(worse, resamples=0), worse)
+    assert found.grade == NOT
+    assert found.sentence.startswith(f"Not monotone: {len(HORIZONS)} of ")
+    assert found.numbers["rises"] == len(HORIZONS)
+
+
 # --- what was measured beside it -------------------------------------------------------------------------------------
 
 
