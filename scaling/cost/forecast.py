@@ -174,7 +174,7 @@ def _forecast(trial: PlannedTrial, calibration: Calibration, model: StepModel) -
     reason = model.why_not(shape)
     if reason is not None:
         return Forecast.missing(reason)
-    train_s = _steps(trial) * model.step_s(shape)
+    train_s = _steps(trial) * model.step_s(shape) * _work(trial)
     evaluated = len(trial.spec.horizons) * trial.spec.data.validation_tokens
     power = calibration.power_w
     return Forecast(
@@ -184,6 +184,11 @@ def _forecast(trial: PlannedTrial, calibration: Calibration, model: StepModel) -
         energy_j=None if power.value is None else train_s * power.value,
         energy_reason=power.reason if power.value is None else None,
     )
+
+
+def _work(trial: PlannedTrial) -> float:
+    """Return the FLOPs of a step over those of training on its tokens: more where answers are sampled and judged."""
+    return trial.flops_total / (trial.flops_per_token.train * trial.tokens)
 
 
 def _steps(trial: PlannedTrial) -> int:

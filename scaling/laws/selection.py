@@ -126,6 +126,8 @@ def _units(points: pd.DataFrame) -> list[str]:
 
 
 def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
+    if "stage" in frame:
+        yield ~(frame["stage"].isna() | (frame["stage"] == "pretrain")), "tuned after pre-training: another law"
     if "state" in frame:
         yield frame["state"] == "diverged", "the trial diverged"
     for column in _POSITIVE:

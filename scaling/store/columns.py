@@ -15,13 +15,16 @@ _PARAMS = {
 }
 _STATES = "pending | running | done | diverged | failed | interrupted"
 
+_STAGE = {"stage": ("", "pretrain | finetune | rlhf: laws are fitted to pretrain alone")}
+
 POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         **_ID,
+        **_STAGE,
         "family": ("", "model family"),
         "seed": ("", "seed of weights and data order"),
         **_PARAMS,
-        "tokens": ("tokens", "D: tokens seen at this horizon"),
+        "tokens": ("tokens", "D: tokens seen at this horizon, by this trial"),
         "tokens_unique": ("tokens", "distinct tokens seen"),
         "epochs": ("", "tokens / tokens_unique"),
         "tokens_per_param": ("tokens/parameter", "tokens / params_total"),
@@ -34,7 +37,7 @@ POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "accuracy": ("", "share of the targets that are likeliest, 0 to 1; empty where the family does not measure it"),
         "loss_se_nats": ("loss_unit", "sampling standard error of loss_nats over validation windows"),
         "bpb": ("bits/byte", "the same loss per byte"),
-        "anneal": ("", "average | cooldown"),
+        "anneal": ("", "average | cooldown | none (rlhf: the policy as it is)"),
         "train_s": ("s", "seconds of training steps to here, evaluations left out"),
         "energy_gpu_j": ("J", "joules of the trial's GPUs in training to here; empty when not measured"),
         "energy_gpu_provenance": ("", "how energy_gpu_j was obtained"),
@@ -68,6 +71,7 @@ _SECONDS = {
 TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         **_ID,
+        **_STAGE,
         "family": ("", "model family"),
         "seed": ("", "seed of weights and data order"),
         "state": ("", f"{_STATES} | orphaned (no longer in the sweep's spec)"),
@@ -134,6 +138,56 @@ SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "params_total": _PARAMS["params_total"],
         "prompt": ("", "what the model was given"),
         "text": ("", "what it went on with"),
+    }
+)
+
+TUNED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        **_STAGE,
+        "method": ("", "finetune | scratch (the same from random weights) | rloo (RL with a KL penalty) | dpo"),
+        "base": ("", "trial whose weights it starts from; empty from scratch"),
+        "seed": ("", "seed of weights, items, samples and order"),
+        "params_total": _PARAMS["params_total"],
+        "probe": ("", "task and its level"),
+        "items": ("", "training items; of the policy that is tuned, under rlhf"),
+        "comparisons": ("", "pairs of answers that the checker labelled"),
+        "kl_weight": ("", "weight of the KL penalty (rloo), or beta (dpo)"),
+        "step": ("", "updates so far"),
+        "tokens": ("tokens", "tokens trained on, repeats counted; of sampled items under rlhf"),
+        "flops_train": ("FLOPs", "of this stage to here: rlhf with comparisons, reward model, samples and reference"),
+        "energy_gpu_j": POINTS["energy_gpu_j"],
+        "loss_nats": ("nats/token", "on the validation text of pre-training: what was forgotten"),
+        "answer_loss_nats": ("nats/token", "mean loss per answer token of the test items, the right ones given"),
+        "answer_loss_se_nats": ("nats/token", "its standard error over items"),
+        "exact_match": ("", "share of test items answered exactly"),
+        "floor": ("", "exact match that needs no ability"),
+        "gold": ("", "checker's mean score of sampled answers: 1 - edit distance / length"),
+        "gold_se": ("", "its standard error over questions"),
+        "gold_even": ("", "of every other question: for choosing a place"),
+        "gold_odd": ("", "of the others: for judging the place that was chosen"),
+        "gold_start": ("", "gold before tuning"),
+        "proxy": ("", "mean reward by the learnt model, in deviations of the first policy's answers from their mean"),
+        "proxy_se": ("", "its standard error over questions"),
+        "proxy_start": ("", "proxy before tuning"),
+        "kl_nats": ("nats/answer", "KL(policy || start) per answer, a whole sequence, on the policy's own samples"),
+        "kl_se_nats": ("nats/answer", "its Monte-Carlo standard error over questions"),
+        "kl_per_token_nats": ("nats/token", "the same per answer token"),
+        "reward_accuracy": ("", "share of held-out comparisons that the reward model orders rightly"),
+    }
+)
+
+BEST_OF: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "seed": TUNED["seed"],
+        "params_total": _PARAMS["params_total"],
+        "comparisons": TUNED["comparisons"],
+        "n": ("", "answers of which the proxy picks the best"),
+        "kl_nats": ("nats/answer", "ln n - (n - 1) / n, computed"),
+        "proxy": TUNED["proxy"],
+        "gold": TUNED["gold"],
+        "gold_se": TUNED["gold_se"],
     }
 )
 

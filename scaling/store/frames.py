@@ -12,7 +12,8 @@ from scaling.families import get_family
 from scaling.provenance import Reading
 from scaling.spec.command import CommandTrialSpec
 from scaling.spec.resolve import recipe_of
-from scaling.store.columns import ABILITIES, ATTEMPTS, CURVES, POINTS, SAMPLES, TRIALS
+from scaling.spec.tuning import STAGES, Finetune, Preference
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, POINTS, SAMPLES, TRIALS, TUNED
 from scaling.store.files import BadRecord, read_json
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point, SteadyEnergy
@@ -26,13 +27,20 @@ def _frame(rows: Iterable[Row], columns: Mapping[str, tuple[str, str]]) -> pd.Da
     return pd.DataFrame(list(rows), columns=list(columns))
 
 
-def _planned(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [record for record in records if not record.orphaned]
+def _planned(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> list[TrialRecord]:
+    """Return what the sweep asks for, of one stage (``None``: of all)."""
+    return [r for r in records if not r.orphaned and (stage is None or r.spec.stage == stage)]
 
 
 def _identity(record: TrialRecord) -> Row:
     spec = record.spec
-    return {"trial": record.folder.id, "label": spec.label, "family": spec.family, "seed": spec.seed}
+    return {
+        "trial": record.folder.id,
+        "label": spec.label,
+        "stage": spec.stage,
+        "family": spec.family,
+        "seed": spec.seed,
+    }
 
 
 def _params(record: TrialRecord) -> Row:
@@ -45,9 +53,9 @@ def _params(record: TrialRecord) -> Row:
     }
 
 
-def points(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return one row per point of the planned trials, in the order of the plan, then of tokens."""
-    return _frame((_point(record, point) for record in _planned(records) for point in record.points), POINTS)
+def points(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> pd.DataFrame:
+    """Return one row per point of the planned trials of a stage, in the order of the plan, then of tokens."""
+    return _frame((_point(record, point) for record in _planned(records, stage) for point in record.points), POINTS)
 
 
 def _point(record: TrialRecord, point: Point) -> Row:
@@ -87,11 +95,11 @@ def _data_fingerprint(record: TrialRecord) -> str:
     return spec.inputs_fingerprint if isinstance(spec, CommandTrialSpec) else spec.data.fingerprint
 
 
-def abilities(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return one row per point and probe of the planned trials."""
+def abilities(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> pd.DataFrame:
+    """Return one row per point and probe of the planned trials of a stage."""
     rows = (
         _ability(record, point, name, probe)
-        for record in _planned(records)
+        for record in _planned(records, stage)
         for point in record.points
         for name, probe in point.probes.items()
         if "exact_match" in probe  # other measurements may stand beside abilities
@@ -125,10 +133,67 @@ def _ability(record: TrialRecord, point: Point, name: str, probe: Mapping[str, A
     }
 
 
-def trials(records: Sequence[TrialRecord], timings: Sequence[RunTiming] = ()) -> pd.DataFrame:
-    """Return one row per trial, orphaned ones last; predictions are those of the run that ended the trial."""
+def tuned(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per point of what was tuned after pre-training."""
+    return _frame((_tuned(r, p, r.spec.tune) for r, p in _after_pretraining(records) if r.spec.tune), TUNED)
+
+
+def best_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return one row per n of best-of-n sampling from a policy before it was tuned, by each learnt reward."""
+    rows = (row for record, point in _after_pretraining(records) for row in _best_of(record, point))
+    return _frame(rows, BEST_OF).drop_duplicates(["trial", "n"], ignore_index=True)
+
+
+def _after_pretraining(records: Sequence[TrialRecord]) -> "Iterable[tuple[TrialRecord, Point]]":
+    return ((r, point) for stage in STAGES[1:] for r in _planned(records, stage) for point in r.points)
+
+
+def _tuned(record: TrialRecord, point: Point, tune: Finetune | Preference) -> Row:
+    answers, preference = point.probes.get(tune.probe, {}), point.probes.get("preference", {})
+    start = preference.get("start", {})
+    measured = ("gold", "gold_se", "gold_even", "gold_odd", "proxy", "proxy_se", "kl_nats", "kl_per_token_nats")
+    return {
+        **_identity(record),
+        "method": tune.method,
+        "base": None if tune.base is None else tune.base.trial,
+        "params_total": record.params.total,
+        "probe": tune.probe,
+        "items": tune.items,
+        "comparisons": getattr(tune, "comparisons", None),
+        "kl_weight": getattr(tune, "kl_weight", None),
+        "step": point.step,
+        "tokens": point.tokens,
+        "flops_train": point.flops_train,
+        "energy_gpu_j": point.energy_gpu_j.value,
+        "loss_nats": point.loss_nats,
+        "answer_loss_nats": -answers["logprob"] if "logprob" in answers else None,
+        "answer_loss_se_nats": answers.get("logprob_se"),
+        "exact_match": answers.get("exact_match"),
+        "floor": answers.get("floor"),
+        **{name: preference.get(name) for name in measured},
+        "kl_se_nats": preference.get("kl_nats_se"),
+        "gold_start": start.get("gold"),
+        "proxy_start": start.get("proxy"),
+        "reward_accuracy": preference.get("reward_accuracy"),
+    }
+
+
+def _best_of(record: TrialRecord, point: Point) -> Iterable[Row]:
+    found = point.probes.get("preference", {}).get("best_of", {})
+    columns = ("n", "kl_nats", "proxy", "gold", "gold_se")
+    for values in zip(*(found.get(name, ()) for name in columns), strict=True):
+        comparisons = getattr(record.spec.tune, "comparisons", None) if record.spec.stage == "rlhf" else None
+        row = dict(zip(columns, values, strict=True))
+        yield {**_identity(record), "params_total": record.params.total, "comparisons": comparisons, **row}
+
+
+def trials(
+    records: Sequence[TrialRecord], timings: Sequence[RunTiming] = (), stage: str | None = "pretrain"
+) -> pd.DataFrame:
+    """Return one row per trial of a stage, orphaned ones last; predictions are of the run that ended the trial."""
     predicted = {name: run.predicted_trial_s.get(name) for run in timings for name in run.trials}
-    rows = ({**_trial(record), "wall_predicted_s": predicted.get(record.folder.id)} for record in records)
+    of_stage = [record for record in records if stage is None or record.spec.stage == stage]
+    rows = ({**_trial(record), "wall_predicted_s": predicted.get(record.folder.id)} for record in of_stage)
     return _frame(rows, TRIALS)
 
 
@@ -239,9 +304,9 @@ def _attempts(record: TrialRecord) -> Iterable[Row]:
         }
 
 
-def curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return one row per logged step of the planned trials."""
-    return _frame((row for record in _planned(records) for row in _curve(record)), CURVES)
+def curves(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> pd.DataFrame:
+    """Return one row per logged step of the planned trials of a stage."""
+    return _frame((row for record in _planned(records, stage) for row in _curve(record)), CURVES)
 
 
 def _curve(record: TrialRecord) -> Iterable[Row]:

@@ -103,29 +103,41 @@ class Store:
         """Return imported points as a store, on disk or not."""
         return cls(root, imported.sweep, (), None, warnings, imported)
 
-    def points(self) -> "pd.DataFrame":
-        """Return one row per point; see ``scaling.store.columns.POINTS``."""
+    def points(self, stage: str | None = "pretrain") -> "pd.DataFrame":
+        """Return one row per point of a stage (``None``: of all); see ``scaling.store.columns.POINTS``."""
         if self.imported is not None:
             return self.imported.points.copy()
         from scaling.store import frames
 
-        return frames.points(self.records)
+        return frames.points(self.records, stage)
 
-    def abilities(self) -> "pd.DataFrame":
-        """Return one row per point and probe; see ``scaling.store.columns.ABILITIES``."""
+    def abilities(self, stage: str | None = "pretrain") -> "pd.DataFrame":
+        """Return one row per point and probe of a stage (``None``: of all); see ``scaling.store.columns.ABILITIES``."""
         if self.imported is not None:
             return self.imported.abilities.copy()
         from scaling.store import frames
 
-        return frames.abilities(self.records)
+        return frames.abilities(self.records, stage)
 
-    def trials(self) -> "pd.DataFrame":
-        """Return one row per trial; see ``scaling.store.columns.TRIALS``."""
+    def tuned(self) -> "pd.DataFrame":
+        """Return one row per point of what came after pre-training; see ``scaling.store.columns.TUNED``."""
+        from scaling.store import frames
+
+        return frames.tuned(self.records)
+
+    def best_of(self) -> "pd.DataFrame":
+        """Return one row per n of best-of-n sampling; see ``scaling.store.columns.BEST_OF``."""
+        from scaling.store import frames
+
+        return frames.best_of(self.records)
+
+    def trials(self, stage: str | None = "pretrain") -> "pd.DataFrame":
+        """Return one row per trial of a stage (``None``: of all); see ``scaling.store.columns.TRIALS``."""
         if self.imported is not None:
             return self.imported.trials()
         from scaling.store import frames
 
-        return frames.trials(self.records, self.timings)
+        return frames.trials(self.records, self.timings, stage)
 
     def attempts(self) -> "pd.DataFrame":
         """Return one row per attempt that was booked; see ``scaling.store.columns.ATTEMPTS``."""
@@ -133,11 +145,11 @@ class Store:
 
         return frames.attempts(self.records)
 
-    def curves(self) -> "pd.DataFrame":
-        """Return one row per logged step; see ``scaling.store.columns.CURVES``."""
+    def curves(self, stage: str | None = "pretrain") -> "pd.DataFrame":
+        """Return one row per logged step of a stage (``None``: of all); see ``scaling.store.columns.CURVES``."""
         from scaling.store import frames
 
-        return frames.curves(self.records)
+        return frames.curves(self.records, stage)
 
     def samples(self) -> "pd.DataFrame":
         """Return one row per generated text; see ``scaling.store.columns.SAMPLES``."""
