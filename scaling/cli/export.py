@@ -95,10 +95,12 @@ def write(store: "Store", file_format: Format, folder: Path) -> list[Path]:
     from scaling.store.files import dump_json, write_atomic
 
     frames = {
-        "points": store.points(),
-        "trials": store.trials(),
-        "abilities": store.abilities(),
-        "curves": store.curves(),
+        "points": store.points(stage=None),
+        "trials": store.trials(stage=None),
+        "abilities": store.abilities(stage=None),
+        "tuned": store.tuned(),
+        "best_of": store.best_of(),
+        "curves": store.curves(stage=None),
         "samples": store.samples(),
     }
     paths = []
@@ -124,12 +126,14 @@ def encode(frame: "pd.DataFrame", file_format: Format) -> bytes:
 
 def data_dictionary(store: "Store", file_format: Format) -> dict[str, Any]:
     """Return the meaning and unit of every column, and where the tables come from."""
-    from scaling.store.columns import ABILITIES, CURVES, POINTS, SAMPLES, TRIALS
+    from scaling.store.columns import ABILITIES, BEST_OF, CURVES, POINTS, SAMPLES, TRIALS, TUNED
 
     tables: dict[str, Mapping[str, tuple[str, str]]] = {
         "points": POINTS,
         "trials": TRIALS,
         "abilities": ABILITIES,
+        "tuned": TUNED,
+        "best_of": BEST_OF,
         "curves": CURVES,
         "samples": SAMPLES,
     }

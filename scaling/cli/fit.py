@@ -108,9 +108,10 @@ def show_laws(store: "Store", analysis: "Analysis", as_json: bool) -> None:
     from scaling.errors import NotEnoughData
     from scaling.findings import findings
     from scaling.laws.emergence import analyse_abilities
+    from scaling.laws.tuning import analyse_tuned
 
-    results = analyse_abilities(store.abilities())
-    if not analysis.fits and not results:
+    results, tuned = analyse_abilities(store.abilities()), analyse_tuned(store.tuned(), store.best_of())
+    if not analysis.fits and not results and not tuned.amounts and not tuned.runs:
         raise NotEnoughData(
             "fit.nothing",
             "no law can be fitted: " + "; ".join(f"{k}: {v}" for k, v in analysis.missing.items() if k[:2] == "L("),
@@ -119,7 +120,7 @@ def show_laws(store: "Store", analysis: "Analysis", as_json: bool) -> None:
             if store.imported
             else f"see what is there with `scaling status {store.root}`",
         )
-    answers = findings(analysis, store.points(), store.trials(), store.sweep, results)
+    answers = findings(analysis, store.points(), store.trials(), store.sweep, results, tuned)
     if as_json:
         print_json(document(store, analysis, answers))
     else:

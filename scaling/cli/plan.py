@@ -150,6 +150,8 @@ def _trial_json(trial: "PlannedTrial", predicted: "Forecast") -> dict[str, objec
         "id": trial.id,
         "sha256": trial.sha256,
         "label": trial.spec.label,
+        "stage": trial.spec.stage,
+        "tune": None if trial.spec.tune is None else trial.spec.tune.model_dump(mode="json"),
         "seed": trial.spec.seed,
         "model": {"family": trial.spec.family, **trial.spec.model},
         "train": trial.spec.train.model_dump(mode="json"),
@@ -265,6 +267,13 @@ def _entropy(identity: "DataIdentity") -> str:
     return f", best possible loss {known:.4g} ± {identity.entropy_se_nats:.2g} {identity.entropy_unit}"
 
 
+def _by_stage(trials: "Sequence[PlannedTrial]") -> str:
+    """Return how many trials each stage has, where there is more than pre-training."""
+    stages = [trial.spec.stage for trial in trials]
+    counts = ", ".join(f"{stages.count(stage)} {stage}" for stage in dict.fromkeys(stages))
+    return f" ({counts})" if len(set(stages)) > 1 else ""
+
+
 def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
     """Return the totals as lines for people."""
     from scaling.cost.forecast import total
@@ -279,7 +288,7 @@ def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
     corpus = f"{identity.source}, {format_si(float(identity.train_tokens))} training tokens"
     return [
         "",
-        f"{resolved.spec.name}: {len(trials):,} trials, {points:,} points, {format_flops(flops)}, "
+        f"{resolved.spec.name}: {len(trials):,} trials{_by_stage(trials)}, {points:,} points, {format_flops(flops)}, "
         f"largest memory {format_bytes(max(sum(t.memory_bytes.values()) for t in trials))}",
         f"time {time}, energy {energy}",
         f"corpus: {corpus}, {format_si(float(identity.validation_tokens))} validation tokens, "

@@ -77,6 +77,7 @@ def document(store: "StoreFolder") -> dict[str, Any]:
             for shard, claim in holders(store)
         ],
         "counts": {state: states.count(state) for state in dict.fromkeys(states)},
+        "stages": _stages(seen),
         "flops_train": sum(trial.flops for trial in seen),
         "flops_train_done": sum(trial.flops * trial.share for trial in seen),
         "eta_s": time_left_s(seen),
@@ -86,10 +87,25 @@ def document(store: "StoreFolder") -> dict[str, Any]:
     }
 
 
+def _stages(seen: "list[Seen]") -> dict[str, dict[str, int]]:
+    """Return for each stage how many trials it has, and how many of them are done."""
+    from scaling.store.state import State
+
+    stages = dict.fromkeys(trial.stage for trial in seen)
+    return {
+        stage: {
+            "trials": sum(trial.stage == stage for trial in seen),
+            "done": sum(trial.stage == stage and trial.state.state is State.DONE for trial in seen),
+        }
+        for stage in stages
+    }
+
+
 def _trial(trial: "Seen") -> dict[str, Any]:
     return {
         "id": trial.id,
         "label": trial.label,
+        "stage": trial.stage,
         "state": trial.state.state.value,
         "reason": trial.state.reason,
         "attempts": trial.state.attempts,
@@ -173,6 +189,9 @@ def summary(status: dict[str, Any]) -> list[str]:
     share = status["flops_train_done"] / status["flops_train"] if status["flops_train"] else 0.0
     left = "" if status["eta_s"] is None else f", about {format_duration(status['eta_s'])} left"
     lines = [f"{status['name']}: {counts}; {share:.0%} of the FLOPs{left}; {_holders(status['run_by'])}"]
+    if len(status["stages"]) > 1:
+        told = (f"{stage} {count['done']} of {count['trials']}" for stage, count in status["stages"].items())
+        lines.append(f"done by stage: {', '.join(told)}")
     if status["gpu_hours"]:
         energy = status["energy_gpu_j"]
         joules = status["energy_gpu_reason"] if energy is None else format_energy(energy)

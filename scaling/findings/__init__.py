@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.findings import abilities, compared, energy, fitted, measured
-from scaling.findings.case import Case, Finding, Grade, Verdict
+from scaling.findings import abilities, compared, energy, fitted, measured, tuning
+from scaling.findings.case import NO_TUNING, Case, Finding, Grade, Verdict
 from scaling.findings.monotone import monotone
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
 from scaling.laws.emergence import AbilityResult
+from scaling.laws.tuning import Tuned
 
 _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "power_law": fitted.power_law,
@@ -27,6 +28,9 @@ _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "isojoule": energy.isojoule_size,
     "abilities": abilities.appear,
     "emergence": abilities.foretold,
+    "transfer": tuning.transfer,
+    "preference": tuning.preference,
+    "overoptimised": tuning.overoptimised,
 }
 
 
@@ -36,6 +40,7 @@ def findings(
     trials: pd.DataFrame,
     sweep: Mapping[str, Any],
     results: Sequence[AbilityResult] = (),
+    tuned: Tuned = NO_TUNING,
 ) -> list[Finding]:
     """Return every finding, in the order of ``RULES``.
 
@@ -45,8 +50,9 @@ def findings(
         trials: one row per trial; ``lr_hidden`` and ``lr_embedding`` tell a learning-rate check.
         sweep: the resolved sweep.
         results: its judged abilities.
+        tuned: what came after pre-training.
     """
-    case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep, abilities=results)
+    case = Case(analysis=analysis, points=points, trials=trials, sweep=sweep, abilities=results, tuning=tuned)
     return [_find(case, rule) for rule in RULE.values()]
 
 

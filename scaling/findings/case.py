@@ -10,8 +10,10 @@ import pandas as pd
 from scaling.findings.rules import Rule
 from scaling.laws.analysis import Analysis, Interval
 from scaling.laws.emergence import AbilityResult
+from scaling.laws.tuning import Tuned
 from scaling.units import format_interval
 
+NO_TUNING = Tuned()
 Numbers = dict[str, Any]
 
 
@@ -25,13 +27,14 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """The evidence: analysis, points, trials and judged abilities of a store, and its resolved sweep."""
+    """The evidence: analysis, points, trials, judged abilities and tuned models of a store, and its resolved sweep."""
 
     analysis: Analysis
     points: pd.DataFrame
     trials: pd.DataFrame
     sweep: Mapping[str, Any]
     abilities: Sequence[AbilityResult] = ()
+    tuning: Tuned = NO_TUNING
 
     def why_missing(self, *parts: str) -> str:
         """Return why the first absent part of the analysis is absent."""

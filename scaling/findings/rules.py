@@ -195,6 +195,39 @@ _RULES = (
         thresholds=MappingProxyType({"z": Z_RISE, "p": P_RISE, "items": SURVIVES, "p_corrected": CORRECTED_LEVEL}),
         minimum=MappingProxyType({"sizes": 4, "seeds": 2}),
     ),
+    Rule(
+        id="transfer",
+        question="Does pre-training stand in for data of a new task?",
+        figure="fig-transfer",
+        test="in {share:.0%} of the combinations of size and data, the fine-tuned model reaches in every seed the loss "
+        "of {multiple:g} x its data from random weights, read on their measured curve",
+        needs="fine-tuning beside training from scratch at {sizes:g} sizes, {amounts:g} amounts of data and {seeds:g} "
+        "seeds",
+        thresholds=MappingProxyType({"share": 0.75, "multiple": 1.5}),
+        minimum=MappingProxyType({"sizes": 3, "amounts": 3, "seeds": 2}),
+    ),
+    Rule(
+        id="preference",
+        question="Does tuning on a learnt reward raise the true one?",
+        figure="fig-pressed",
+        test="with the most comparisons, at every size and in every seed, reinforcement learning raises the gold score "
+        "by {errors:g} standard errors, at the place that the other half of the questions chose",
+        needs="reinforcement learning on a learnt reward at {sizes:g} sizes and {seeds:g} seeds",
+        thresholds=MappingProxyType({"errors": 2.0}),
+        minimum=MappingProxyType({"sizes": 2, "seeds": 2}),
+    ),
+    Rule(
+        id="overoptimised",
+        question="Does pressing a learnt reward end up hurting the true one?",
+        figure="fig-pressed",
+        test="in {share:.0%} of the combinations of size and comparisons, in every seed, the gold score ends "
+        "{errors:g} standard errors below its best place, which the other half of the questions chose, and the learnt "
+        "reward rose further",
+        needs="reinforcement learning at {sizes:g} sizes, {comparisons:g} numbers of comparisons and {seeds:g} seeds, "
+        "each to √KL = {d:g}",
+        thresholds=MappingProxyType({"share": 0.5, "errors": 2.0}),
+        minimum=MappingProxyType({"sizes": 2, "comparisons": 2, "seeds": 2, "d": 1.0}),
+    ),
 )
 
 RULE: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _RULES})  # what the code grades by

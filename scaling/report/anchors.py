@@ -25,6 +25,8 @@ FIGURES: tuple[str, ...] = (
     "fig-isojoule",
     "fig-abilities",
     "fig-ability-loss",
+    "fig-transfer",
+    "fig-pressed",
 )
 
 SECTIONS: tuple[tuple[str, str], ...] = (
@@ -41,6 +43,7 @@ SECTIONS: tuple[tuple[str, str], ...] = (
     ("sec-energy", "Energy"),
     ("sec-samples", "Samples by size"),
     ("sec-abilities", "Abilities"),
+    ("sec-tuning", "Beyond pre-training"),
     ("sec-tables", "Tables"),
 )
 

@@ -14,7 +14,9 @@ from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
 from scaling.laws.emergence import analyse_abilities
 from scaling.laws.selection import select
 from scaling.laws.surface import fit_surface
+from scaling.laws.tuning import analyse_tuned
 from scaling.report.material import Material, Tariff
+from scaling.spec.tuning import STAGES
 from scaling.store import Store
 
 SURFACE = "L(N,D)"
@@ -36,7 +38,10 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
     analysis = analyse_store(store, resamples=resamples)
     abilities = store.abilities()
     results = analyse_abilities(abilities)
-    labels = dict(zip(trials["trial"], trials["label"], strict=True))
+    tuned, best_of = store.tuned(), store.best_of()
+    tuning = analyse_tuned(tuned, best_of)
+    every = store.trials(stage=None)
+    labels = dict(zip(every["trial"], every["label"], strict=True))
     if store.imported is not None:
         points, trials = _drawable(points, trials)
     notes = [] if store.imported is None else store.imported.origin["notes"]
@@ -50,9 +55,13 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         environments=distinct(store.environments(), labels),
         host=store.host,
         analysis=analysis,
-        findings=findings(analysis, points, trials, store.sweep, results),
+        findings=findings(analysis, points, trials, store.sweep, results, tuning),
         abilities=abilities,
         ability_results=results,
+        tuned=tuned,
+        best_of=best_of,
+        tuned_trials=every[every["stage"].isin(STAGES[1:])].reset_index(drop=True),
+        tuning=tuning,
         rules=RULES,
         warnings=(*warnings, *notes),
         timings=store.timings,

@@ -13,7 +13,8 @@ from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
 from scaling.laws.emergence import AbilityResult
 from scaling.laws.selection import unit_of
-from scaling.store.columns import ABILITIES, ATTEMPTS
+from scaling.laws.tuning import Tuned
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, TRIALS, TUNED
 from scaling.store.timing import RunTiming
 
 
@@ -68,6 +69,10 @@ class Material:
         approaches: the three approaches to the best split, by exact FLOPs and by 6ND.
         attempts: one row per booked attempt.
         tariff: prices and carbon intensity.
+        tuned: one row per point of what came after pre-training.
+        best_of: one row per n of best-of-n sampling.
+        tuned_trials: one row per trial after pre-training, as in ``trials``, which has the others.
+        tuning: what those came to.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
     """
 
@@ -91,6 +96,17 @@ class Material:
     ability_results: Sequence[AbilityResult] = field(default=())
     attempts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ATTEMPTS]))
     tariff: Tariff = Tariff()
+    tuned: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TUNED]))
+    best_of: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*BEST_OF]))
+    tuned_trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TRIALS]))
+    tuning: Tuned = field(default_factory=Tuned)
+
+    @property
+    def every_trial(self) -> pd.DataFrame:
+        """The trials of every stage."""
+        if self.tuned_trials.empty:
+            return self.trials
+        return pd.concat([self.trials, self.tuned_trials.dropna(axis=1, how="all")], ignore_index=True)
 
     @property
     def name(self) -> str:

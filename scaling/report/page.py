@@ -27,11 +27,13 @@ from scaling.report.figures import (
     isojoule,
     laws,
     parameters,
+    pressed,
     price,
     returns,
     rollout,
     surface,
     system,
+    transfer,
     trust,
 )
 from scaling.report.look import Look
@@ -80,10 +82,13 @@ def sections(material: Material, look: Look) -> list[Section]:
             *isojoule.panels(material, look),
         ),
         "sec-abilities": (abilities.panel(material), abilities.loss_panel(material)),
+        "sec-tuning": (transfer.panel(material, look), pressed.panel(material)),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}
     if material.ability_results:
         listed["sec-abilities"] = abilities.verdicts(material)
+    if material.tuning.runs:
+        listed["sec-tuning"] = (pressed.laws_table(material),)
     return [
         Section(i, title, LEDES[i], tuple(thinned(p) for p in panels.get(i, ())), listed.get(i, ()))
         for i, title in SECTIONS

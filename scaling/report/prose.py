@@ -23,6 +23,7 @@ LEDES: dict[str, str] = {
     "sec-energy": "What the training cost in joules, as far as this machine can know.",
     "sec-samples": "Text from the final weights: the same prompts, seed and temperature for every size.",
     "sec-abilities": "Tasks with a right answer: where each appears, and whether the smaller sizes foretold it.",
+    "sec-tuning": "Fine-tuning and preference tuning of the stored weights: what pre-training is worth.",
     "sec-tables": "Everything behind the figures, for looking up and for checking.",
 }
 
@@ -71,10 +72,10 @@ class Fact:
 
 def facts(material: Material) -> list[Fact]:
     """Return the figures that say what kind of sweep this is."""
-    trials, points = material.trials, material.points
-    done = int((trials["state"] == "done").sum())
+    trials, points, every = material.trials, material.points, material.every_trial
+    done = int((every["state"] == "done").sum())
     kind = "imported" if "imported" in material.sweep else "annealed"
-    strip = [Fact("Trials done", f"{done} of {len(trials)}", f"{len(points)} {kind} points")]
+    strip = [Fact("Trials done", f"{done} of {len(every)}", f"{len(points)} {kind} points")]
     if len(trials):
         sizes = trials["params_total"].dropna()
         strip.append(
@@ -107,7 +108,7 @@ def _energy_fact(material: Material) -> Fact:
 
 
 def _time_fact(material: Material) -> list[Fact]:
-    total = float(material.trials["wall_s"].sum()) if "wall_s" in material.trials else 0.0
+    total = float(material.every_trial["wall_s"].sum()) if "wall_s" in material.every_trial else 0.0
     return [Fact("Slot time", format_duration(total), "all trials")] if total else []
 
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from support.ability_frames import ability_frame
+from support.tuned_frames import best_of_frame, finetune_frame, preference_frame
 
 from scaling.answers import Law, Side, compare
 from scaling.findings import RULES, findings
@@ -14,6 +15,7 @@ from scaling.laws import Cuts, Interval, analyse, compute_optimal, isoflop
 from scaling.laws.emergence import analyse_abilities
 from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.selection import select
+from scaling.laws.tuning import Tuned, analyse_tuned
 from scaling.report.material import Material
 
 TRUTH = {"E": 0.82, "A": 12.0, "B": 460.0, "alpha": 0.33, "beta": 0.45}
@@ -190,6 +192,8 @@ def material(measured=False):
     points = points_frame(trials, rng, measured)
     analysis = _analysis(measured)
     abilities, results = _abilities()
+    tuned, best_of = pd.concat([finetune_frame(), preference_frame()], ignore_index=True), best_of_frame()
+    tuning = analyse_tuned(tuned, best_of)
     environment = {"python": "3.11.7", "torch": "2.13.0+cpu", "host": {"cpu": "x86-64", "cores": 2}}
     return Material(
         law=law_of_points(points, analysis),
@@ -204,9 +208,12 @@ def material(measured=False):
         environments=[{"trials": "all", **environment, "git": {"commit": "0de4910", "dirty": False}}],
         host=None,
         analysis=analysis,
-        findings=findings(analysis, points, trials, {}, results),
+        findings=findings(analysis, points, trials, {}, results, tuning),
         abilities=abilities,
         ability_results=results,
+        tuned=tuned,
+        best_of=best_of,
+        tuning=tuning,
         rules=RULES,
     )
 
@@ -277,5 +284,8 @@ def empty_material():
         surfaces={},
         abilities=full.abilities.iloc[:0],
         ability_results=(),
+        tuned=full.tuned.iloc[:0],
+        best_of=full.best_of.iloc[:0],
+        tuning=Tuned(),
         findings=findings(nothing, points, trials, {}),
     )

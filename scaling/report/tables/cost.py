@@ -114,16 +114,18 @@ def _said(tariff: Tariff) -> str:
 
 
 def _lines(material: Material) -> Iterator[Spent]:
-    frame = material.trials
+    frame = material.every_trial
     if "wall_s" not in frame or (frame["wall_s"].isna().all() and material.attempts.empty):
         return
     last = material.attempts.sort_values("attempt").drop_duplicates("trial", keep="last")
     machine = list(_host(material.host))
+    frames = [f[["trial", "flops_train"]] for f in (material.points, material.tuned) if len(f)]
+    flops = pd.concat(frames) if frames else material.points
     components = ("gpu",) if machine else ("gpu", "cpu", "ram")  # the machine's own meter holds the trials' part
     for what, states in ENDS.items():
         part = frame[frame["state"].isin(states)]
         if len(part):
-            yield _outcome(what, part, components, last.set_index("trial"), material.points)
+            yield _outcome(what, part, components, last.set_index("trial"), flops)
     earlier = material.attempts[~material.attempts.index.isin(last.index)]
     if len(earlier):
         yield Spent(

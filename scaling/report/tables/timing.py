@@ -35,7 +35,7 @@ def seconds(material: Material) -> Table:
         Column("share", "Share", "percent"),
     )
     inside = _inside(material)
-    wall_s = float(material.trials["wall_s"].sum()) if "wall_s" in material.trials else 0.0
+    wall_s = float(material.every_trial["wall_s"].sum()) if "wall_s" in material.every_trial else 0.0
     around = list(_around(material, wall_s)) if wall_s else []
     rows = [*inside, *around] if wall_s else []
     total = sum(row["seconds"] or 0.0 for row in rows)
@@ -46,7 +46,7 @@ def seconds(material: Material) -> Table:
 
 def _inside(material: Material) -> list[_Row]:
     """The phases of all trials; waiting for data is a part of the steps in the records, and stands apart here."""
-    frame = material.trials
+    frame = material.every_trial
     spent = {p: float(frame[f"seconds_{p}"].sum()) for p in PHASES if f"seconds_{p}" in frame}
     spent["train"] = spent.get("train", 0.0) - spent.get("data_wait", 0.0)
     rest = float(frame["wall_s"].sum()) - sum(spent.values()) if "wall_s" in frame else 0.0
@@ -76,7 +76,7 @@ def _caption(rows: list[_Row], total: float) -> str:
 
 def wall_time(material: Material) -> Table | None:
     """Return predicted against actual wall time; ``None`` when nothing was predicted."""
-    frame = material.trials
+    frame = material.every_trial
     if "wall_predicted_s" not in frame or frame["wall_predicted_s"].isna().all():
         return None
     columns = (

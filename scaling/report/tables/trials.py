@@ -10,6 +10,7 @@ def trials(material: Material) -> Table:
     columns = (
         Column("label", "Trial"),
         Column("trial", "Id"),
+        Column("stage", "Stage"),
         Column("family", "Family"),
         Column("seed", "Seed"),
         Column("state", "State"),
@@ -28,7 +29,7 @@ def trials(material: Material) -> Table:
         Column("lr_embedding", "LR embedding", "learning_rate"),
         Column("device", "Device"),
     )
-    frame = material.trials.sort_values(["params_total", "label", "trial"])
+    frame = material.every_trial.sort_values(["params_total", "label", "trial"])
     return Table.of("trials", "Trials", columns, frame, empty="The sweep has no trials.", filterable=True)
 
 
@@ -42,7 +43,7 @@ def failures(material: Material) -> Table:
         Column("attempts", "Attempts", "whole"),
         Column("tokens", "Tokens reached", "count"),
     )
-    bad = material.trials[material.trials["state"].isin(["failed", "diverged", "interrupted", "orphaned"])]
+    bad = material.every_trial[material.every_trial["state"].isin(["failed", "diverged", "interrupted", "orphaned"])]
     return Table.of(
         "failures", "Failed, diverged, interrupted and orphaned trials", columns, bad.sort_values(["label", "trial"]),
         empty="No trial failed, diverged or was interrupted.",
@@ -51,7 +52,7 @@ def failures(material: Material) -> Table:
 
 def exclusions(material: Material) -> Table:
     """Return points that were measured but left out of fits, with the rule that did it and the fits it concerns."""
-    labels = dict(zip(material.trials["trial"], material.trials["label"], strict=True))
+    labels = dict(zip(material.every_trial["trial"], material.every_trial["label"], strict=True))
     columns = (
         Column("label", "Trial"),
         Column("params", "Parameters", "count"),

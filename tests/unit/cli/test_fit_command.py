@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from scaling.cli.app import app
 from scaling.errors import NotEnoughData, UsageError
-from scaling.store.columns import ABILITIES
+from scaling.store.columns import ABILITIES, BEST_OF, TUNED
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def store(monkeypatch):
         return SimpleNamespace(
             points=lambda: points,
             abilities=lambda: pd.DataFrame(columns=[*ABILITIES]),
+            tuned=lambda: pd.DataFrame(columns=[*TUNED]),
+            best_of=lambda: pd.DataFrame(columns=[*BEST_OF]),
             trials=lambda: trials_of(points),
             sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
             warnings=("a torn line",),

@@ -1,0 +1,179 @@
+"""What pre-training is worth on a new task: curves from random weights, and the data that fine-tuning seems to add."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from scaling.laws.tuning import Amount, Place, best_losses, transfer_law
+from scaling.report.axes import log_axis, plain
+from scaling.report.draw import MUTED, Figure, canvas, level, line, marks, words
+from scaling.report.groups import by_keys, by_number
+from scaling.report.look import SYMBOLS, Look, Style, legend
+from scaling.report.material import Material
+from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
+from scaling.units import format_interval, format_si
+
+ANCHOR = "fig-transfer"
+_CLAIM = "What pre-training is worth on a new task"
+_NONE = "this sweep fine-tuned nothing: its file has no section `after`"
+_NO_CURVE = "nothing was trained from random weights on the same task: there is no curve to read the worth on"
+_COLOURS = ("var(--c-blue)", "var(--c-orange)", "var(--c-green)", "var(--c-purple)", "var(--c-vermillion)")
+_SCRATCH = Style("from random weights (hollow, line: mean over seeds)", MUTED, "circle-open")
+_TUNED = Style("fine-tuned (filled)", MUTED, "circle")
+_BOUND = Style("a bound: beyond the curve from random weights", MUTED, "triangle-up")
+_HEIGHT = 330
+
+
+def data(material: Material) -> pd.DataFrame:
+    """Return what pre-training was worth, one row per fine-tuned model."""
+    rows = [
+        {
+            "probe": a.probe,
+            "params": a.params,
+            "seed": a.seed,
+            "items": a.items,
+            "loss": a.loss,
+            "scratch_loss": a.scratch_loss,
+            "effective": a.effective,
+            "transferred": a.transferred,
+            "multiple": a.multiple,
+            "place": a.place.value,
+        }
+        for a in material.tuning.amounts
+    ]
+    return pd.DataFrame(rows)
+
+
+def panel(material: Material, look: Look) -> Panel:
+    """Return the losses by data and the data transferred by size, or why there are none."""
+    best = best_losses(material.tuned)
+    if best.empty:
+        return absent(ANCHOR, _CLAIM, _NONE)
+    if not material.tuning.amounts:
+        return absent(ANCHOR, _CLAIM, _NO_CURVE)
+    amounts = data(material)
+    by_size = Plot.switched(
+        "transfer",
+        "Data transferred by size",
+        [
+            Choice("transferred", "items", draw_by_size(amounts, "transferred")),
+            Choice("multiple", "times the data given", draw_by_size(amounts, "multiple")),
+        ],
+        _HEIGHT,
+        "In",
+    )
+    sizes = [look.size(n, f"{format_si(n)} parameters") for n in sorted(set(amounts["params"]))]
+    return Panel(
+        anchor=ANCHOR,
+        claim=_claim(material.tuning.amounts),
+        caption=(
+            f"Task {', '.join(sorted(set(amounts['probe'])))}. Left: test loss against training items, each the best "
+            "of its horizons. Right: effective data transferred D_T = D_E − D_F (Hernandez et al. 2021): D_E is the "
+            "data that random weights need for the fine-tuned loss, read between measured amounts, never beyond; "
+            "triangles are bounds. One mark per seed."
+        ),
+        plots=(Plot("transfer-loss", "Loss by data, nats per answer token", draw_losses(best, look), _HEIGHT), by_size),
+        legend=legend([*sizes, _TUNED, _SCRATCH, *_data_styles(amounts), _BOUND]),
+        table=_table(amounts),
+        notes=tuple(_notes(material.tuning.amounts)),
+    )
+
+
+def _claim(amounts: Iterable[Amount]) -> str:
+    every = list(amounts)
+    largest = max(a.params for a in every)
+    worth = [a.multiple for a in every if a.params == largest]
+    at_least = "at least " if any(a.params == largest and a.place is Place.BEYOND for a in every) else ""
+    span = f"{min(worth):.2g} to {at_least}{max(worth):.2g}"
+    return f"At {format_si(largest)} parameters, pre-training multiplies the data of the new task by {span}"
+
+
+def draw_losses(best: pd.DataFrame, look: Look) -> Figure:
+    """Draw loss against items: from random weights hollow with a line, fine-tuned filled."""
+    losses = best["answer_loss_nats"].astype(float)
+    figure = canvas(
+        log_axis("Training items D_F", best["items"].astype(float), format_si),
+        log_axis("", losses, plain),
+    )
+    for params, part in by_number(best, "params_total"):
+        style = look.size(params, f"{format_si(params)} parameters")
+        for method, rows in part.groupby("method"):
+            hover = [
+                words([
+                    f"{row['label']}", f"{row['items']} items: {row['answer_loss_nats']:.4f} nats per answer token",
+                    f"exact match {row['exact_match']:.3f}, best at {format_si(float(row['tokens']))} tokens",
+                ])
+                for row in rows.to_dict("records")
+            ]  # fmt: skip
+            scratch = method == "scratch"
+            marks(figure, rows["items"], rows["answer_loss_nats"], style, hover, hollow=scratch, size=8)
+            if scratch:
+                means = rows.groupby("items", sort=True)["answer_loss_nats"].mean()
+                line(figure, [float(str(n)) for n in means.index], means, style.colour, width=1.5, group=style.label)
+    return figure
+
+
+def draw_by_size(amounts: pd.DataFrame, column: str) -> Figure:
+    """Draw data transferred (or the multiple of the data given) against size, one colour per amount of data."""
+    shown = amounts[amounts[column] > 0]
+    title = {"transferred": "", "multiple": ""}[column]
+    figure = canvas(
+        log_axis("Parameters N", amounts["params"].astype(float), format_si),
+        log_axis(title, shown[column].astype(float), plain),
+    )
+    styles = {style.label: style for style in _data_styles(amounts)}
+    for items, part in by_number(shown, "items"):
+        style = styles[f"{items:.0f} items"]
+        means = part.groupby("params", sort=True)[column].mean()
+        line(figure, [float(str(n)) for n in means.index], means, style.colour, width=1.5, group=style.label)
+        for (place,), rows in by_keys(part, ["place"]):
+            bound = place != Place.INSIDE.value
+            symbol = {Place.BEYOND.value: "triangle-up", Place.BELOW.value: "triangle-down"}.get(place, style.symbol)
+            look = Style(style.label, style.colour, symbol)
+            hover = [_hover(row) for row in rows.to_dict("records")]
+            marks(figure, rows["params"], rows[column], look, hover, hollow=bound, size=9)
+    if column == "multiple":
+        level(figure, 1.0, "dash")
+    return figure
+
+
+def _hover(row: "dict[str, object] | dict[object, object]") -> str:
+    values = {str(k): v for k, v in row.items()}
+    return words(
+        [
+            f"{format_si(float(str(values['params'])))} parameters, seed {values['seed']}, {values['items']} items",
+            f"worth {float(str(values['effective'])):.3g} items from random weights ({values['place']})",
+        ]
+    )
+
+
+def _data_styles(amounts: pd.DataFrame) -> list[Style]:
+    every = sorted({int(n) for n in amounts["items"]})
+    return [
+        Style(f"{n} items", _COLOURS[i % len(_COLOURS)], SYMBOLS[(i + 1) % len(SYMBOLS)]) for i, n in enumerate(every)
+    ]
+
+
+def _notes(amounts: tuple[Amount, ...]) -> Iterable[str]:
+    hidden = sum(a.transferred <= 0 for a in amounts)
+    if hidden:
+        yield f"{hidden} of {len(amounts)} models transferred nothing or did harm (D_T at or below zero): in the table."
+    law = transfer_law(amounts)
+    if law is None:
+        yield "No law D_T = k D_F^α N^β is fitted: six amounts inside the curves are needed, of three sizes and data."
+        return
+    alpha, beta = (format_interval(i.value, i.low, i.high) for i in (law.alpha, law.beta))
+    yield (
+        f"D_T ∝ D_F^{alpha} N^{beta} over {law.n} amounts inside the curves, rms of the log residuals {law.rms:.2g}; "
+        "intervals resample models."
+    )
+
+
+def _table(amounts: pd.DataFrame) -> Table:
+    columns = (
+        Column("params", "Parameters", "count"), Column("seed", "Seed"), Column("items", "Items D_F", "whole"),
+        Column("loss", "Fine-tuned loss", "loss"), Column("scratch_loss", "From random weights", "loss"),
+        Column("effective", "Effective items D_E", "number"), Column("transferred", "Transferred D_T", "number"),
+        Column("multiple", "D_E / D_F", "number"), Column("place", "Read"),
+    )  # fmt: skip
+    return Table.of("transfer", "Effective data transferred", columns, amounts, filterable=True)
