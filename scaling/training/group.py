@@ -68,7 +68,8 @@ class GroupTrainer:
     def run(self, horizon_steps: Sequence[int]) -> None:
         """Train through every horizon, ascending, in optimizer steps; end early when every member has diverged."""
         self.alive = set(range(len(self.streams)))
-        branches = [(branch_step(self.train, h), h) for h in horizon_steps if h > self.state.step]
+        # A horizon that was reached and not yet published is published now; one that was, keeps its first point.
+        branches = [(branch_step(self.train, h), h) for h in horizon_steps if h >= self.state.step]
         for start, horizon in branches:
             if start < self.state.step:  # resumed inside this horizon's cooldown: its points are published already
                 continue

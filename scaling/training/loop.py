@@ -121,7 +121,8 @@ class Trainer:
         Raises:
             Diverged: the loss or gradient is NaN or infinite.
         """
-        branches = [(branch_step(self.train, h), h) for h in horizon_steps if h > self.state.step]
+        # A horizon that was reached and not yet published is published now; one that was, keeps its first point.
+        branches = [(branch_step(self.train, h), h) for h in horizon_steps if h >= self.state.step]
         for start, horizon in branches:
             if start < self.state.step:  # resumed inside this horizon's cooldown: its point is published already
                 continue

@@ -230,3 +230,16 @@ def test_memory_that_is_too_small_for_one_window_is_a_failure():
     with pytest.raises(torch.OutOfMemoryError):
         trainer.run([5])
     assert trainer.pieces == 4
+
+
+def test_a_run_stopped_at_a_horizon_before_its_point_gives_the_point_when_it_goes_on(tmp_path):
+    whole = Recorder()
+    trainer_of(whole).run([20, 40])
+    with pytest.raises(InterruptedError):
+        trainer_of(Recorder(save_at=20, folder=tmp_path)).run([20, 40])
+    resumed = Recorder()
+    trainer = trainer_of(resumed)
+    restore_newest([tmp_path], trainer.state)
+    assert trainer.state.step == 20
+    trainer.run([20, 40])
+    assert resumed.losses == whole.losses
