@@ -127,7 +127,8 @@ def _result(probe: str, part: pd.DataFrame, axis: Axis, simulations: int) -> Abi
     floor = None if part["floor"].isna().any() else float(part["floor"].astype(float).mean())
     logprob = None if rows["logprob"].isna().any() else rows["logprob"].to_numpy(dtype=float)
     items = None if rows["items"].isna().any() else rows["items"].to_numpy(dtype=float)
-    rows["score"] = lifted(rows["score"].to_numpy(dtype=float), floor, items)
+    if part["format_only"].notna().all():  # a choice among given answers has no format: below chance is an answer there
+        rows["score"] = lifted(rows["score"].to_numpy(dtype=float), floor, items)
     judged = verdict(
         rows["x"].to_numpy(dtype=float), rows["score"].to_numpy(dtype=float), logprob=logprob,
         seeds=rows["seed"].astype(str).to_numpy(), n_items=items, floor=floor, simulations=simulations,
