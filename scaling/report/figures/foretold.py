@@ -9,7 +9,7 @@ import pandas as pd
 from scaling.errors import NotEnoughData
 from scaling.laws.analysis import Interval
 from scaling.laws.emergence import AbilityResult, BackTest, ScoreForecast, back_test, forecast_score, score_line
-from scaling.report.draw import INK, Figure, band, law, marks, words
+from scaling.report.draw import INK, Figure, band, law, line, marks, words
 from scaling.report.intervals import show
 from scaling.report.look import Style
 from scaling.report.panel import Column, Table
@@ -71,12 +71,13 @@ def _one(result: AbilityResult) -> Foretold | str:
 def draw_over(figure: Figure, found: Foretold) -> None:
     """Lay the curve with its band, dashed below the losses seen, and the forecast over a drawing of score by loss."""
     band(figure, found.losses, [i.low for i in found.scores], [i.high for i in found.scores], group=LINE.label)
-    line = sorted((x, i.value) for x, i in zip(found.losses, found.scores, strict=True))
-    law(figure, [x for x, _ in line], [y for _, y in line], found.seen, group=LINE.label, width=1.5)
+    path = sorted((x, i.value) for x, i in zip(found.losses, found.scores, strict=True))
+    law(figure, [x for x, _ in path], [y for _, y in path], found.seen, group=LINE.label, width=1.5)
     told = found.forecast
-    half = [max((told.score.high or 0) - told.score.value, told.score.value - (told.score.low or 0))]
+    if told.score.low is not None and told.score.high is not None:
+        line(figure, [told.loss.value] * 2, [told.score.low, told.score.high], TOLD.colour, width=1.2, group=TOLD.label)
     hover = [words([f"foretold at {_at(found)}", f"loss {show(told.loss)} nats, score {show(told.score)}"])]
-    marks(figure, [told.loss.value], [told.score.value], TOLD, hover, size=9, error=half)
+    marks(figure, [told.loss.value], [told.score.value], TOLD, hover, size=9)
 
 
 def _at(found: Foretold) -> str:
