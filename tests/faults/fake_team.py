@@ -14,6 +14,8 @@ from scaling.store.layout import TrialFolder
 from scaling.store.records import CurveLine, to_json
 from scaling.training.team import PeerLost, join_team
 
+ENDLESS = {"once": 1, "thrice": 3}  # label: how many attempts train until they are ended
+
 
 def main():
     import signal
@@ -26,8 +28,9 @@ def main():
     team = join_team()
     write_atomic(attempt.path / f"rank{team.rank}", str(os.getpid()))
     team.wait()
-    horizons = folder.read_spec().horizons
-    last = horizons[-1] // 100 if number != "1" or "once" not in folder.read_spec().label else 10**6
+    spec = folder.read_spec()
+    horizons = spec.horizons
+    last = 10**6 if int(number) <= ENDLESS.get(spec.label, 0) else horizons[-1] // 100
     for step in range(1, last + 1):
         loss = team.mean(torch.tensor(2.0 + team.rank)).item()
         if team.any(bool(stop), torch.device("cpu")):

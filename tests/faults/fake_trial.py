@@ -20,7 +20,7 @@ from pathlib import Path
 from support.stored import make_end, make_point
 
 from scaling.errors import MachineError
-from scaling.store.files import append_line, publish, write_atomic
+from scaling.store.files import append_line, publish, read_json, write_atomic
 from scaling.store.layout import TrialFolder
 from scaling.store.records import CurveLine, Failure, to_json
 from scaling.store.state import EXIT_UNWRITABLE
@@ -75,12 +75,12 @@ def resume_step(folder, number):
 def train(folder, attempt, spec):
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    label = os.environ.get("FAKE_SLOT") or os.environ.get(f"FAKE_{spec.label}", spec.label).split()[0]
+    label = os.environ.get("FAKE_SLOT") or os.environ.get(f"FAKE_{spec['label']}", spec["label"]).split()[0]
     pause = {"slow": 0.02, "hang": 0.02, "spawn": 0.02}.get(label, 0.0)
     begin = resume_step(folder, attempt.number)
-    horizons, batch = list(spec.horizons), spec.train.batch_tokens
+    horizons, batch, seed = spec["horizons"], spec["train"]["batch_tokens"], spec["seed"]
     for step in range(begin + 1, horizons[-1] // batch + 1):
-        loss = 2.0 + 100.0 / (step + spec.seed)
+        loss = 2.0 + 100.0 / (step + seed)
         burn()
         line = CurveLine(
             step=step, tokens=step * batch, loss_nats=loss, lr_scale=1.0, grad_norm=1.0, train_s=step * 0.01
@@ -112,7 +112,7 @@ def main():
     folder = TrialFolder(Path(store), trial)
     attempt = folder.attempt(int(number))
     try:
-        train(folder, attempt, folder.read_spec())
+        train(folder, attempt, read_json(folder.spec_path))  # checking it takes longer than the rest of the start
     except Stop:
         sys.exit(75)
     except MachineError:

@@ -11,12 +11,12 @@ from support import boards
 from scaling.executor import budget
 
 pytestmark = pytest.mark.slow
-TRIALS = tuple(range(8, 32, 4))  # widths of six trials, 16 steps each: 16 joules
+TRIALS = tuple(range(8, 24, 4))  # widths of four trials, 16 steps each: 16 joules
 
 
 @pytest.fixture
 def sweep(place, tmp_path, monkeypatch):
-    """Six trials on two scripted boards; ``burned()`` is what they took of them."""
+    """Four trials on two scripted boards; ``burned()`` is what they took of them."""
     counters, module = tmp_path / "boards", next(iter(boards.__path__))
     counters.mkdir()
     monkeypatch.setenv("BOARDS", str(counters))
@@ -72,7 +72,7 @@ def test_a_sweep_ends_before_it_passes_its_gpu_hours(sweep, monkeypatch):
     assert "the budget of 0.002 GPU-hours is used up" in text
     assert "left out: " in text
     assert 0 < used(sweep)["gpu_hours"] <= 0.002
-    assert sorted(sweep.states().values()) == ["interrupted"] * 2 + ["pending"] * 4
+    assert sorted(sweep.states().values()) == ["interrupted"] * 2 + ["pending"] * 2
 
 
 @pytest.mark.fault(
@@ -84,11 +84,11 @@ def test_a_sweep_ends_at_its_wall_time_and_goes_on_from_there(sweep, monkeypatch
     code, text = sweep.run("--max-time", "2")
     assert code == 1, text
     assert "stopped: the sweep's time limit of 2 s was reached; left out: d" in text
-    assert sorted(sweep.states().values()) == ["interrupted"] * 2 + ["pending"] * 4
+    assert sorted(sweep.states().values()) == ["interrupted"] * 2 + ["pending"] * 2
     for width in TRIALS:
         monkeypatch.setenv(f"FAKE_d{width} s0", "ok")
     assert sweep.run()[0] == 0
-    assert sorted(sweep.attempts().values()) == [1] * 4 + [2] * 2
+    assert sorted(sweep.attempts().values()) == [1] * 2 + [2] * 2
 
 
 def test_energy_cannot_be_budgeted_where_nothing_measures_it(place):

@@ -1,6 +1,7 @@
 """Checkpoints and curves that were damaged: the previous state serves, and the end is the same, bit for bit."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,24 +78,39 @@ def lose_hash(path):
 FALLS_BACK = "the one before it serves, else the trial starts again; the end is the same, bit for bit"
 
 
-@pytest.mark.fault("corrupted checkpoint", FALLS_BACK)
-@pytest.mark.parametrize("damage", [flip, cut, empty, lose_hash])
-@pytest.mark.parametrize("which", ["newest", "all"])
-def test_a_damaged_checkpoint_is_passed_over(tmp_path, unbroken, damage, which):
-    trial = make_trial(tmp_path / "x")
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A trial that was killed after its second checkpoint, to be copied."""
+    trial = make_trial(tmp_path_factory.mktemp("killed") / "x")
     attempt, process = start(trial)
     wait_for(lambda: len(list(attempt.checkpoint_dir.glob("*.safetensors"))) >= 2, seconds=60)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    kept = sorted(attempt.checkpoint_dir.glob("*.safetensors"))
-    for path in kept if which == "all" else kept[-1:]:
+    return trial
+
+
+def resume(killed, root, damage, *, all_of_them):
+    """Damage the checkpoints in a copy of the store, and start its trial again."""
+    shutil.copytree(killed.root, root)
+    trial = StoreFolder(root).trial(killed.id)
+    kept = sorted(trial.attempt(1).checkpoint_dir.glob("*.safetensors"))
+    damaged = kept if all_of_them else kept[-1:]
+    for path in damaged:
         damage(path)
-    _, process = start(trial)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    assert output.count("is damaged") == (len(kept) if which == "all" else 1), output
-    assert ("resuming at step" in output) == (which == "newest")
-    assert [(p.tokens, p.loss_nats) for p in trial.points()] == unbroken
+    return trial, len(damaged), start(trial)[1]
+
+
+@pytest.mark.fault("corrupted checkpoint", FALLS_BACK)
+@pytest.mark.parametrize("damage", [flip, cut, empty, lose_hash])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, killed, unbroken, damage):
+    newest = resume(killed, tmp_path / "newest", damage, all_of_them=False)
+    every = resume(killed, tmp_path / "all", damage, all_of_them=True)
+    for trial, damaged, process in (newest, every):
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert output.count("is damaged") == damaged, output
+        assert ("resuming at step" in output) == (trial is newest[0])
+        assert [(p.tokens, p.loss_nats) for p in trial.points()] == unbroken
 
 
 @pytest.mark.fault("torn last line of a curve", "it is dropped and said; the joined curve has every step once")

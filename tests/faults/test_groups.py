@@ -26,13 +26,13 @@ trials:
   - grid:
       axes: {model.d_model: [8], train.lr.hidden: [0.01, %s], seed: [0, 1]}
       horizons: [%s]
-executor: {slots: 1, group: %s}
+executor: {slots: %s, group: %s}
 """
 
 
 def start(folder, name, group, horizons="50k, 100k", rate="0.02"):
     sweep = folder / f"{name}.yaml"
-    sweep.write_text(SWEEP % (rate, horizons, group))
+    sweep.write_text(SWEEP % (rate, horizons, 2 if group == "off" else 1, group))
     command = [sys.executable, "-m", "scaling", "run", str(sweep), "--out", str(folder / name), "--no-report"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

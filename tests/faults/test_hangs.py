@@ -8,18 +8,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.fault("hang (alive, no progress; stopped)", "stacks kept, ended, tried once more")
-@pytest.mark.parametrize("label", ["stuck", "frozen"])
-def test_a_hang_is_ended_with_its_stacks_kept_and_retried_once(make_sweep, label):
-    sweep = make_sweep(label, "ok")
-    outcome = sweep.run(hang_s=0.6)
-    state = outcome.states["t0"]
-    assert (state.state, state.attempts) == (State.FAILED, 2)
-    assert "no progress for" in state.reason
-    assert outcome.states["t1"].state is State.DONE
-    attempt = sweep.jobs[0].folder.attempt(1)
-    assert read_failure(attempt).cause == "hang"
-    if label == "stuck":  # a process that is stopped cannot show anything
-        assert "in train" in attempt.log_path.read_text()
+def test_a_hang_is_ended_with_its_stacks_kept_and_retried_once(make_sweep):
+    sweep = make_sweep("stuck", "frozen", "ok")
+    states = sweep.run(hang_s=0.6).states
+    for name in ("t0", "t1"):
+        assert (states[name].state, states[name].attempts) == (State.FAILED, 2)
+        assert "no progress for" in states[name].reason
+    assert states["t2"].state is State.DONE
+    stuck, frozen = (job.folder.attempt(1) for job in sweep.jobs[:2])
+    assert read_failure(stuck).cause == read_failure(frozen).cause == "hang"
+    assert "in train" in stuck.log_path.read_text()  # a process that is stopped cannot show anything
     assert sweep.await_empty() == []
 
 

@@ -37,23 +37,34 @@ def run(sweep, on_tick=lambda running: None):
         return Runner(executor, sweep.jobs, Recorder(on_tick), Limits(grace_s=20.0)).run()
 
 
-@pytest.mark.parametrize("victim", PARTS)
-def test_whoever_is_killed_takes_the_others_along_and_the_trial_is_tried_again(make_sweep, victim):
-    sweep = make_sweep("once")
-    seen = []
+def kill(sweep, *victims):
+    """Run with a kill in each attempt, once it trains; returns the trial's state and who was alive at the kills."""
+    first = len(sweep.jobs[0].folder.attempts()) + 1
+    waiting, seen = dict(enumerate(victims, start=first)), []
 
-    def kill(running):
-        if not seen and training(sweep):
-            seen.extend(sweep.processes())
-            part(sweep, victim).kill()
+    def strike(running):
+        number = sweep.jobs[0].folder.latest_attempt().number
+        if number in waiting and training(sweep, number):
+            seen.append(sweep.processes())
+            part(sweep, waiting.pop(number)).kill()
 
-    state = run(sweep, kill).states["t0"]
-    assert len(seen) >= 4  # supervisor, torchrun and two workers
-    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in seen)
-    assert (state.state, state.attempts) == (State.DONE, 2)
+    return run(sweep, strike).states["t0"], seen
+
+
+def test_whoever_is_killed_takes_the_others_along_and_the_trial_is_tried_again(make_sweep):
+    sweep = make_sweep("thrice")
+    state, seen = kill(sweep, "worker", "torchrun")
+    assert (state.state, state.attempts) == (State.FAILED, 2)
+    state, more = kill(sweep, "supervisor")
+    assert (state.state, state.attempts) == (State.FAILED, 3)  # the second in a row
+    state, _ = kill(sweep)
+    assert (state.state, state.attempts) == (State.DONE, 4)
     assert sweep.table()["t0"] == [(1000, 2.5), (2000, 2.5)]  # the mean over both workers
-    failure = read_failure(sweep.jobs[0].folder.attempt(1))
-    assert (failure.cause, failure.exit_code) == ("killed", -signal.SIGKILL)
+    for number, alive in enumerate([*seen, *more], start=1):
+        assert len(alive) >= 4  # supervisor, torchrun and two workers
+        assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in alive)
+        failure = read_failure(sweep.jobs[0].folder.attempt(number))
+        assert (failure.cause, failure.exit_code) == ("killed", -signal.SIGKILL)
 
 
 def test_a_killed_runner_leaves_no_worker(make_sweep, monkeypatch):

@@ -1,7 +1,6 @@
 """Records to test with."""
 
 from scaling.provenance import Provenance, Reading
-from scaling.spec.schema import DataIdentity, SamplesSpec, TrainSpec, TrialSpec
 from scaling.store.records import CurveLine, EndRecord, Point, Sample, SteadyWindow, Utilisation, to_json
 
 COUNTED = Reading(value=5.0, provenance=Provenance.MEASURED_COUNTER)
@@ -9,6 +8,8 @@ MISSING = Reading.missing("no counter")
 
 
 def make_spec(label="d32 s0", seed=0, horizons=(1000, 2000)):
+    from scaling.spec.schema import DataIdentity, SamplesSpec, TrainSpec, TrialSpec  # a fake trial needs none of it
+
     data = DataIdentity(
         source="path",
         fingerprint="data",

@@ -6,6 +6,7 @@ Each sweep is run again until it is whole, then held against the run that nobody
 import contextlib
 import os
 import random
+import select
 import subprocess
 import sys
 import time
@@ -79,6 +80,56 @@ def drive(root):
     return 0
 
 
+class Runners:
+    """Starts runners by forking a process that has loaded what they need: half of a start is loading modules."""
+
+    def __init__(self):
+        home = FAULTS.parents[1]
+        paths = [str(FAULTS), str(home / "tests"), str(home)]
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", "from support.storm import serve; serve()"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,  # a line stays in the pipe until it is asked for
+        )
+
+    def start(self, root):
+        self._server.stdin.write(f"{root}\n".encode())
+        return Started(int(self._server.stdout.readline()), self._server.stdout)
+
+    def close(self):
+        self._server.stdin.close()
+        self._server.wait(30)
+        self._server.stdout.close()
+
+
+@dataclass
+class Started:
+    """One runner. ``ended`` waits so many seconds for its end, or for ever."""
+
+    pid: int
+    words: object
+    over: bool = False
+
+    def ended(self, seconds):
+        if not self.over and select.select([self.words], [], [], seconds)[0]:
+            self.over = bool(self.words.readline())
+        return self.over
+
+
+def serve():
+    """Start a runner for each store named on a line; tell its process id, and when it has ended."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(2, 1)
+            os.setsid()
+            os._exit(drive(line.rstrip("\n")))
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
 class Storm:
     """Kills until a number is reached.
 
@@ -90,12 +141,13 @@ class Storm:
     def __init__(self, folder, seed):
         self.folder, self.tally = Path(folder), Tally(seed)
         self._dice = random.Random(seed)
-        home = FAULTS.parents[1]
-        paths = [str(FAULTS), str(home / "tests"), str(home)]
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def run(self, kills, note=lambda tally: None):
         """Run sweeps, disturbed until so many processes were killed; returns the tally."""
+        with closing(Runners()) as self._runners:
+            return self._run(kills, note)
+
+    def _run(self, kills, note):
         whole = self._make("whole")
         self._until_done(whole, limit=0)
         expected = whole.table()
@@ -109,32 +161,23 @@ class Storm:
     def _make(self, name):
         return Sweep(self.folder / name, ["slow"] * 6, horizons=(2000, 5000))
 
-    def _start(self, sweep):
-        code = "import sys; from support.storm import drive; sys.exit(drive(sys.argv[1]))"
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(sweep.store.root)], env=self._environment, stderr=subprocess.STDOUT
-        )
-
     def _until_done(self, sweep, limit):
         """Run and kill until every trial is done. A runner that finds nothing to do ends by itself."""
         deadline = time.monotonic() + 1800
         while not self._done(sweep):
             if time.monotonic() > deadline:
                 raise AssertionError(f"a sweep does not end: {sweep.store.root}")
-            runner = self._start(sweep)
-            while runner.poll() is None:
-                if self.tally.total < limit:
-                    time.sleep(self._dice.uniform(0.05, 0.9))
+            runner = self._runners.start(sweep.store.root)
+            while not runner.ended(0.0 if self.tally.total < limit else None):
+                if not runner.ended(self._dice.uniform(0.05, 0.6)):
                     self._kill_one(sweep, runner)
-                else:
-                    runner.wait()
             if left := sweep.await_empty():
                 self.tally.faults.append(f"{len(left)} processes outlived their runner in {sweep.store.root.name}")
 
     def _kill_one(self, sweep, runner):
         kind = self._dice.choice(["runner", "supervisor", "trial", "trial"])
         victim = runner.pid if kind == "runner" else self._pick(sweep, kind)
-        if victim is None or runner.poll() is not None:
+        if victim is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, 9)
