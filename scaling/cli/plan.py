@@ -31,6 +31,12 @@ def command(
     lr_check: Annotated[
         bool, typer.Option("--lr-check", help="Add half and twice the learning rate at the smallest and largest size.")
     ] = False,
+    cluster: Annotated[
+        str, typer.Option(metavar="NxCARD", help="Also simulate the sweep on a cluster that is not there: 64xH100.")
+    ] = "",
+    failures: Annotated[
+        float | None, typer.Option(metavar="RATE", help="With --cluster: failures per GPU-hour. Default: as published.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of the sweep file, for editors.")
@@ -48,9 +54,12 @@ def command(
 
     Example:  scaling plan quickstart --set data.path=my.txt
 
+    Example:  scaling plan gpu --cluster 64xH100
+
     Example:  scaling plan --design --budget 1e17 --target 1e19
     """
     from scaling.cli.output import print_json
+    from scaling.cli.run import settings
     from scaling.errors import UsageError
 
     if schema:
@@ -58,22 +67,22 @@ def command(
     elif design:
         _print_design(budget, target, noise, as_json)
     elif sweep:
-        _print_plan(sweep, sets or [], engine, lr_check, as_json)
+        _print_plan(sweep, [*(sets or []), *settings(engine, lr_check)], cluster, failures, as_json)
     else:
         raise UsageError("plan.no_sweep", "which sweep? SPEC is missing", hint="try: scaling plan quickstart")
 
 
-def _print_plan(sweep: str, sets: list[str], engine: str, lr_check: bool, as_json: bool) -> None:
+def _print_plan(sweep: str, sets: list[str], cluster: str, failures: float | None, as_json: bool) -> None:
     from scaling.cli import foreign
     from scaling.cli.calibration import planned_slots
+    from scaling.cli.cluster import lines
     from scaling.cli.output import print_json, print_text
     from scaling.cli.planning import resolve_any
-    from scaling.cli.run import settings
     from scaling.cli.timing import expect
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
-    resolved = resolve_any(sweep, [*sets, *settings(engine, lr_check)])
+    resolved = resolve_any(sweep, sets)
     if isinstance(resolved, foreign.CommandSweep):
         print_json(foreign.document(resolved)) if as_json else foreign.show(resolved)
         return
@@ -81,12 +90,23 @@ def _print_plan(sweep: str, sets: list[str], engine: str, lr_check: bool, as_jso
     unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
     warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]
     script = batch_script(resolved.spec, len(resolved.trials))
+    simulated = _simulated(resolved, cluster, failures)
     if as_json:
-        print_json({**document(resolved, expected, warnings), "batch_script": script})
+        print_json({**document(resolved, expected, warnings), "batch_script": script, "simulated": simulated})
         return
     _print(resolved, expected, warnings)
+    if simulated is not None:
+        print_text("\n".join(lines(simulated)))
     if script is not None:
         print_text(f"\nbatch script:\n{script}")
+
+
+def _simulated(resolved: "Resolved", cluster: str, failures: float | None) -> dict[str, Any] | None:
+    from scaling.cli import cluster as simulation
+
+    if not cluster:
+        return None
+    return simulation.document(resolved.trials, cluster, resolved.spec.executor.gpus_per_trial, failures)
 
 
 def _print_design(budget: str, target: str, noise: float, as_json: bool) -> None:

@@ -6,7 +6,6 @@ be written; every stop lets the running trials checkpoint.
 """
 
 import signal
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from scaling.executor.progress import Job, Observer
 from scaling.executor.protocol import Executor, Phase, Slot, Status, Task
 from scaling.executor.rates import Spent, rates
 from scaling.executor.started import Started
-from scaling.executor.waking import Waker
+from scaling.executor.waking import Clock, Waker
 from scaling.executor.watchdog import HANG_S
 from scaling.store.files import BadRecord, disk_free_bytes
 from scaling.store.layout import AttemptFolder
@@ -93,6 +92,7 @@ class Runner:
         attached: attempts that the executor holds from an earlier run.
         purse: the sweep's budget, or ``None``.
         earlier: what trials of earlier runs took, to judge by what a further one will take of the budget.
+        clock: this machine's, but for a simulation.
     """
 
     def __init__(
@@ -104,7 +104,9 @@ class Runner:
         attached: Sequence[Attached] = (),
         purse: Purse | None = None,
         earlier: Sequence[Spent] = (),
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Waker()
         self._executor = executor
         self._queue = deque(jobs)
         self._observer = observer
@@ -128,8 +130,8 @@ class Runner:
         Raises:
             MachineError: the store cannot be written or no process started; what ran was let to end before.
         """
-        began = time.monotonic()
-        with self._listening(), Waker() as waker:
+        began = self._clock.now()
+        with self._listening(), self._clock:
             while self._queue or self._running:
                 if self._signals and self._executor.outlives_runner:
                     break
@@ -139,7 +141,7 @@ class Runner:
                 self._collect()
                 self._observer.tick([view for r in self._running if r.began is not None for view in r.views()])
                 if self._running:
-                    waker.wait(POLL_S)
+                    self._clock.wait(POLL_S)
         if self._fault is not None:
             raise self._fault
         return Outcome(
@@ -197,7 +199,7 @@ class Runner:
         others: Seats,
     ) -> Started:
         booking, witness = Booking(slot.environment if slot else {}), Witness(self._executor.patience_s)
-        return Started(job, attempt, slot, handle, place, began, booking, witness, others)
+        return Started(job, attempt, slot, handle, place, began, booking, witness, others, self._clock.now)
 
     def _task(self, job: Job, attempt: AttemptFolder, slot: Slot | None) -> Task:
         root, hang_s = job.folder.root, self._limits.hang_s
@@ -205,7 +207,7 @@ class Runner:
 
     def _note_start(self, job: Job, task: Task, others: Seats, handle: str) -> None:
         place = task.slot.name if task.slot else f"{self._executor.name} job {handle}"
-        began = time.monotonic() if self._executor.places else None
+        began = self._clock.now() if self._executor.places else None
         self._running.append(self._known(job, task.attempt, task.slot, handle, place, began, others))
         outlives = self._executor.outlives_runner
         write_handle(task.attempt, Handle(executor=self._executor.name, handle=handle, place=place, outlives=outlives))
@@ -332,7 +334,7 @@ class Runner:
             self._stop(Cancelled("interrupted", fault.what), self._limits.grace_s)
 
     def _keep_limits(self, began: float) -> None:
-        now, limits = time.monotonic(), self._limits
+        now, limits = self._clock.now(), self._limits
         if limits.sweep_s is not None and now - began > limits.sweep_s and not self._stopping:
             self._stop_for(f"the sweep's time limit of {limits.sweep_s:g} s was reached")
         if self._purse is not None and not self._stopping:

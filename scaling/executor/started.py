@@ -1,6 +1,6 @@
 """An attempt that the runner has started and not yet judged: where it is, what it has used, how far it has come."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from scaling.executor.belief import Witness
@@ -30,12 +30,13 @@ class Started:
     booking: Booking
     witness: Witness
     others: Seats
+    now: Callable[[], float]
     cancelled: Cancelled | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds since it began."""
-        return 0.0 if self.began is None else time.monotonic() - self.began
+        return 0.0 if self.began is None else self.now() - self.began
 
     def use(self) -> Use:
         """What it has used so far, as far as this machine can see."""
@@ -64,7 +65,7 @@ class Started:
         """Take the engine's word on where it is and whether it began."""
         self.place = status.place or self.place
         if status.phase is Phase.RUNNING and self.began is None:
-            self.began = time.monotonic()
+            self.began = self.now()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,33 @@
 import os
 import select
 import signal
+import time
 from types import FrameType
-from typing import Self
+from typing import Protocol, Self
+
+
+class Clock(Protocol):
+    """What the runner knows of time; entered for the length of a run."""
+
+    def now(self) -> float:
+        """Return seconds that only grow."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return after so long, or sooner when something has happened."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
 
 
 class Waker:
-    """Wakes the main thread from ``wait`` on any handled signal, SIGCHLD among them. For the main thread alone."""
+    """The clock of this machine; any handled signal, SIGCHLD among them, ends a wait. For the main thread alone."""
+
+    @staticmethod
+    def now() -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
 
     def __enter__(self) -> Self:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
