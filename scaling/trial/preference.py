@@ -253,7 +253,6 @@ def best_of_n(proxy: NDArray[Any], gold: NDArray[np.float64]) -> dict[str, list[
     for n in sizes:
         weight = np.array([math.comb(i, n - 1) / math.comb(draws, n) for i in range(draws)])
         means = [values @ weight for values in ranked]
-        found["n"].append(float(n))
         found["kl_nats"].append(math.log(n) - (n - 1) / n)
         found["proxy"].append(float(means[0].mean()))
         found["gold"].append(float(means[1].mean()))
