@@ -67,7 +67,7 @@ def panel(material: Material) -> Panel:
         anchor=ANCHOR,
         claim=_claim(material.tuning.runs),
         caption=(
-            "Across: d = √KL between policy and start, KL in nats per answer (the whole sequence), summed over its "
+            "Across: d = √KL between policy and start, KL in nats per answer, the whole sequence, summed over its "
             "places along answers that the policy sampled. Left: gain of the gold score, 1 − edit distance / length by "
             "the task's checker. Right: gain of the proxy, the reward model learnt from so many comparisons, in "
             "deviations of the first policy's answers. Bars: one Monte-Carlo standard error over questions. One mark "
@@ -92,7 +92,7 @@ def _claim(runs: Sequence[Run]) -> str:
 def draw(material: Material, points: pd.DataFrame, params: int) -> Figure:
     """Draw one size: gold gain on the left, proxy gain on the right, both against d."""
     mine = points[points["params"] == params]
-    across = linear_axis(title={"text": "√KL, √nats per answer"}, rangemode="tozero")
+    across = linear_axis(title={"text": "√KL"}, rangemode="tozero")
     figure = canvas({**across, "domain": _LEFT}, linear_axis(title={"text": ""}))
     figure.update_layout(margin={"l": 46, "r": 14, "t": 12, "b": 46})
     figure.update_layout(

@@ -22,6 +22,7 @@ _SCRATCH = Style("from random weights (hollow, line: mean over seeds)", MUTED, "
 _TUNED = Style("fine-tuned (filled)", MUTED, "circle")
 _BOUND = Style("a bound: beyond the curve from random weights", MUTED, "triangle-up")
 _HEIGHT = 330
+_MARKS = tuple(symbol for symbol in SYMBOLS if not symbol.startswith("triangle"))  # triangles are bounds
 
 
 def data(material: Material) -> pd.DataFrame:
@@ -149,9 +150,7 @@ def _hover(row: "dict[str, object] | dict[object, object]") -> str:
 
 def _data_styles(amounts: pd.DataFrame) -> list[Style]:
     every = sorted({int(n) for n in amounts["items"]})
-    return [
-        Style(f"{n} items", _COLOURS[i % len(_COLOURS)], SYMBOLS[(i + 1) % len(SYMBOLS)]) for i, n in enumerate(every)
-    ]
+    return [Style(f"{n} items", _COLOURS[i % len(_COLOURS)], _MARKS[i % len(_MARKS)]) for i, n in enumerate(every)]
 
 
 def _notes(amounts: tuple[Amount, ...]) -> Iterable[str]:
