@@ -45,16 +45,19 @@ def open_purse(spec: "LimitsSpec", options: Options, store: "StoreFolder", execu
         UsageError: an energy that is none, or a cost without a price.
         MachineError: a budget of measured energy where nothing measures it.
     """
-    from scaling.executor.budget import Purse
+    from scaling.executor.budget import Purse, Use
     from scaling.executor.runner import GRACE_S
-    from scaling.executor.spent import use_of_store
+    from scaling.executor.spent import uses_of_store
 
     budget = _budget(spec, options)
     if not budget:
         return None
     if budget.needs_energy:
         _need_counters(executor)
-    return Purse(budget, use_of_store(store), GRACE_S)
+    purse = Purse(budget, Use(), GRACE_S)
+    for use in uses_of_store(store):
+        purse.book(use)
+    return purse
 
 
 def _budget(spec: "LimitsSpec", options: Options) -> "Budget":

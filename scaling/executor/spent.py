@@ -1,6 +1,6 @@
 """What the attempts of a sweep have used so far, read from their files, failed ones included."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scaling.executor.budget import Use, use_of_record
 from scaling.executor.progress import Job
@@ -34,6 +34,6 @@ def spent_earlier(jobs: Iterable[Job], states: Mapping[str, TrialState]) -> list
     return [Spent(max(job.horizons), job.flops, use_of_trial(job.folder)[1]) for job in done]
 
 
-def use_of_store(store: StoreFolder) -> Use:
-    """Return what the ended attempts of every trial used, orphaned trials included."""
-    return sum((use_of_trial(store.trial(name))[0] for name in store.trial_ids()), Use())
+def uses_of_store(store: StoreFolder) -> Iterator[Use]:
+    """Give what the ended attempts of each trial used, orphaned trials included."""
+    return (use_of_trial(store.trial(name))[0] for name in store.trial_ids())
