@@ -140,6 +140,8 @@ class TrainingEnergy:
             return self._shared_replay(replay).energy_per_token_j.scaled(step * self._spec.train.batch_tokens)
         if self._resumed_from == 0:
             return energy
+        if step == self._resumed_from:
+            return Reading.missing("the attempt that trained to here ended before it read its meter")
         text = f"resumed at step {self._resumed_from}: the joules of the steps since, scaled to all {step}"
         return _prorated(energy, step / (step - self._resumed_from), text)
 

@@ -161,6 +161,12 @@ def test_a_resumed_trial_scales_its_own_joules_to_the_whole(tmp_path):
     assert "resumed at step 100" in found.reason
 
 
+def test_a_horizon_that_an_earlier_attempt_trained_to_has_no_joules_of_this_one(tmp_path):
+    found = Run(tmp_path, resumed_from=100, gone_at=0).horizon(step=100)
+    assert found.value is None
+    assert "ended before it read its meter" in found.reason
+
+
 def test_a_board_that_vanishes_leaves_no_figure(tmp_path):
     run = Run(tmp_path, gone_at=60)
     run.train(50, 50)
