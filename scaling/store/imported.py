@@ -92,8 +92,9 @@ class Imported:
         frame[[c for c in TRIALS if c.endswith("_provenance")]] = Provenance.UNAVAILABLE.value
         told = last.reindex(columns=["energy_gpu_j", "energy_gpu_provenance"])
         known = pd.to_numeric(told["energy_gpu_j"], errors="coerce").notna()
-        frame.loc[known, list(told.columns)] = told.loc[known]
-        frame.loc[known, "energy_gpu_reason"] = "as the table tells, training alone"
+        told["energy_gpu_reason"] = "as the table tells, training alone"
+        for column in told:
+            frame[column] = told[column].astype(object).where(known, frame[column])
         return frame.reset_index(drop=True)
 
     def _horizons(self) -> dict[str, str]:
