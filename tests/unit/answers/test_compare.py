@@ -112,7 +112,7 @@ def test_the_recipe_of_a_sweep_is_part_of_its_set_up():
     records = [SimpleNamespace(spec=make_spec(seed=seed), orphaned=seed == 2) for seed in range(3)]
     slow = make_spec().model_copy(update={"train": make_spec().train.model_copy(update={"batch_tokens": 64})})
     other = [SimpleNamespace(spec=slow, orphaned=False)]
-    points, analysis = sweep_points(), side("a", "plain").analysis
+    points, analysis = sweep_points().assign(objective="next token"), side("a", "plain").analysis
     studies = [
         Side(
             name=name,
