@@ -111,6 +111,8 @@ def make_optimizers(model: nn.Module, train: TrainSpec) -> list[torch.optim.Opti
     chosen = {id(p) for p, _ in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     adam = torch.optim.Adam(rest, lr=train.lr.embedding, betas=BETAS, eps=EPS, fused=True)
+    if not matrices:
+        return [adam]
     if train.optimizer == "muon":
         return [Muon(matrices, train.lr.hidden, train.weight_decay), adam]
     hidden = [p for p, _ in matrices]
