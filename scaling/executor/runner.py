@@ -123,6 +123,7 @@ class Runner:
         self._signals = 0
         self._signals_seen = 0
         self._stopped: str | None = None
+        self._short: str | None = None
 
     def run(self) -> Outcome:
         """Run until nothing is left to do or somebody stops it.
@@ -148,7 +149,7 @@ class Runner:
             states=self._states,
             interrupted=self._signals > 0,
             detached=len(self._running),
-            stopped=self._stopped,
+            stopped=self._stopped or self._short,
             left=tuple(member.label for job in self._left for member in (job, *job.others)),
             used=None if self._purse is None else self._purse.used,
         )
@@ -226,8 +227,7 @@ class Runner:
             return False
         while self._queue and not self._affords(self._queue[0]):
             self._left.append(self._queue.popleft())
-        if not self._queue and self._stopped is None:
-            self._stopped = "the budget does not reach for what is left"
+            self._short = "the budget does not reach for what is left"
         return bool(self._queue)
 
     def _leave_the_rest(self, why: str) -> None:

@@ -76,7 +76,7 @@ def train(folder, attempt, spec):
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     label = os.environ.get("FAKE_SLOT") or os.environ.get(f"FAKE_{spec['label']}", spec["label"]).split()[0]
-    pause = {"slow": 0.02, "hang": 0.02, "spawn": 0.02}.get(label, 0.0)
+    pause = {"slow": 0.02, "hang": 0.02, "spawn": 0.02}.get(label, float(os.environ.get("FAKE_PAUSE", "0")))
     begin = resume_step(folder, attempt.number)
     horizons, batch, seed = spec["horizons"], spec["train"]["batch_tokens"], spec["seed"]
     for step in range(begin + 1, horizons[-1] // batch + 1):

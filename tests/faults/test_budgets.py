@@ -45,6 +45,7 @@ def used(place):
 )
 def test_a_sweep_ends_before_it_passes_a_budget_of_joules(sweep, monkeypatch, limit):
     monkeypatch.setenv("FAKE_d8 s0", "kill-once")  # two joules of it are wasted
+    monkeypatch.setenv("FAKE_PAUSE", "0.05")  # else a trial burns all its joules between two looks
     code, text = sweep.run(*limit)
     assert code == 1, text
     assert "stopped: the budget" in text

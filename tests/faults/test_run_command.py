@@ -162,7 +162,7 @@ def test_status_and_export_read_the_store(place):
     for name in ("csv", "json", "parquet"):
         assert place.call("export", "runs/demo", "--format", name, "--out", name)[0] == 0
         written = {p.name for p in (place.path / name).iterdir()}
-        frames = ("points", "trials", "curves", "samples", "abilities")
+        frames = ("points", "trials", "curves", "samples", "abilities", "tuned", "best_of")
         assert written == {*(f"{frame}.{name}" for frame in frames), "dictionary.json"}
     rows = json.loads((place.path / "json" / "points.json").read_text())
     assert [row["loss_nats"] for row in rows] == load(place.root).points()["loss_nats"].tolist()

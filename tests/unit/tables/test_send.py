@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from support.fake_sweep import wait_for
 from support.stored import make_end, make_line, make_point, make_spec
 
 from scaling.errors import MachineError
@@ -79,7 +80,7 @@ def test_wandb_keeps_runs_to_be_uploaded_later(store, tmp_path, monkeypatch):
     send(store, "wandb", tmp_path / "out")
     kept = sorted((tmp_path / "out" / "wandb").glob("offline-run-*/run-*.wandb"))
     assert [path.name for path in kept] == ["run-t0.wandb", "run-t1.wandb"]
-    assert all(b"val/loss" in path.read_bytes() for path in kept)
+    wait_for(lambda: all(b"val/loss" in path.read_bytes() for path in kept), 20)  # its service writes behind it
 
 
 def test_a_tracker_that_fails_or_is_not_there_is_an_error_and_the_store_is_untouched(store, tmp_path, monkeypatch):
