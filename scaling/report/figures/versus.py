@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers import Comparison, Law, Side
-from scaling.answers.compare import Pair
+from scaling.answers.compare import OBJECTIVE, Pair
 from scaling.laws.bootstrap import interval
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
@@ -94,9 +94,13 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         Column("loss_high", "97.5 %", "loss"),
     )
     compared = all(pair.gap is not None for pair in comparison.pairs)
+    objectives = {side.setup[OBJECTIVE] for side in comparison.sides if side.setup.get(OBJECTIVE)}
     beware = (
-        "" if compared else " Losses of some studies were not taken on the same text: their heights do not compare."
+        ""
+        if compared
+        else " Losses of some studies were not taken on the same text or task: their heights do not compare."
     )
+    unit = "nats per token" if len(objectives) < 2 else "each in the unit of its own objective"
     return Panel(
         anchor=PATHS,
         claim="Loss of the best split against compute, by study",
@@ -104,7 +108,7 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
             "Each line is one study’s own law, with the interval of the law; its mark is the largest compute it was "
             f"fitted to, and beyond it the line is dashed.{beware}"
         ),
-        plots=(Plot("paths", "Loss, nats per token", draw_paths(found, look), 460),),
+        plots=(Plot("paths", f"Loss, {unit}", draw_paths(found, look), 460),),
         legend=tuple(look[name] for name in found),
         table=Table.of("paths", "Best loss by study and compute", columns, rows),
     )
