@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from scaling.errors import UsageError
 from scaling.executor.progress import Job
 from scaling.executor.protocol import Executor, Phase
-from scaling.store.files import bad_record, dump_json, publish, read_json, write_atomic
+from scaling.store.files import BadRecord, bad_record, dump_json, publish, read_json, write_atomic
 from scaling.store.layout import AttemptFolder
 from scaling.store.state import EXIT_CONTINUE, EXIT_UNWRITABLE, read_exit_code, read_failure
 
@@ -38,19 +38,30 @@ class Attached:
 
 
 def write_handle(attempt: AttemptFolder, handle: Handle, *, by_job: bool = False) -> None:
-    """Write who holds an attempt. A job's own word, which knows its node, stands. Raises ``MachineError``."""
+    """Write who holds an attempt. A job's own word, which knows its node, stands. Raises ``MachineError``.
+
+    Of an attempt that ends with this machine it need not outlive the machine: waiting for the disk would hold up every
+    start.
+    """
     if by_job:
         write_atomic(attempt.handle_path, dump_json(asdict(handle)))
     else:
-        publish(attempt.handle_path, asdict(handle))
+        publish(attempt.handle_path, asdict(handle), durable=handle.outlives)
 
 
 def read_handle(attempt: AttemptFolder) -> Handle | None:
-    """Read who holds an attempt, or ``None`` where nobody wrote it. Raises ``BadRecord``."""
+    """Read who holds an attempt; ``None`` where nobody wrote it, or the machine went down meanwhile.
+
+    Raises ``BadRecord``.
+    """
     try:
         return Handle(**read_json(attempt.handle_path))
     except FileNotFoundError:
         return None
+    except BadRecord:
+        if attempt.handle_path.stat().st_size == 0:  # a name that reached the disk before its content
+            return None
+        raise
     except TypeError as error:
         raise bad_record(attempt.handle_path, f"handle.json is not a handle: {error}") from error
 

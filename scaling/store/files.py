@@ -111,8 +111,13 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None
         raise unwritable(path, error) from error
 
 
-def publish(path: Path, document: Mapping[str, Any]) -> bool:
+def publish(path: Path, document: Mapping[str, Any], *, durable: bool = True) -> bool:
     """Publish a document once. The first caller wins; what is there is never changed.
+
+    Args:
+        path: its file.
+        document: what it says.
+        durable: as in ``write_atomic``.
 
     Returns:
         Whether this call published it; ``False`` when the file was already there.
@@ -123,9 +128,10 @@ def publish(path: Path, document: Mapping[str, Any]) -> bool:
     """
     data = dump_json(document)
     try:
-        with _temporary(path, data) as temporary:
+        with _temporary(path, data, durable=durable) as temporary:
             os.link(temporary, path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except FileExistsError:
         return False
     except OSError as error:

@@ -2,10 +2,10 @@ import pytest
 from support.stored import make_end, make_line, make_point, make_spec
 
 from scaling.cli.status import document, shown, summary, table
-from scaling.executor.handles import Handle, write_handle
+from scaling.executor.handles import Handle, read_handle, write_handle
 from scaling.executor.shards import Shard, ShardLock
 from scaling.store.claims import StoreLock, this_process, to_json
-from scaling.store.files import append_line, publish
+from scaling.store.files import BadRecord, append_line, publish
 from scaling.store.layout import StoreFolder
 
 
@@ -48,6 +48,15 @@ def test_status_says_where_each_runs_what_is_left_and_what_was_used(store):
     assert "about 17 s left" in text or "about 18 s left" in text
     assert "3 kJ" in text
     assert table(status["trials"]).row_count == 3
+
+
+def test_a_handle_whose_content_the_machine_lost_is_no_handle(store):
+    attempt = store.trial("t1").attempt(1)
+    attempt.handle_path.write_bytes(b"")
+    assert read_handle(attempt) is None
+    attempt.handle_path.write_bytes(b'{"execut')
+    with pytest.raises(BadRecord, match=r"handle\.json"):
+        read_handle(attempt)
 
 
 def test_energy_that_was_not_measured_throughout_is_missing(store):
