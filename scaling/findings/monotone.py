@@ -51,9 +51,9 @@ def monotone(case: Case, rule: Rule) -> Verdict:
 def _steps(means: Mapping[Cell, float]) -> Iterator[_Step]:
     """Yield the steps between neighbours, sizes at each horizon and horizons at each size."""
     for fixed, moving in ((1, 0), (0, 1)):
-        for value in sorted({cell[fixed] for cell in means}):
-            row = sorted((cell for cell in means if cell[fixed] == value), key=lambda cell: cell[moving])
-            for begin, end in itertools.pairwise(row):
+        ordered = sorted(means, key=lambda cell: (cell[fixed], cell[moving]))
+        for begin, end in itertools.pairwise(ordered):
+            if begin[fixed] == end[fixed]:
                 yield _Step(begin, end, means[end] / means[begin] - 1)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from scaling.laws.analysis import Interval
 from scaling.laws.forms import Array
@@ -184,5 +184,5 @@ def _over_seeds(values: Array) -> Interval:
     mean, n = float(values.mean()), len(values)
     if n < 2:
         return Interval(value=mean)
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / np.sqrt(n))
     return Interval(value=mean, low=mean - half, high=mean + half)
