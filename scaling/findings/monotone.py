@@ -34,8 +34,8 @@ def monotone(case: Case, rule: Rule) -> Verdict:
     for row in used:
         cells.setdefault((row.params, row.tokens), []).append(row.loss)
     steps = list(_steps({cell: fmean(losses) for cell, losses in cells.items()}))
-    noise = pooled(case.analysis.seed_noise) or 0.0
-    allowed = rule.thresholds["noise_factor"] * noise
+    noise = pooled(case.analysis.seed_noise)
+    allowed = 0.0 if noise is None else rule.thresholds["noise_factor"] * noise
     risen = sorted((s for s in steps if s.rise > allowed), key=lambda s: -s.rise)
     if risen:
         sentence = f"Not monotone: {len(risen)} of {len(steps)} steps up raise the loss, {_words(risen[0])} the most."
@@ -45,6 +45,8 @@ def monotone(case: Case, rule: Rule) -> Verdict:
             if any(s.rise > 0 for s in steps)
             else "."
         )
+    if noise is None:
+        sentence += " The noise between seeds is unknown, so every rise counts."
     return graded(not risen, sentence, steps=len(steps), rises=len(risen), allowed_rise=allowed)
 
 

@@ -186,6 +186,11 @@ def test_monotone_says_where_it_is_not(analysis, nothing, points):
     assert found.grade == NOT
     assert found.sentence.startswith(f"Not monotone: {len(HORIZONS)} of ")
     assert found.numbers["rises"] == len(HORIZONS)
+    assert "noise between seeds is unknown" not in found.sentence
+    single = sweep_points(seeds=lambda n: 1)
+    assert judge("monotone", analyse(single, resamples=0), single).sentence.endswith(
+        "The noise between seeds is unknown, so every rise counts."
+    )
 
 
 # --- what was measured beside it -------------------------------------------------------------------------------------
