@@ -7,11 +7,12 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from scaling.errors import NotEnoughData, UsageError
+from scaling.families import NATS_PER_TOKEN
 from scaling.laws import Analysis, Cuts, Fit, Price, RollOut, analyse
 from scaling.laws.forms import Array, PowerLaw
 from scaling.laws.frontier import EXACT, FlopsPerToken
 from scaling.laws.objectives import Objective
-from scaling.laws.selection import select
+from scaling.laws.selection import EXACT_FLOPS, select, unit_of
 from scaling.store import Store
 from scaling.store.imported import Imported
 
@@ -92,6 +93,7 @@ class Law:
         flops: training FLOPs per token against size.
         params, tokens, compute: of the fitted points; compute in the convention of ``flops``.
         rollouts: smaller computes fitted and the rest predicted: what extrapolation has cost so far.
+        unit: of the losses.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Law:
     tokens: Array
     compute: Array
     rollouts: tuple[RollOut, ...] = ()
+    unit: str = NATS_PER_TOKEN
 
     @property
     def largest(self) -> float:
@@ -117,6 +120,11 @@ class Law:
         """How FLOPs are counted, in words."""
         told = self.fit.conventions["flops"]
         return told if self.flops.convention == EXACT else "6ND"
+
+    def counts_as(self, other: "Law") -> bool:
+        """Return whether both count FLOPs by one rule; a family without causal attention has nothing to halve."""
+        exact = all(law.convention.startswith(EXACT_FLOPS) for law in (self, other))
+        return exact or self.convention == other.convention
 
     def by_six_nd(self) -> "Law":
         """Return the same law with FLOPs counted as 6ND."""
@@ -150,4 +158,13 @@ def law_of(store: Store, analysis: Analysis, params: str = "total") -> Law:
     except NotEnoughData:  # sizes whose FLOPs per token follow no rising curve: the rule is all there is
         flops, c = FlopsPerToken.six_n(), np.asarray(6.0 * n * d)
     fit = analysis.fits[SURFACE]
-    return Law(name=name, fit=fit, flops=flops, params=n, tokens=d, compute=c, rollouts=analysis.rollouts)
+    return Law(
+        name=name,
+        fit=fit,
+        flops=flops,
+        params=n,
+        tokens=d,
+        compute=c,
+        rollouts=analysis.rollouts,
+        unit=unit_of(used),
+    )

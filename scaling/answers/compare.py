@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.answers.analysed import Law
+from scaling.families import NATS_PER_TOKEN
 from scaling.laws.analysis import Analysis, Fit, Interval
 from scaling.laws.bootstrap import MIN_DRAWS, interval
 from scaling.laws.forms import Array
@@ -97,6 +98,7 @@ class Pair:
         flops_convention: how compute is counted for the spans.
         verdict: the spans as a sentence, or why there are none.
         gap: the difference that the spans are read from.
+        unit: of that difference.
     """
 
     left: str
@@ -107,6 +109,7 @@ class Pair:
     flops_convention: str | None
     verdict: str
     gap: Gap | None = None
+    unit: str = NATS_PER_TOKEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +175,7 @@ def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
         flops_convention=convention,
         verdict=_verdict(spans, fitted_to),
         gap=gap,
+        unit=one.unit,
     )
 
 
@@ -241,8 +245,8 @@ def _why_not_losses(left: Side, right: Side, same_validation: bool) -> str | Non
 
 
 def _same_flops(left: Law, right: Law) -> tuple[Law, Law, str]:
-    if left.convention == right.convention:
-        return left, right, left.convention
+    if left.counts_as(right):
+        return left, right, max(left.convention, right.convention, key=len)  # the one that names what it halves
     return left.by_six_nd(), right.by_six_nd(), "6ND, since the two count FLOPs differently"
 
 

@@ -26,7 +26,7 @@ class Prediction:
         optimal: whether N and D are the best split of the budget, or were given.
         flops: training compute.
         params, tokens, tokens_per_param: N, D and D/N; without intervals where they were given.
-        loss: loss by the law, nats per token, with the interval of the law itself.
+        loss: loss by the law, in its unit, with the interval of the law itself.
         loss_of_run: the same value with the interval that one further run falls into.
         stretch: factor on that interval's half-widths: what roll-outs of the same data needed this far out.
         residual_rms: how far single runs lie from the law in the fitted points, relative.

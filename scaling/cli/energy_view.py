@@ -12,7 +12,7 @@ FORMAT = 1
 
 
 def document(name: object, store: str, found: IsoJoule) -> dict[str, Any]:
-    """Return the JSON document; joules throughout, nats per token."""
+    """Return the JSON document; joules throughout, losses in their own unit."""
     parts = plain(found)
     assert isinstance(parts, dict)
     return {"format": FORMAT, "name": name, "store": store, **parts}

@@ -79,6 +79,7 @@ def _print_plan(sweep: str, sets: list[str], cluster: str, failures: float | Non
     from scaling.cli.output import print_json, print_text
     from scaling.cli.planning import resolve_any
     from scaling.cli.timing import expect
+    from scaling.executor.grouping import left_alone
     from scaling.executor.open import batch_script, check
     from scaling.spec.advice import design_warnings
 
@@ -87,8 +88,9 @@ def _print_plan(sweep: str, sets: list[str], cluster: str, failures: float | Non
         print_json(foreign.document(resolved)) if as_json else foreign.show(resolved)
         return
     expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
-    unasked = check(resolved.spec.executor, [trial.spec for trial in resolved.trials])
-    warnings = [*design_warnings(resolved.spec, resolved.trials), *([unasked] if unasked else [])]
+    specs, executor = [trial.spec for trial in resolved.trials], resolved.spec.executor
+    asides = (check(executor, specs), left_alone(specs, executor))
+    warnings = [*design_warnings(resolved.spec, resolved.trials), *filter(None, asides)]
     script = batch_script(resolved.spec, len(resolved.trials))
     simulated = _simulated(resolved, cluster, failures)
     if as_json:
@@ -313,6 +315,10 @@ def summary(resolved: "Resolved", expected: "Expected") -> list[str]:
         f"time {time}, energy {energy}",
         f"corpus: {corpus}, {format_si(float(identity.validation_tokens))} validation tokens, "
         f"vocabulary {identity.vocab_size:,}" + _entropy(identity),
-        "LR: hidden/embedding; N: all parameters; C: training FLOPs, causal attention counted as half; "
-        "horizons rounded to whole steps",
+        f"LR: hidden/embedding; N: all parameters; C: training FLOPs{_halved(trials)}; horizons rounded to whole steps",
     ]
+
+
+def _halved(trials: "Sequence[PlannedTrial]") -> str:
+    causal = any(trial.flops_per_token.causal for trial in trials)
+    return ", causal attention counted as half" if causal else ""

@@ -159,7 +159,7 @@ def lines(law: "Law", found: "Prediction") -> list[str]:
         f"  {best}parameters N     {_si(found.params)}",
         f"  {best}tokens D         {_si(found.tokens)}",
         f"  tokens per parameter {_number(found.tokens_per_param)}",
-        f"  loss                 {_number(found.loss, 4)} nats per token, by the law",
+        f"  loss                 {_number(found.loss, 4)} {law.unit}, by the law",
         f"  loss of one run      {_number(found.loss_of_run, 4)}{stretched}",
         f"  extrapolation        {found.extrapolation_factor:.3g}x the largest fitted compute "
         f"({format_flops(found.largest_flops)}), {found.params_factor:.3g}x the largest N, "

@@ -63,6 +63,16 @@ def group_jobs(
     return [join(group) for group in sorted(groups, key=lambda group: order[group[0].folder.id])]
 
 
+def left_alone(specs: Sequence[TrialSpec], asked: ExecutorSpec) -> str | None:
+    """Return why trials that were asked to be grouped cannot be, whatever the machine; ``None`` where nothing is."""
+    reasons = [_why_alone(spec) for spec in specs] if asked.group != "off" else []
+    kept = {why: reasons.count(why) for why in reasons if why is not None}
+    if not kept:
+        return None
+    told = ", ".join(f"{count} of {len(specs)} trials, {why}" for why, count in kept.items())
+    return f"executor.group is {asked.group}, but a process of its own trains each of {told}"
+
+
 def join(group: Sequence[Job]) -> Job:
     """Return one job that trains all of these."""
     first, *rest = (replace(job, others=()) for job in group)
@@ -87,14 +97,22 @@ def _key(spec: TrialSpec) -> str:
 
 
 def _most(spec: TrialSpec, asked: ExecutorSpec, on_gpu: bool) -> int:
-    family = get_family(spec.family)
-    if not family.stacks or spec.train.compile or spec.tune is not None:
+    if _why_alone(spec) is not None:
         return 1
     if asked.group != "auto":
         return int(asked.group)
+    family = get_family(spec.family)
     params = family.params(family.build_config(spec.model, spec.data.vocab_size, spec.data.context))
     members, parameters = _AUTO_GPU if on_gpu else _AUTO_CPU
     return members if params.matmul is not None and params.matmul <= parameters else 1
+
+
+def _why_alone(spec: TrialSpec) -> str | None:
+    if not get_family(spec.family).stacks:
+        return f"as no batched program takes models of family {spec.family}"
+    if spec.train.compile:
+        return "as train.compile is on"
+    return None if spec.tune is None else "as they start from weights of their own"
 
 
 def _parts(jobs: Sequence[Job], most: int) -> list[Sequence[Job]]:

@@ -47,6 +47,11 @@ class FlopsPerToken:
     rough_6n: float
     forward: float
 
+    @property
+    def causal(self) -> bool:
+        """Whether some attention is causal: only then is there a half to count."""
+        return self.train != self.train_full_attention
+
     @classmethod
     def of_forward(cls, forward: float, forward_full_attention: float, params: Params) -> "FlopsPerToken":
         """Return the counts of a family whose backward pass is twice its forward pass."""

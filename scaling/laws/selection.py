@@ -23,6 +23,7 @@ PARAMS_IN_WORDS: dict[str, str] = {
     "non_embedding": "parameters without embeddings and unembedding",
     "matmul": "weights in matrix products: blocks and unembedding",
 }
+EXACT_FLOPS = "exact, forward and backward"
 _RECIPE = ("lr_hidden", "lr_embedding")
 _POSITIVE = ("params", "tokens", "flops_train", "flops_6nd", "loss_nats")
 
@@ -110,7 +111,7 @@ def conventions_of(selection: Selection) -> dict[str, str]:
     anneal = sorted(map(str, used["anneal"].dropna().unique())) if "anneal" in used else []
     return {
         "params": f"{selection.convention}: {PARAMS_IN_WORDS[selection.convention]}",
-        "flops": "exact, forward and backward, causal attention as half",
+        "flops": EXACT_FLOPS + (", causal attention as half" if _causal(used) else ""),
         "loss_unit": f"{unit_of(used)}, fixed validation set",
         "points": "annealed evaluations" + (f" ({', '.join(anneal)})" if anneal else ""),
     }
@@ -119,6 +120,12 @@ def conventions_of(selection: Selection) -> dict[str, str]:
 def unit_of(points: pd.DataFrame) -> str:
     """Return the unit of the losses; that of a table that does not tell is nats per token."""
     return next(iter(_units(points)), NATS_PER_TOKEN)
+
+
+def _causal(points: pd.DataFrame) -> bool:
+    """Return whether half of some attention is left out, as far as the points tell."""
+    full = "flops_train_full_attention"
+    return full not in points or not points[full].eq(points["flops_train"]).all()
 
 
 def _units(points: pd.DataFrame) -> list[str]:

@@ -27,7 +27,7 @@ class Point:
         flops_train: exact training FLOPs to this horizon (causal attention as half).
         flops_train_full_attention: with full attention; ``None`` for a command.
         flops_6nd: six x total parameters x tokens.
-        loss_nats: mean loss on the fixed validation set, nats per token.
+        loss_nats: mean loss on the fixed validation set, in ``loss_unit``.
         loss_se_nats: its sampling standard error over validation windows (common to all trials of a sweep).
         bpb: bits per byte of the validation text; ``None`` for tokens whose text is not known. This and the error
             are ``None`` where a command told none.

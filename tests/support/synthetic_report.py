@@ -263,6 +263,21 @@ def hostile_material():
     )
 
 
+def masked_material(full, bare):
+    """Return a full sweep as an encoder's: another unit, attention over the whole window, and an empty one's texts."""
+    about = {"family": "bert", "objective": "masked token", "loss_unit": "nats per masked token"}
+    points = full.points.assign(**about, flops_train_full_attention=full.points["flops_train"])
+    analysis = analyse(points, CUTS, resamples=20)
+    return dataclasses.replace(
+        full,
+        points=points,
+        analysis=analysis,
+        law=dataclasses.replace(full.law, fit=analysis.fits["L(N,D)"], unit=about["loss_unit"]),
+        findings=findings(analysis, points, full.trials, {}),
+        **{k: getattr(bare, k) for k in ("samples", "abilities", "ability_results", "tuned", "best_of", "tuning")},
+    )
+
+
 def empty_material():
     """Return a sweep of which nothing has run."""
     full = material()

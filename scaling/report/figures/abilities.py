@@ -277,7 +277,10 @@ def loss_panel(material: Material) -> Panel:
     foretold = foretell(left)
     plots = [
         Plot(
-            f"ability-loss-{r.probe}", f"{r.probe}: score against loss", _against_loss(frame, r, foretold[r.probe]), 220
+            f"ability-loss-{r.probe}",
+            f"{r.probe}: score against loss",
+            _against_loss(frame, r, foretold[r.probe], material.unit),
+            220,
         )
         for r in left
     ]
@@ -321,10 +324,10 @@ def _seeds(frame: pd.DataFrame) -> list[str]:
     return sorted({str(s) for s in frame["seed"]})
 
 
-def _against_loss(frame: pd.DataFrame, result: AbilityResult, told: Foretold | str) -> Figure:
+def _against_loss(frame: pd.DataFrame, result: AbilityResult, told: Foretold | str, unit: str) -> Figure:
     rows = frame[(frame["probe"] == result.probe) & frame["loss_nats"].notna()]
     ahead = told.losses if isinstance(told, Foretold) else ()
-    across = log_axis("Validation loss, nats per token", [*rows["loss_nats"].astype(float), *ahead], plain)
+    across = log_axis(f"Validation loss, {unit}", [*rows["loss_nats"].astype(float), *ahead], plain)
     across["range"] = across["range"][::-1]
     figure = canvas(across, linear_axis(range=[-0.04, 1.04]))
     if isinstance(told, Foretold):

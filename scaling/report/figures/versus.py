@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers import Comparison, Law, Side
-from scaling.answers.compare import OBJECTIVE, Pair
+from scaling.answers.compare import Pair
 from scaling.laws.bootstrap import interval
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
@@ -94,13 +94,13 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         Column("loss_high", "97.5 %", "loss"),
     )
     compared = all(pair.gap is not None for pair in comparison.pairs)
-    objectives = {side.setup[OBJECTIVE] for side in comparison.sides if side.setup.get(OBJECTIVE)}
     beware = (
         ""
         if compared
         else " Losses of some studies were not taken on the same text or task: their heights do not compare."
     )
-    unit = "nats per token" if len(objectives) < 2 else "each in the unit of its own objective"
+    units = {path.law.unit for path in found.values()}
+    unit = units.pop() if len(units) == 1 else "each in the unit of its own objective"
     return Panel(
         anchor=PATHS,
         claim="Loss of the best split against compute, by study",
@@ -223,7 +223,7 @@ def gap_panel(pair: Pair, rank: int, look: dict[str, Style]) -> Panel:
             f"{pair.left} is ahead. The band holds at all budgets together with 95 %. The mark is the compute to which "
             f"both have points. Compute: {pair.flops_convention}."
         ),
-        plots=(Plot(anchor.removeprefix("fig-"), "Difference of loss, nats per token", draw_gap(pair, look), 360),),
+        plots=(Plot(anchor.removeprefix("fig-"), f"Difference of loss, {pair.unit}", draw_gap(pair, look), 360),),
         legend=(look[pair.left], look[pair.right]),
         table=Table.of(anchor.removeprefix("fig-"), f"{pair.left} less {pair.right}", columns, rows),
     )

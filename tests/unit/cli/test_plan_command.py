@@ -38,6 +38,25 @@ def test_the_table_shows_every_trial_whole(scaling, sweep):
     assert "time uncalibrated, energy uncalibrated" in done.out
 
 
+@pytest.mark.parametrize(("family", "halved"), [("gpt", True), ("t5", True), ("bert", False), ("lstm", False)])
+def test_only_causal_attention_is_said_to_be_halved(family, halved, scaling, sweep):
+    sweep.write_text(SWEEP.replace("{n_layer: 2, head_dim: 16}", f"{{family: {family}, n_layer: 1}}"))
+    done = scaling("plan", "a.yaml")
+    assert done.code == 0, done.err
+    assert ("causal attention counted as half" in done.out) == halved
+
+
+def test_trials_that_no_group_takes_are_named(scaling, sweep):
+    grouped = scaling("plan", "a.yaml", "--set", "executor.group=auto")
+    assert "executor.group" not in grouped.err
+    sweep.write_text(SWEEP.replace("{n_layer: 2, head_dim: 16}", "{family: lstm, n_layer: 1}"))
+    alone = scaling("plan", "a.yaml", "--set", "executor.group=auto")
+    assert alone.code == 0
+    assert "a process of its own trains each of 2 of 2 trials, as no batched program takes models of family lstm" in (
+        " ".join(alone.err.split())
+    )
+
+
 def test_warnings_and_the_hint_to_calibrate_go_to_stderr(scaling, sweep):
     done = scaling("plan", "a.yaml")
     assert "warning: 2 sizes: a law in N needs at least 5" in done.err
