@@ -22,6 +22,7 @@ _HORIZON_SUFFIXES = (
     ("tokens", "tokens"),
     ("x", "tokens_per_param"),
 )
+_ROUNDING = 1e-12  # share of its neighbours below which a value is what floating point left of zero
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s]*)\s*$")
 
 
@@ -179,8 +180,15 @@ def _plain_or_power(value: float, digits: int) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def clear_of_rounding(*values: float) -> tuple[float, ...]:
+    """Return the values with zero for those that only rounding keeps from it: below 1e-12 of the largest of them."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return tuple(0.0 if abs(v) <= _ROUNDING * largest else v for v in values)
+
+
 def format_interval(value: float, low: float | None, high: float | None, digits: int = 3) -> str:
     """Format a value with its interval: ``0.39 [0.36, 0.43]``; far from one as ``2.94e23``."""
     if low is None or high is None:
         return _plain_or_power(value, digits)
-    return f"{_plain_or_power(value, digits)} [{_plain_or_power(low, digits)}, {_plain_or_power(high, digits)}]"
+    shown, bottom, top = (_plain_or_power(v, digits) for v in clear_of_rounding(value, low, high))
+    return f"{shown} [{bottom}, {top}]"

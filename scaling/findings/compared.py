@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scaling.findings.case import Case, Verdict, bounds, graded, percent, shown, too_little, triple
 from scaling.findings.rules import Rule
-from scaling.laws.analysis import Approach
+from scaling.laws.analysis import Approach, FormChoice
 from scaling.laws.frontier import EXACT
 
 SURFACE = "L(N,D)"
@@ -13,8 +13,12 @@ SURFACE = "L(N,D)"
 def approaches(case: Case, rule: Rule) -> Verdict:
     """Approaches 1, 2 and 3 give the same exponent, and approach 2 is not biased on this design."""
     exact = [a for a in case.analysis.approaches if a.flops_convention == EXACT]
-    read = [a for a in exact if a.a is not None and bounds(a.a) is not None]
-    refused = "; ".join(f"approach {a.name} is refused: {a.reason}" for a in exact if a.a is None)
+    told = [a for a in exact if a.a is not None and bounds(a.a) is not None]
+    read = [a for a in told if _width(a) <= rule.thresholds["width"]]
+    refused = "; ".join(
+        [f"approach {a.name} is refused: {a.reason}" for a in exact if a.a is None]
+        + [f"approach {a.name} tells nothing: a = {shown(a.a)}" for a in told if a not in read and a.a is not None]
+    )
     if len(read) < rule.minimum["approaches"]:
         why = refused or case.why_missing("approaches", SURFACE)
         return too_little(f"Fewer than two approaches can be compared: {why}.", read=[a.name for a in read])
@@ -26,10 +30,15 @@ def approaches(case: Case, rule: Rule) -> Verdict:
         f"N* grows as C^a with a = {exponents}: the intervals {'overlap' if agree else 'do not all overlap'}."
         + _bias_words(bias)
         + (f" Approach {refused.removeprefix('approach ')}." if refused else ""),
-        a={a.name: triple(a.a) for a in read if a.a is not None},
+        a={a.name: triple(a.a) for a in told if a.a is not None},
         bias=bias,
         refused={a.name: a.reason for a in exact if a.a is None},
     )
+
+
+def _width(approach: Approach) -> float:
+    ends = None if approach.a is None else bounds(approach.a)
+    return float("inf") if ends is None else ends[1] - ends[0]
 
 
 def _overlap(read: Sequence[Approach]) -> bool:
@@ -54,12 +63,12 @@ def form(case: Case, rule: Rule) -> Verdict:
         return too_little(f"Forms were not compared: {case.why_missing('choice', SURFACE)}.")
     if fit.n_trials < rule.minimum["trials"]:
         return too_little(f"{fit.n_trials} trials are too few to tell forms apart.", trials=fit.n_trials)
+    errors = _errors(choice)
     if choice.decided:
-        sentence = f"The data prefer {choice.favours}: {choice.why}."
+        sentence = f"Of {len(choice.rows)} forms the data prefer {choice.favours}{errors}."
     else:
         sentence = (
-            f"Nothing tells {choice.favours} from every other form ({choice.why}): beyond the data they part, and that "
-            "is not in any interval."
+            f"No form of {len(choice.rows)} stands out{errors}. Beyond the data they part, and that is in no interval."
         )
     return graded(
         choice.decided,
@@ -67,3 +76,10 @@ def form(case: Case, rule: Rule) -> Verdict:
         favours=choice.favours,
         forms={r.name: {"heldout_error": r.heldout_error, "aicc": r.aicc, "params": r.params} for r in choice.rows},
     )
+
+
+def _errors(choice: FormChoice) -> str:
+    """Say how wrong each form was on what it had not seen, the favoured one first."""
+    order = sorted(choice.rows, key=lambda row: row.name != choice.favours)
+    known = [f"{row.name} {percent(row.heldout_error)}" for row in order if row.heldout_error is not None]
+    return "" if not known else f"; mean error on the largest compute, left out of the fit: {', '.join(known)}"

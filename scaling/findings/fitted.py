@@ -15,6 +15,7 @@ from scaling.laws.selection import unit_of
 from scaling.units import format_flops, format_si
 
 SURFACE = "L(N,D)"
+_INSIDE = 1 + 1e-9  # times the largest fitted compute
 
 
 def repeats(noise: Sequence[SeedNoise]) -> int:
@@ -164,7 +165,7 @@ def compute_optimal(case: Case, rule: Rule) -> Verdict:
     if inside is None:
         return graded(
             False,
-            f"No budget has its optimum inside the fitted sizes and horizons, so every split is an extrapolation; "
+            f"No fitted budget has its optimum inside the fitted sizes and horizons: every split is an extrapolation; "
             f"{growth}.",
             a=triple(exponent),
         )
@@ -183,6 +184,7 @@ def compute_optimal(case: Case, rule: Rule) -> Verdict:
 
 
 def _largest_inside(case: Case, frontier: Sequence[OptimumRow]) -> OptimumRow | None:
+    """Return the largest budget that was itself fitted and whose best size and tokens both were trained."""
     used = _used(case)
     sizes, horizons = [r.params for r in used], [r.tokens for r in used]
     convention = frontier[0].flops_convention
@@ -190,6 +192,7 @@ def _largest_inside(case: Case, frontier: Sequence[OptimumRow]) -> OptimumRow | 
         row
         for row in frontier
         if row.flops_convention == convention
+        and row.extrapolation_factor <= _INSIDE
         and min(sizes) <= row.params.value <= max(sizes)
         and min(horizons) <= row.tokens.value <= max(horizons)
     ]
@@ -254,5 +257,7 @@ def _ends(flops: Interval) -> str:
 
 
 def _at_largest(case: Case, rows: Sequence[ReturnsRow]) -> ReturnsRow:
+    """Return the largest budget that was itself fitted, or the smallest there is."""
     largest = max(r.flops for r in _used(case))
-    return min(rows, key=lambda row: abs(math.log(row.flops / largest)))
+    fitted = [row for row in rows if row.flops <= largest * _INSIDE]
+    return max(fitted, key=lambda row: row.flops) if fitted else min(rows, key=lambda row: row.flops)

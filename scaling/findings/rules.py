@@ -101,8 +101,8 @@ _RULES = (
         id="compute_optimal",
         question="How should a compute budget be split between parameters and tokens?",
         figure="fig-frontier",
-        test="the 95% interval of the exponent a in N* ∝ C^a is at most {width:g} wide and some budget has its "
-        "optimum inside the sizes and horizons that were fitted",
+        test="the 95% interval of the exponent a in N* ∝ C^a is at most {width:g} wide and some budget, at most the "
+        "largest fitted compute, has its optimum inside the sizes and horizons that were fitted",
         needs="a frontier with intervals from {trials:g} trials",
         thresholds=MappingProxyType({"width": 0.2}),
         minimum=MappingProxyType({"trials": 8}),
@@ -112,9 +112,10 @@ _RULES = (
         question="Do the three approaches to the compute-optimal split agree?",
         figure="fig-frontier",
         test="the 95% intervals of the exponent a of all approaches that can be read overlap, and approach 2 on this "
-        "design would miss D* at the largest budget by at most {bias:.0%} without any noise",
+        "design would miss D* at the largest budget by at most {bias:.0%} without any noise; an interval wider than "
+        "{width:g} would overlap with anything and is not read",
         needs="{approaches:g} approaches with an interval of a",
-        thresholds=MappingProxyType({"bias": 0.05}),
+        thresholds=MappingProxyType({"bias": 0.05, "width": 0.5}),
         minimum=MappingProxyType({"approaches": 2}),
     ),
     Rule(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling.laws.analysis import Interval
 from scaling.laws.forms import Array
+from scaling.units import clear_of_rounding
 
 MIN_DRAWS = 40  # below it a 2.5 % tail holds not one draw
 _MAX_REDRAWS = 50
@@ -123,4 +124,5 @@ def interval(value: float, draws: Array) -> Interval:
     if len(finite) < MIN_DRAWS:
         return Interval(value=float(value))
     low, high = np.percentile(finite, [2.5, 97.5])
-    return Interval(value=float(value), low=float(low), high=float(high))
+    value, low, high = clear_of_rounding(float(value), float(low), float(high))
+    return Interval(value=value, low=low, high=high)

@@ -113,9 +113,16 @@ def _verdict(rows: list[FormRow]) -> FormChoice:
     plain, bent = rows[0], next(row for row in rows if row.name == INTERACTING)
     if bent.name not in beaten and not _beats(bent, plain):
         beaten.append(bent.name)  # it holds the sum of terms, so it must earn its parameter
-    standing = [row.name for row in rows if row.name not in beaten] or [rows[0].name]
-    said = f"beaten: {', '.join(beaten)}" if beaten else "none beats another"
-    return FormChoice(rows=tuple(rows), favours=standing[0], decided=len(standing) == 1, why=f"{said}; {_shown(rows)}")
+    standing = [row.name for row in rows if row.name not in beaten]
+    said = (
+        "each is beaten by another"
+        if not standing
+        else f"beaten: {', '.join(beaten)}"
+        if beaten
+        else "none beats another"
+    )
+    favours = standing[0] if standing else rows[0].name
+    return FormChoice(rows=tuple(rows), favours=favours, decided=len(standing) == 1, why=f"{said}; {_shown(rows)}")
 
 
 def _beats(one: FormRow, other: FormRow) -> bool:

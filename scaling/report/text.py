@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
+from scaling.units import clear_of_rounding
+
 _EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
 _TIGHT = re.compile(r"(\d)%")
 DIRECTION_CHANGES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -25,8 +27,11 @@ def number(value: object) -> str:
 def _mapping(value: Mapping[str, object]) -> str:
     """Return an interval as such, and any other mapping as its parts."""
     if set(value) == {"value", "low", "high"}:
-        middle, low, high = (number(value[k]) for k in ("value", "low", "high"))
-        return middle if value["low"] is None else f"{middle} [{low}, {high}]"
+        ends = [value[k] for k in ("value", "low", "high")]
+        if not all(isinstance(v, int | float) for v in ends):
+            return number(value["value"])
+        middle, low, high = (number(v) for v in clear_of_rounding(*ends))  # type: ignore[arg-type]  # numbers, seen above
+        return f"{middle} [{low}, {high}]"
     return ", ".join(f"{name.replace('_', ' ')} {number(part)}" for name, part in value.items())
 
 

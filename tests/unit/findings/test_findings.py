@@ -131,6 +131,10 @@ def test_approaches(analysis, nothing, points):
     other = dataclasses.replace(apart, a=dataclasses.replace(three.a, value=0.9, low=0.88, high=0.92))
     assert judge("approaches", dataclasses.replace(analysis, approaches=(other, three)), points).grade == NOT
     assert judge("approaches", dataclasses.replace(analysis, approaches=(three,)), points).grade == TOO_LITTLE
+    vague = dataclasses.replace(apart, a=dataclasses.replace(three.a, low=0.0, high=1.04))
+    finding = judge("approaches", dataclasses.replace(analysis, approaches=(vague, three)), points)
+    assert finding.grade == TOO_LITTLE
+    assert "tells nothing" in finding.sentence
     assert judge("approaches", nothing, points).grade == TOO_LITTLE
 
 
@@ -153,6 +157,16 @@ def test_compute_optimal(analysis, nothing, points):
     assert judge("compute_optimal", analyse(few_tokens, resamples=150), few_tokens).grade == NOT
     assert judge("compute_optimal", nothing, points).grade == TOO_LITTLE
     assert judge("compute_optimal", with_fit(analysis, n_trials=7), points).grade == TOO_LITTLE
+
+
+def test_a_split_beyond_the_fitted_compute_is_no_support(analysis, points):
+    largest = points["flops_train"].max()
+    inside = judge("compute_optimal", analysis, points)
+    assert inside.numbers["flops"] <= largest * (1 + 1e-9)
+    beyond = tuple(row for row in analysis.frontier if row.flops > largest)
+    finding = judge("compute_optimal", dataclasses.replace(analysis, frontier=beyond), points)
+    assert finding.grade == NOT
+    assert "every split is an extrapolation" in finding.sentence
 
 
 def test_a_wide_exponent_is_not_supported(analysis, points):

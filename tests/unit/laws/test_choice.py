@@ -1,12 +1,15 @@
 """Forms told apart by worlds of known form; held-out error and AICc by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from support.synthetic_sweep import sweep_points
 
 from scaling.errors import NotEnoughData
 from scaling.laws import analyse, merit
-from scaling.laws.choice import INTERACTING, JOINT, choose_form, interaction_warning
+from scaling.laws.analysis import FormRow
+from scaling.laws.choice import INTERACTING, JOINT, _verdict, choose_form, interaction_warning
 from scaling.laws.forms import SURFACE
 from scaling.laws.interaction import interacting_loss
 from scaling.laws.joint import joint_loss
@@ -104,3 +107,18 @@ def test_the_larger_law_holds_both_others():
     assert interacting_loss({**law, "kappa": 1.0}, n, d) == pytest.approx(0.8 + 30 / n**0.38 + 900 / d**0.5)
     kaplan = {"E": 0.0, "A": 2e6**0.3, "alpha": 0.3, "B": 4e8**0.25, "beta": 0.25, "kappa": 0.25}
     assert interacting_loss(kaplan, n, d) == pytest.approx(joint_loss(0.3, 0.25, 2e6, 4e8, n, d))
+
+
+def test_where_each_form_is_beaten_none_is_decided_on():
+    row = FormRow(name="L(N,D)", form="", free=5, params={}, heldout_error=0.0634, aicc=-170.0)
+    others = (
+        ("L(N,D) tied", 0.058, -173.0),
+        (INTERACTING, 0.054, -172.0),
+        (JOINT, 0.0377, -100.0),
+        ("last", 0.05, -160.0),
+    )
+    rows = [row, *(dataclasses.replace(row, name=n, heldout_error=e, aicc=a) for n, e, a in others)]
+    found = _verdict(rows)
+    assert not found.decided
+    assert found.favours == "L(N,D)"
+    assert found.why.startswith("each is beaten by another")

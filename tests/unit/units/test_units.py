@@ -167,3 +167,10 @@ def test_bytes_examples(value, text):
 def test_an_interval_is_shown_when_there_is_one():
     assert units.format_interval(0.39, 0.36, 0.43) == "0.39 [0.36, 0.43]"
     assert units.format_interval(0.39, None, None) == "0.39"
+
+
+def test_an_end_that_rounding_keeps_from_zero_reads_zero_and_small_ends_stay():
+    assert units.format_interval(0.542, -4.26e-15, 1.04) == "0.542 [0, 1.04]"
+    assert units.format_interval(0.5, 2e-9, 1.04) == "0.5 [2.00e-9, 1.04]"
+    assert units.format_interval(3e-14, 1e-14, 4e-14) == "3.00e-14 [1.00e-14, 4.00e-14]"
+    assert units.format_interval(0.0, 0.0, 0.0) == "0 [0, 0]"
