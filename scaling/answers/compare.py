@@ -1,7 +1,8 @@
 """Two or more studies side by side: what differs in their set-up, whether their laws differ, and which is ahead.
 
-Losses on different validation text do not compare; exponents do, as far as a power law is a power law in any unit.
-Studies of different objectives share neither: nats of a masked token say nothing of nats of the next.
+Losses compare on the same validation text alone, and so do exponents: the floor and both powers are those of a text and
+a tokenizer. Exponents need the same unit of the loss and the same count of parameters besides. Studies of different
+objectives share neither: nats of a masked token say nothing of nats of the next.
 """
 
 import itertools
@@ -35,12 +36,16 @@ class Side:
         setup: what the study is about, one or more values a key.
         analysis: its fits, each side from a seed of its own.
         law: its L(N,D), or ``None`` where it has none.
+        unit: of its losses.
+        params: which parameters are N.
     """
 
     name: str
     setup: Setup
     analysis: Analysis
     law: Law | None
+    unit: str = NATS_PER_TOKEN
+    params: str = "total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,8 @@ class Pair:
 
     Attributes:
         left, right: names.
-        differences: of every exponent that both have; none where the objectives differ.
+        differences: of every exponent that both have; none where exponents do not compare.
+        why_no_differences: why exponents do not compare; ``None`` where they do.
         spans: who reaches the lower loss at equal compute, best split each; empty where losses do not compare.
         fitted_to: compute to which both have points; beyond it the spans are extrapolated.
         flops_convention: how compute is counted for the spans.
@@ -110,6 +116,7 @@ class Pair:
     verdict: str
     gap: Gap | None = None
     unit: str = NATS_PER_TOKEN
+    why_no_differences: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +156,9 @@ def _words(values: tuple[str, ...]) -> str:
 
 
 def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
-    other_objective = _why_not_at_all(left, right)
-    differences = () if other_objective else tuple(_differences(left.analysis.fits, right.analysis.fits))
-    refusal = other_objective or _why_not_losses(left, right, same_validation)
+    refusal = _why_not_at_all(left, right) or _why_not_losses(left, right, same_validation)
+    other_count = refusal or _why_not_exponents(left, right)
+    differences = () if other_count else tuple(_differences(left.analysis.fits, right.analysis.fits))
     if refusal is not None or left.law is None or right.law is None:
         return Pair(
             left=left.name,
@@ -161,6 +168,7 @@ def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
             fitted_to=None,
             flops_convention=None,
             verdict=refusal or "one of the two has no L(N,D), so nothing says which is ahead",
+            why_no_differences=other_count,
         )
     one, other, convention = _same_flops(left.law, right.law)
     gap = _gap(one, other)
@@ -176,6 +184,7 @@ def _pair(left: Side, right: Side, same_validation: bool) -> Pair:
         verdict=_verdict(spans, fitted_to),
         gap=gap,
         unit=one.unit,
+        why_no_differences=other_count,
     )
 
 
@@ -232,16 +241,21 @@ def _why_not_losses(left: Side, right: Side, same_validation: bool) -> str | Non
     if one and other:
         if len(one) == len(other) == 1 and one == other:
             return None
-        return (
-            "evaluated on different validation sets: losses on different text do not compare, so only exponents are "
-            "compared"
-        )
+        return "evaluated on different validation sets: neither losses nor exponents of different text compare"
     if same_validation:
         return None
     return (
-        "nothing says that both were evaluated on the same validation set, so only exponents are compared; where you "
-        "know that they were, say --same-validation"
+        "nothing says that both were evaluated on the same validation set, so neither losses nor exponents are "
+        "compared; where you know that they were, say --same-validation"
     )
+
+
+def _why_not_exponents(left: Side, right: Side) -> str | None:
+    if left.unit != right.unit:
+        return f"losses in {left.unit} and in {right.unit}: their exponents do not compare"
+    if left.params != right.params:
+        return f"N counted as {left.params} and as {right.params}: their exponents do not compare"
+    return None
 
 
 def _same_flops(left: Law, right: Law) -> tuple[Law, Law, str]:

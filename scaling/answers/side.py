@@ -4,6 +4,7 @@ from scaling.answers.analysed import SURFACE, analyse_store, law_of
 from scaling.answers.compare import Side
 from scaling.answers.setup import setup_of
 from scaling.errors import NotEnoughData
+from scaling.laws.selection import unit_of
 from scaling.store import Store
 
 
@@ -30,4 +31,11 @@ def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamp
             hint=f"see what is there with `scaling fit {store.root}`",
         )
     law = law_of(store, analysis, params) if SURFACE in analysis.fits else None
-    return Side(name=name, setup=setup_of(store, analysis), analysis=analysis, law=law)
+    return Side(
+        name=name,
+        setup=setup_of(store, analysis),
+        analysis=analysis,
+        law=law,
+        unit=unit_of(store.points()),
+        params=params,
+    )

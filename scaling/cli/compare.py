@@ -35,7 +35,7 @@ def command(
 
     Example:  scaling compare runs/adamw runs/muon
 
-    Losses are compared only where the validation set is the same; exponents always.
+    Losses and exponents are compared only where the validation set is the same.
     """
     from scaling.answers import compare
     from scaling.cli.output import print_json
@@ -108,7 +108,8 @@ def show(found: "Comparison") -> None:
         console.print(f"{pair.left} and {pair.right}", style="bold", markup=False, soft_wrap=True)
         if pair.differences:
             console.print(exponent_table(pair))
-        console.print(pair.verdict, markup=False, soft_wrap=True)
+        for text in dict.fromkeys([*filter(None, [pair.why_no_differences]), pair.verdict]):
+            console.print(text, markup=False, soft_wrap=True)
 
 
 def setup_table(found: "Comparison") -> "Table":

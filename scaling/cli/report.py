@@ -55,27 +55,14 @@ def command(
 
     Example:  scaling report runs/adamw runs/muon --out both.html
     """
+    tariff = _tariff(region, intensity, price_per_gpu_hour, price_per_kwh)
     if sources is not None and len(sources) > 1:
-        _refuse(region, intensity, price_per_gpu_hour, price_per_kwh)
-        path = _comparison(sources, out, column, steps, plotly, same_validation)
+        path = _comparison(sources, out, column, steps, plotly, same_validation, tariff)
     else:
-        tariff = _tariff(region, intensity, price_per_gpu_hour, price_per_kwh)
         path = _single(sources[0] if sources else None, out, column, steps, plotly, tariff)
     _tell(path, plotly, as_json)
     if show:
         _open(path)
-
-
-def _refuse(*given: str | float | None) -> None:
-    from scaling.errors import UsageError
-
-    if any(value is not None for value in given):
-        raise UsageError(
-            "report.one_store",
-            "places and prices are of one store, and several are given",
-            why="the page of several studies has no table of costs",
-            hint="write the report of each store with its own --region and prices",
-        )
 
 
 def _single(
@@ -106,12 +93,20 @@ def _tell(path: Path, plotly: Plotly, as_json: bool) -> None:
 
 
 def _comparison(
-    sources: list[Path], out: Path | None, column: list[str] | None, steps: Steps, plotly: Plotly, same: bool
+    sources: list[Path],
+    out: Path | None,
+    column: list[str] | None,
+    steps: Steps,
+    plotly: Plotly,
+    same: bool,
+    tariff: "Tariff",
 ) -> Path:
-    from scaling.answers import compare
-    from scaling.cli.compare import distinct_names, open_side
+    from scaling.answers import compare, side_of
+    from scaling.cli.compare import distinct_names
+    from scaling.cli.source import is_store
     from scaling.errors import UsageError
     from scaling.report import render_comparison
+    from scaling.report.tables.cost import Account
 
     if out is None:
         given = " ".join(map(str, sources))
@@ -122,9 +117,11 @@ def _comparison(
             hint=f"scaling report {given} --out comparison.html",
         )
     names = distinct_names(sources)
-    pairs = enumerate(zip(sources, names, strict=True))
-    sides = [open_side(path, name, seed, "total", 1000, column, steps) for seed, (path, name) in pairs]
-    return render_comparison(compare(sides, same_validation=same), _target(sources[0], out), plotly.value)
+    stores = [open_source(path, None if is_store(path) else column, steps) for path in sources]
+    sides = [side_of(store, name, seed) for seed, (store, name) in enumerate(zip(stores, names, strict=True))]
+    accounts = [Account.of(store, name, tariff) for store, name in zip(stores, names, strict=True)]
+    found = compare(sides, same_validation=same)
+    return render_comparison(found, _target(sources[0], out), plotly.value, accounts)
 
 
 def _target(root: Path, out: Path | None) -> Path:

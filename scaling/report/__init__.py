@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scaling.answers import Comparison
     from scaling.report.material import Material, Tariff
     from scaling.report.page import Page
+    from scaling.report.tables.cost import Account
     from scaling.store.load import Store
 
 __all__ = ["render", "render_comparison", "render_material"]
@@ -42,17 +45,20 @@ def render_material(material: "Material", path: Path, plotly: PlotlyMode = "inli
     return _write(page_of(material), path, plotly)
 
 
-def render_comparison(comparison: "Comparison", path: Path, plotly: PlotlyMode = "inline") -> Path:
+def render_comparison(
+    comparison: "Comparison", path: Path, plotly: PlotlyMode = "inline", accounts: "Sequence[Account]" = ()
+) -> Path:
     """Write the report of several studies side by side; see ``render``.
 
     Args:
         comparison: from ``answers.compare``.
         path: the HTML file to write.
         plotly: where the drawing library lies.
+        accounts: what each study booked, for a table of costs; none without.
     """
     from scaling.report.several import page_of
 
-    return _write(page_of(comparison), path, plotly)
+    return _write(page_of(comparison, accounts), path, plotly)
 
 
 def _write(page: "Page", path: Path, plotly: PlotlyMode) -> Path:

@@ -1,6 +1,6 @@
 """The page of several studies: which is ahead and from what scale on, laws side by side, what differs in the set-up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from scaling.answers import Comparison, Side
 from scaling.answers.compare import Pair
@@ -12,21 +12,23 @@ from scaling.report.look import Look
 from scaling.report.page import Page, Section
 from scaling.report.panel import Column, Table
 from scaling.report.prose import Fact
+from scaling.report.tables.cost import Account, compared
 from scaling.units import format_flops
 
 AHEAD_RULE = (
-    "Supported if the 95 % band of the difference, over all budgets together, leaves zero out at some compute up to a "
-    "hundred times what both were fitted to; otherwise not supported. Not enough data where the losses were not taken "
-    "on the same text or a study has no L(N, D)."
+    "Supported if the 95 % band of the difference, over all budgets together, leaves zero out at some compute to which "
+    "both were fitted; otherwise not supported, also where one leads beyond the data alone: that is extrapolated. Not "
+    "enough data where the losses were not taken on the same text or a study has no L(N, D)."
 )
 DIFFER_RULE = (
     "Supported if the 95 % interval of the difference of some exponent of L(N, D) leaves zero out; otherwise not "
-    "supported. Not enough data without an interval in both studies."
+    "supported. Not enough data without an interval in both studies, or where the losses are of different text, unit "
+    "or objective, or N is counted differently."
 )
 
 
-def page_of(comparison: Comparison) -> Page:
-    """Return the page of a comparison."""
+def page_of(comparison: Comparison, accounts: Sequence[Account] = ()) -> Page:
+    """Return the page of a comparison, with what each study cost where that is given."""
     names = [side.name for side in comparison.sides]
     look = versus.styles(comparison.sides)
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs))
@@ -60,9 +62,15 @@ def page_of(comparison: Comparison) -> Page:
                 (),
                 (setup_table(comparison), differences_table(comparison)),
             ),
+            *([_cost_section(accounts)] if accounts else []),
         ),
         look=Look(()),
     )
+
+
+def _cost_section(accounts: Sequence[Account]) -> Section:
+    lede = "Time, energy, carbon and money of each study as a whole: finished trials, lost ones and repeated attempts."
+    return Section("sec-cost", "What each study cost", lede, (), (compared(accounts),))
 
 
 def _fact(side: Side) -> Fact:
@@ -81,8 +89,8 @@ def findings(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _ahead(pair: Pair, rank: int) -> Finding:
-    leaders = {span.ahead for span in pair.spans}
-    grade = Grade.NOT_ENOUGH_DATA if not pair.spans else Grade.NOT_SUPPORTED if leaders == {None} else Grade.SUPPORTED
+    seen = [s for s in pair.spans if s.ahead is not None and s.from_flops <= (pair.fitted_to or 0.0)]
+    grade = Grade.NOT_ENOUGH_DATA if not pair.spans else Grade.SUPPORTED if seen else Grade.NOT_SUPPORTED
     return Finding(
         id=f"ahead_{rank + 1}",
         question=f"Which is ahead at equal compute, {pair.left} or {pair.right}?",
@@ -105,12 +113,19 @@ def _differ(pair: Pair, rank: int) -> Finding:
     return Finding(
         id=f"exponents_{rank + 1}",
         question=f"Do the exponents of {pair.left} and {pair.right} differ?",
-        sentence=f"In this order: {said}." if rows else "No two L(N,D) are there to compare.",
+        sentence=_exponent_words(pair, said),
         grade=grade if judged else Grade.NOT_ENOUGH_DATA,
         numbers={d.parameter: d.difference.value for d in rows},
         figure=versus.EXPONENTS,
         rule=DIFFER_RULE,
     )
+
+
+def _exponent_words(pair: Pair, said: str) -> str:
+    if said:
+        return f"{pair.left} and {pair.right}, in this order: {said}."
+    why = pair.why_no_differences or "no two L(N,D) are there to compare"
+    return why[:1].upper() + why[1:] + "."
 
 
 def _reservations(comparison: Comparison) -> Iterator[str]:
@@ -191,4 +206,10 @@ def differences_table(comparison: Comparison) -> Table:
         for pair in comparison.pairs
         for d in pair.differences
     ]
-    return Table.of("differences", "Differences of exponents", columns, rows, empty="No law is known of two studies.")
+    why = " ".join(
+        dict.fromkeys(
+            f"{p.left} and {p.right}: {p.why_no_differences}." for p in comparison.pairs if p.why_no_differences
+        )
+    )
+    empty = why or "No law is known of two studies."
+    return Table.of("differences", "Differences of exponents", columns, rows, empty=empty, note=why if rows else "")

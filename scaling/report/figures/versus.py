@@ -161,7 +161,9 @@ def exponents_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
     frame = exponents(comparison)
     known = [e for e in ("alpha", "beta", "a") if ((frame["law"] == _SURFACE) & (frame["exponent"] == e)).any()]
     if not known:
-        return absent(EXPONENTS, "No exponent is known of two studies", "no two studies have an L(N, D)")
+        told = [pair.why_no_differences for pair in comparison.pairs if pair.why_no_differences]
+        why = "; ".join(dict.fromkeys(told)) or "no two studies have an L(N, D)"
+        return absent(EXPONENTS, "No two exponents may be set side by side", why)
     columns = (
         Column("law", "Law"),
         Column("exponent", "Exponent"),

@@ -10,6 +10,7 @@ def everything(material: Material) -> list[Table]:
     tables = [
         fits.rules(material),
         fits.fits(material),
+        fits.forms(material),
         fits.approaches(material),
         fits.sensitivity(material),
         published.published(material),

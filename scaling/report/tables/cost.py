@@ -1,15 +1,16 @@
 """What the sweep cost by what became of its trials: time, FLOPs, joules, money and carbon, each known or missing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from scaling.provenance import Reading
 from scaling.report.figures.energy import is_measured
-from scaling.report.material import Material, Tariff
+from scaling.report.material import Tariff
 from scaling.report.panel import Column, Table
+from scaling.store import Store
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "results: finished trials": ("done",),
@@ -17,6 +18,7 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "lost: failed or interrupted": ("failed", "interrupted"),
     "orphaned: no longer in the sweep": ("orphaned",),
 }
+_ADDED = ("wall_s", "gpu_s", "flops", "measured_j", "modelled_j")
 _J_PER_KWH = 3.6e6
 
 
@@ -57,10 +59,58 @@ class Spent:
         return sum(price * used / unit for price, used, unit in priced if used is not None)
 
 
-def cost(material: Material) -> Table:
+class Booked(Protocol):
+    """What a bill is made from, as a report's ``Material`` and a compared study's ``Account`` hold it."""
+
+    @property
+    def every_trial(self) -> pd.DataFrame: ...  # noqa: D102  # as in Material
+
+    @property
+    def attempts(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
+    def points(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
+    def tuned(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
+    def host(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+
+    @property
+    def tariff(self) -> Tariff: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What one of several studies booked; the fields are those of ``Material``, and its name."""
+
+    name: str
+    every_trial: pd.DataFrame
+    attempts: pd.DataFrame
+    points: pd.DataFrame
+    tuned: pd.DataFrame
+    host: Mapping[str, Any] | None
+    tariff: Tariff
+
+    @classmethod
+    def of(cls, store: Store, name: str, tariff: Tariff) -> "Account":
+        """Return what a store booked; its sweep's own prices stand in for those that are not given."""
+        return cls(
+            name=name,
+            every_trial=store.trials(stage=None),
+            attempts=store.attempts(),
+            points=store.points(),
+            tuned=store.tuned(),
+            host=store.host,
+            tariff=tariff.with_prices_of(store.sweep),
+        )
+
+
+def cost(booked: Booked) -> Table:
     """Return one row per outcome, one for attempts that were repeated, and one for the rest of the machine."""
-    tariff = material.tariff
-    lines = list(_lines(material))
+    tariff = booked.tariff
+    lines = list(_lines(booked))
     total = sum(line.wall_s or 0.0 for line in lines)
     columns = (
         Column("what", "Spent on"),
@@ -79,6 +129,52 @@ def cost(material: Material) -> Table:
     empty = "No trial has ended: nothing is known."
     caption = "What the sweep cost, by what came of it"
     return Table.of("cost", caption, columns, rows, empty=empty, note=_said(tariff))
+
+
+def compared(accounts: Sequence[Account]) -> Table:
+    """Return what each of several studies cost as a whole, with what its part that is not known is."""
+    columns = (
+        Column("study", "Study"),
+        Column("trials", "Trials", "whole"),
+        Column("wall_s", "Slot time", "seconds"),
+        Column("gpu_s", "GPU time", "seconds"),
+        Column("flops", "Training FLOPs", "flops"),
+        Column("measured_j", "Energy, measured", "energy"),
+        Column("modelled_j", "Energy, modelled", "energy"),
+        Column("carbon_g", "Carbon (g CO2e)", "number"),
+        Column("money", "Money"),
+        Column("note", "Note"),
+    )
+    rows = [_whole(account) for account in accounts]
+    said = dict.fromkeys(_said(account.tariff) for account in accounts)
+    return Table.of("cost", "What the studies cost", columns, rows, note=" ".join(said))
+
+
+def _whole(account: Account) -> dict[str, Any]:
+    lines, tariff = list(_lines(account)), account.tariff
+    totals = {name: _added(getattr(line, name) for line in lines) for name in _ADDED}
+    carbon = [line.carbon_g(tariff) for line in lines]
+    money = [line.money(tariff) for line in lines if line.wall_s or line.measured_j]
+    paid = _added(money)
+    notes = [
+        *([] if lines else ["nothing tells its time or energy"]),
+        *(["carbon of modelled joules in part"] if _added(carbon) and any(n.measured_j is None for n in lines) else []),
+        *(["money of some of it is not known"] if paid is not None and None in money else []),
+    ]
+    return {
+        "study": account.name,
+        "trials": len(account.every_trial),
+        **totals,
+        "carbon_g": _added(carbon),
+        "money": None if paid is None else f"{paid:.4g} {tariff.currency}",
+        "note": "; ".join(notes) or None,
+    }
+
+
+def _added(values: Iterable[float | None]) -> float | None:
+    """Add up what is known; ``None`` where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _row(line: Spent, tariff: Tariff, total: float) -> dict[str, Any]:
@@ -113,20 +209,21 @@ def _said(tariff: Tariff) -> str:
     return f"{carbon} {money}"
 
 
-def _lines(material: Material) -> Iterator[Spent]:
-    frame = material.every_trial
-    if "wall_s" not in frame or (frame["wall_s"].isna().all() and material.attempts.empty):
+def _lines(booked: Booked) -> Iterator[Spent]:
+    frame = booked.every_trial
+    told = ["wall_s", *(f"energy_{name}_j" for name in ("gpu", "cpu", "ram"))]
+    if frame.reindex(columns=told).isna().all(axis=None) and booked.attempts.empty:
         return
-    last = material.attempts.sort_values("attempt").drop_duplicates("trial", keep="last")
-    machine = list(_host(material.host))
-    frames = [f[["trial", "flops_train"]] for f in (material.points, material.tuned) if len(f)]
-    flops = pd.concat(frames) if frames else material.points
+    last = booked.attempts.sort_values("attempt").drop_duplicates("trial", keep="last")
+    machine = list(_host(booked.host))
+    frames = [f[["trial", "flops_train"]] for f in (booked.points, booked.tuned) if len(f)]
+    flops = pd.concat(frames) if frames else booked.points
     components = ("gpu",) if machine else ("gpu", "cpu", "ram")  # the machine's own meter holds the trials' part
     for what, states in ENDS.items():
         part = frame[frame["state"].isin(states)]
         if len(part):
             yield _outcome(what, part, components, last.set_index("trial"), flops)
-    earlier = material.attempts[~material.attempts.index.isin(last.index)]
+    earlier = booked.attempts[~booked.attempts.index.isin(last.index)]
     if len(earlier):
         yield Spent(
             what="repeated: earlier attempts of the same trials",
@@ -151,7 +248,7 @@ def _outcome(
     return Spent(
         what=what,
         trials=len(part),
-        wall_s=float(wall.sum()),
+        wall_s=_sum(wall),
         gpu_s=_gpu_s(supervised.dropna(subset=["gpus"])),
         flops=_sum(flops.reindex(part["trial"])),
         measured_j=_sum(pd.Series([v for v in measured if v is not None], dtype=float)),

@@ -10,8 +10,8 @@ from scaling.report.material import Material
 from scaling.report.panel import Column, Table
 
 _FIT_SCALARS = (
-    "form", "n_points", "n_trials", "residual_rms", "objective", "objective_value", "gradient_norm", "converged",
-    "starts", "starts_agreed", "interval_method",
+    "form", "n_points", "n_trials", "residual_rms", "heldout_error", "aicc", "objective", "objective_value",
+    "gradient_norm", "converged", "starts", "starts_agreed", "interval_method",
 )  # fmt: skip
 
 
@@ -53,8 +53,13 @@ def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
         **(
             {}
             if held is None
-            else {"Held-out error": f"{100 * held.mean_abs_error:.2g} % mean, {100 * held.max_abs_error:.2g} % at most"}
+            else {
+                "Error, largest size left out": f"{_percent(held.mean_abs_error)} mean, "
+                f"{_percent(held.max_abs_error)} at most"
+            }
         ),
+        "Error, largest compute left out": _percent(fit.heldout_error) or "too few trials",
+        "AICc (n = trials)": "too few trials" if fit.aicc is None else f"{fit.aicc:.1f}",
         "Objective": f"{fit.objective} = {fit.objective_value:.6g}",
         "Gradient norm": f"{fit.gradient_norm:.2g} ({'converged' if fit.converged else 'not converged'})",
         "Starts agreeing": f"{fit.starts_agreed} of {fit.starts}",
@@ -62,6 +67,38 @@ def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
         **{f"Convention: {name.replace('_', ' ')}": text for name, text in sorted(fit.conventions.items())},
         **({"Warnings": " ".join(fit.warnings)} if fit.warnings else {}),
     }
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2g} %"
+
+
+def forms(material: Material) -> Table:
+    """Return the forms of the loss against size and data, each judged on what it had not seen and by AICc."""
+    columns = (
+        Column("name", "Form"),
+        Column("form", "Formula"),
+        Column("free", "Parameters fitted", "whole"),
+        Column("heldout_error", "Error, largest compute left out", "percent"),
+        Column("aicc", "AICc", "number"),
+        Column("delta", "Above the lowest AICc", "number"),
+        Column("params", "Parameters"),
+    )
+    choice = material.analysis.choice
+    if choice is None:
+        why = material.missing("choice", "L(N,D)", otherwise="not compared")
+        return Table.of("forms", "Forms of the law", columns, [], empty=f"Missing: {why}.")
+    least = min((row.aicc for row in choice.rows if row.aicc is not None), default=None)
+    rows = [
+        {
+            **{name: getattr(row, name) for name in ("name", "free", "heldout_error", "aicc")},
+            "form": pretty(row.form),
+            "delta": None if row.aicc is None or least is None else row.aicc - least,
+            "params": ", ".join(f"{pretty(name)} = {value:.3g}" for name, value in row.params.items()),
+        }
+        for row in choice.rows
+    ]
+    return Table.of("forms", "Forms of the law", columns, rows, note=f"Favoured: {choice.favours} ({choice.why}).")
 
 
 def approaches(material: Material) -> Table:

@@ -1,5 +1,6 @@
 """Studies with known laws, compared: who is ahead, what differs, and what may not be compared."""
 
+import dataclasses
 from functools import cache
 from types import SimpleNamespace
 
@@ -69,11 +70,21 @@ def test_laws_that_cross_change_places_and_their_exponents_differ():
     assert alpha.difference.low < 0.38 - 0.6 < alpha.difference.high
 
 
-def test_losses_on_different_text_are_never_compared():
+def test_neither_losses_nor_exponents_on_different_text_are_compared():
     found = pair(side("a", "plain"), side("b", "better", 1, "v2"), same_validation=True)
-    assert found.spans == ()
-    assert "only exponents" in found.verdict
-    assert found.differences
+    assert (found.spans, found.differences) == ((), ())
+    assert "different validation sets" in found.verdict
+    assert found.why_no_differences == found.verdict
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [({"unit": "nats per image"}, "nats per image"), ({"params": "active"}, "active")]
+)
+def test_exponents_of_another_unit_or_count_of_parameters_are_never_compared(what, said):
+    found = pair(side("a", "plain"), dataclasses.replace(side("b", "better", 1), **what))
+    assert found.differences == ()
+    assert said in found.why_no_differences
+    assert found.spans
 
 
 def test_where_the_text_is_unknown_the_user_may_give_their_word():

@@ -1,5 +1,7 @@
 """Several studies on one page: who is ahead, exponents side by side, what may not be compared, hostile names."""
 
+import dataclasses
+
 import pytest
 from support.page_elements import LIBRARY, Elements, block
 from support.synthetic_report import HOSTILE, side
@@ -37,11 +39,18 @@ def test_grades_follow_the_bands(pair, material):
     assert "none is ahead" in next(findings(same)).sentence.lower()
 
 
-def test_different_texts_compare_exponents_only(material):
+def test_a_lead_beyond_the_data_alone_is_not_supported(pair):
+    found = dataclasses.replace(pair.pairs[0], fitted_to=pair.pairs[0].spans[0].from_flops / 2)
+    assert next(findings(dataclasses.replace(pair, pairs=(found,)))).grade == "not supported"
+
+
+def test_different_texts_compare_nothing_and_say_so(material):
     found = compare([side(material, "a"), side(material, "b", **{"validation set": ("v2",)})])
     page = page_of(found)
     ahead, differ = page.findings
-    assert (ahead.grade, differ.grade) == ("not enough data", "not supported")
+    assert (ahead.grade, differ.grade) == ("not enough data", "not enough data")
+    exponents = next(p for s in page.sections for p in s.panels if p.anchor == "fig-exponents")
+    assert "exponents of different text" in exponents.missing
     gap = next(p for s in page.sections for p in s.panels if p.anchor == "fig-gap-1")
     assert "different validation sets" in gap.missing
 
