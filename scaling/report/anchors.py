@@ -27,6 +27,8 @@ FIGURES: tuple[str, ...] = (
     "fig-ability-loss",
     "fig-transfer",
     "fig-pressed",
+    "fig-runs",
+    "fig-power",
 )
 
 SECTIONS: tuple[tuple[str, str], ...] = (
@@ -44,6 +46,7 @@ SECTIONS: tuple[tuple[str, str], ...] = (
     ("sec-samples", "Samples by size"),
     ("sec-abilities", "Abilities"),
     ("sec-tuning", "Beyond pre-training"),
+    ("sec-runs", "One run at a time"),
     ("sec-tables", "Tables"),
 )
 

@@ -16,6 +16,7 @@ from scaling.laws.selection import select
 from scaling.laws.surface import fit_surface
 from scaling.laws.tuning import analyse_tuned
 from scaling.report.material import Material, Tariff
+from scaling.report.runs import read_runs
 from scaling.spec.tuning import STAGES
 from scaling.store import Store
 
@@ -45,7 +46,8 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
     if store.imported is not None:
         points, trials = _drawable(points, trials)
     notes = [] if store.imported is None else store.imported.origin["notes"]
-    warnings = [_at_home(text, store) for text in store.warnings]
+    runs, unread = read_runs(store, every)
+    warnings = [_at_home(text, store) for text in (*store.warnings, *unread)]
     return Material(
         sweep=store.sweep,
         points=points,
@@ -70,6 +72,7 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
         surfaces=_surfaces(store, analysis, resamples),
         attempts=store.attempts(),
+        runs=runs,
         tariff=(tariff or Tariff()).with_prices_of(store.sweep),
     )
 

@@ -24,3 +24,10 @@ def texts(frame: pd.DataFrame, column: str, missing: str) -> pd.DataFrame:
     A column without any text comes from the store as numbers, which pandas refuses to fill with words.
     """
     return frame.assign(**{column: [v if isinstance(v, str) else missing for v in frame[column]]})
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Return at most ``most`` of the indices 0 … count−1, evenly spread, with both ends."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / max(1, most - 1)) for i in range(most)})

@@ -14,6 +14,7 @@ from scaling.laws.analysis import Analysis, Fit
 from scaling.laws.emergence import AbilityResult
 from scaling.laws.selection import unit_of
 from scaling.laws.tuning import Tuned
+from scaling.report.runs import OneRun
 from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, TRIALS, TUNED
 from scaling.store.timing import RunTiming
 
@@ -74,6 +75,7 @@ class Material:
         tuned_trials: one row per trial after pre-training, as in ``trials``, which has the others.
         tuning: what those came to.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
+        runs: the trials that are shown one by one, with their logs and power.
     """
 
     sweep: Mapping[str, Any]
@@ -100,6 +102,7 @@ class Material:
     best_of: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*BEST_OF]))
     tuned_trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TRIALS]))
     tuning: Tuned = field(default_factory=Tuned)
+    runs: Sequence[OneRun] = field(default=())
 
     @property
     def every_trial(self) -> pd.DataFrame:

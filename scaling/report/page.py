@@ -26,6 +26,7 @@ from scaling.report.figures import (
     isoflop,
     isojoule,
     laws,
+    oneruns,
     parameters,
     pressed,
     price,
@@ -40,6 +41,7 @@ from scaling.report.look import Look
 from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
 from scaling.report.prose import LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
+from scaling.report.runs import OneRun
 from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.report.thin import thinned
@@ -83,6 +85,7 @@ def sections(material: Material, look: Look) -> list[Section]:
         ),
         "sec-abilities": (abilities.panel(material), abilities.loss_panel(material)),
         "sec-tuning": (transfer.panel(material, look), pressed.panel(material)),
+        "sec-runs": (oneruns.panel(material, look), oneruns.power_panel(material)),
     }
     listed = {"sec-tables": tuple(tables.everything(material))}
     if material.ability_results:
@@ -167,6 +170,7 @@ class Page:
     sections: Sequence[Section]
     look: Look
     sample_groups: Sequence[SampleGroup] = ()
+    logs: Sequence[OneRun] = ()
     budget: Mapping[str, Any] | None = None
 
 
@@ -183,6 +187,7 @@ def page_of(material: Material) -> Page:
         sections=sections(material, look),
         look=look,
         sample_groups=sample_groups(material, look),
+        logs=[run for run in material.runs if run.log],
         budget=budget.payload(material),
     )
 

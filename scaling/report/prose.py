@@ -24,6 +24,7 @@ LEDES: dict[str, str] = {
     "sec-samples": "Text from the final weights: the same prompts, seed and temperature for every size.",
     "sec-abilities": "Tasks with a right answer: where each appears, and whether the smaller sizes foretold it.",
     "sec-tuning": "Fine-tuning and preference tuning of the stored weights: what pre-training is worth.",
+    "sec-runs": "Single trials as they went, the power they drew, and the last lines of their logs.",
     "sec-tables": "Everything behind the figures, for looking up and for checking.",
 }
 

@@ -22,6 +22,7 @@ from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import SteadyEnergy
 
 TRUSTED_S = 20.0
+_THROTTLED = "throttled: "  # as the meter begins such a note
 STEADY_AFTER_STEPS = 20  # as in training.loop
 _DIFFERENCE = 0.02
 _COUNTED = (Provenance.MEASURED_COUNTER, Provenance.SAMPLED_POWER)
@@ -207,15 +208,18 @@ class TrainingEnergy:
         return self._replayed
 
     def _trace(self, window: GpuWindow, kind: str) -> None:
-        """Add a window's power samples to ``power.csv``: seconds of metered work, watts, what was done."""
+        """Add a window's power samples to ``power.csv``: seconds of metered work, watts, what was done, throttling."""
         if not window.power_samples:
             return
         path = self._attempt.power_path
         fresh = not path.exists()
         with path.open("a", encoding="ascii") as file:
             if fresh:
-                file.write("seconds,power_w,window\n")
-            file.writelines(f"{self._traced_s + t:.3f},{w:.1f},{kind}\n" for t, w in window.power_samples)
+                file.write("seconds,power_w,window,throttled\n")
+            told = "; ".join(n.removeprefix(_THROTTLED) for n in window.notes if n.startswith(_THROTTLED)).replace(
+                ",", ""
+            )
+            file.writelines(f"{self._traced_s + t:.3f},{w:.1f},{kind},{told}\n" for t, w in window.power_samples)
         self._traced_s += window.seconds
 
 

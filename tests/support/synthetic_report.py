@@ -17,6 +17,8 @@ from scaling.laws.frontier import FlopsPerToken
 from scaling.laws.selection import select
 from scaling.laws.tuning import Tuned, analyse_tuned
 from scaling.report.material import Material
+from scaling.report.runs import OneRun, chosen
+from scaling.store.traces import PowerRead
 
 TRUTH = {"E": 0.82, "A": 12.0, "B": 460.0, "alpha": 0.33, "beta": 0.45}
 SIZES = (3_600, 6_500, 10_300, 20_100, 33_400, 68_000, 115_000, 246_000)
@@ -91,7 +93,7 @@ def _ended(n, measured):
             for c, three in energy.items()
             for k, v in zip(("j", "provenance", "reason"), three, strict=True)
         },
-        "power_idle_w": None,
+        "power_idle_w": 62.0 if measured else None,
         "wall_s": wall,
         **{f"seconds_{phase}": wall * share for phase, share in PHASES.items()},
         "data_wait_share": PHASES["data_wait"] / PHASES["train"],
@@ -169,6 +171,25 @@ def _analysis(measured):
     return analyse(points_frame(trials_frame(measured), rng, measured), CUTS, resamples=100)
 
 
+def runs_of(trials, measured=False):
+    """Logs of the trials shown one by one, and power where a counter was read: half of it throttled."""
+    rows = {t["trial"]: t for t in trials.to_dict("records")}
+    power = [
+        (0.1 * k, 310.0 + k % 7, "replay" if k > 250 else "train", "power cap" if k > 150 else "") for k in range(300)
+    ]
+    return tuple(
+        OneRun(
+            trial=name,
+            label=rows[name]["label"],
+            state=rows[name]["state"],
+            reason=rows[name]["reason"] if rows[name]["state"] != "done" else "",
+            log=f"step 800  loss 1.52\n{name} ended",
+            power=PowerRead(attempt=1, samples=tuple(power), unreadable=0) if measured else None,
+        )
+        for name in chosen(trials)
+    )
+
+
 def law_of_points(points, analysis):
     """The law as ``answers.law_of`` gives it for a store."""
     used = select(points, CUTS, "total").used
@@ -213,6 +234,7 @@ def material(measured=False):
         ability_results=results,
         tuned=tuned,
         best_of=best_of,
+        runs=runs_of(trials, measured),
         tuning=tuning,
         rules=RULES,
     )
@@ -258,6 +280,7 @@ def hostile_material():
         trials=full.trials.assign(label=full.trials["label"] + HOSTILE, reason=HOSTILE, device=HOSTILE),
         points=full.points.assign(label=full.points["label"] + HOSTILE),
         samples=samples,
+        runs=[dataclasses.replace(r, label=r.label + HOSTILE, reason=HOSTILE, log=HOSTILE) for r in full.runs],
         environments=[{HOSTILE: HOSTILE}],
         warnings=[HOSTILE],
     )
@@ -290,6 +313,7 @@ def empty_material():
         points=points,
         trials=trials,
         curves=full.curves.iloc[:0],
+        runs=(),
         samples=[],
         environments=[],
         analysis=nothing,

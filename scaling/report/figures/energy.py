@@ -11,16 +11,19 @@ from scaling.provenance import Provenance
 from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import FAINT, Figure, canvas, line, marks, note, words
 from scaling.report.groups import by_keys, texts
-from scaling.report.look import COMPONENTS, Style, legend
+from scaling.report.look import COMPONENTS, SYMBOLS, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.text import visible
 from scaling.units import format_energy, format_flops
 
 ANCHOR = "fig-energy"
+_BOARDS = ("var(--c-blue)", "var(--c-orange)", "var(--c-purple)", "var(--c-vermillion)", "var(--c-green)")
 MODELLED = Style("modelled (hollow)", "var(--ink-2)", "circle-open")
 _COLUMNS = (
     Column("label", "Trial"),
     Column("component", "Component"),
+    Column("device", "Device"),
     Column("flops", "FLOPs", "flops"),
     Column("energy_j", "Energy", "energy"),
     Column("joules_per_flop", "J per FLOP", "number"),
@@ -48,7 +51,7 @@ class Energy:
     """Joules of each trial by component.
 
     Attributes:
-        rows: label, component, flops, energy_j, joules_per_flop, provenance, measured, reason.
+        rows: label, component, device, flops, energy_j, joules_per_flop, provenance, measured, reason.
     """
 
     rows: pd.DataFrame
@@ -62,6 +65,26 @@ class Energy:
     def measured(self) -> pd.DataFrame:
         """Rows whose value was measured."""
         return self.known[self.known["measured"]]
+
+    @property
+    def boards(self) -> list[str]:
+        """The devices whose own joules are known, where there is more than one to tell apart."""
+        names = sorted({str(name) for name in self.known.loc[self.known["component"] == "gpu", "device"]})
+        return names if len(names) > 1 else []
+
+    def style(self, component: str, device: str) -> Style:
+        """Return how a component is drawn; joules of GPUs by the board they were spent on, where several were."""
+        boards = self.boards
+        if component != "gpu" or device not in boards:
+            return COMPONENTS[component]
+        rank = boards.index(device)
+        return Style(f"GPU: {visible(device)}", _BOARDS[rank % len(_BOARDS)], SYMBOLS[rank % len(SYMBOLS)])
+
+    def styles(self) -> list[Style]:
+        """Return the style of everything that is known, in order."""
+        pairs = self.known[["component", "device"]].drop_duplicates().sort_values("device")
+        order = [(c, str(d)) for name in COMPONENTS for c, d in pairs.itertuples(index=False) if c == name]
+        return [self.style(component, device) for component, device in order]
 
     def reasons(self) -> list[str]:
         """Return why values are missing, each with the component and the number of trials."""
@@ -93,6 +116,7 @@ def _row(trial: dict[Any, Any], component: str, flops: float | None) -> dict[str
         "trial": trial["trial"],
         "label": trial["label"],
         "component": component,
+        "device": device if isinstance(device := trial.get("device"), str) else "unknown device",
         "flops": flops,
         "energy_j": joules,
         "joules_per_flop": joules / flops if joules is not None and flops else None,
@@ -103,25 +127,26 @@ def _row(trial: dict[Any, Any], component: str, flops: float | None) -> dict[str
 
 
 def draw(found: Energy, column: str) -> Figure:
-    """Draw joules, or joules per FLOP, against FLOPs by component; slope one is the grey guide."""
+    """Draw joules, or joules per FLOP, against FLOPs by component and device; slope one is the grey guide."""
     rows = found.known[found.known["flops"].notna()]
     up = energy_axis("", rows[column], 0.15) if column == "energy_j" else log_axis("", rows[column], per_flop, 0.15)
     figure = canvas(log_axis("Training FLOPs C", rows["flops"], power_of_ten), up)
     if column == "energy_j":
         _slope_one(figure, rows)
-    for (component, measured), part in by_keys(rows, ["component", "measured"]):
+    for (component, device, measured), part in by_keys(rows, ["component", "device", "measured"]):
+        style = found.style(component, device)
         hover = [
             words(
                 [
                     str(r["label"]),
-                    COMPONENTS[component].label,
+                    style.label,
                     f"{format_energy(r['energy_j'])} for {format_flops(r['flops'])}",
                     str(r["provenance"]).replace("_", " "),
                 ]
             )
             for r in part.to_dict("records")
         ]
-        marks(figure, part["flops"], part[column], COMPONENTS[component], hover, hollow=not measured)
+        marks(figure, part["flops"], part[column], style, hover, hollow=not measured)
     return figure
 
 
@@ -148,7 +173,7 @@ def panel(material: Material) -> Panel:
     if known.empty:
         reason = " · ".join(why) or "No trial has finished, and joules are read at its end."
         return absent(ANCHOR, _claim_without(host), " ".join([host, f"By trial: {reason}"]) if host else reason)
-    parts = [COMPONENTS[c] for c in COMPONENTS if (known["component"] == c).any()]
+    parts = Energy(known).styles()
     modelled = not known["measured"].all()
     return Panel(
         anchor=ANCHOR,
@@ -194,4 +219,13 @@ def _claim(found: Energy) -> str:
     if len(ratios) < 2:
         return f"Training took {total}, measured"
     spread = f"joules per FLOP differ by a factor of {ratios.max() / ratios.min():.2g} over trials"
-    return f"Training took {total}, measured; {spread}"
+    return f"Training took {total}, measured; {spread}{_by_board(found)}"
+
+
+def _by_board(found: Energy) -> str:
+    """Name the board that a FLOP costs least on, where several were used."""
+    measured = found.measured[found.measured["component"] == "gpu"]
+    if not found.boards or measured.empty:
+        return ""
+    by_device = measured.groupby("device")["joules_per_flop"].median()
+    return f", least on {visible(str(by_device.idxmin()))}"

@@ -9,16 +9,20 @@ import pandas as pd
 from scaling.errors import UsageError
 from scaling.hardware import find_accelerator
 from scaling.report.axes import linear_axis, log_axis
-from scaling.report.draw import Figure, canvas, level, marks, words
+from scaling.report.draw import Figure, canvas, level, line, marks, words
 from scaling.report.figures.trust import size_label
 from scaling.report.groups import by_number
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.speeds import spreads
 from scaling.units import format_bytes, format_si
 
 ANCHOR = "fig-system"
-_SPEED = "Throughput leaves out warm-up, compilation and evaluation."
+_SPEED = (
+    "Throughput leaves out warm-up, compilation and evaluation; a vertical line runs from the slowest to the fastest "
+    "tenth of the intervals between logged steps, over all trials of the size."
+)
 _READING = {
     "device": f"{_SPEED} Hollow: memory as predicted before the run.",
     "host": f"{_SPEED} Hollow: memory that training itself was predicted to need; the host’s peak also holds the "
@@ -44,8 +48,11 @@ def data(material: Material) -> pd.DataFrame:
     known = ["tokens_per_s", "mfu", "memory_host_bytes", "memory_device_bytes"]
     frame = frame[frame[known].notna().any(axis=1)].reset_index(drop=True)
     needed = pd.to_numeric(frame["memory_predicted_bytes"], errors="coerce")
+    ends = spreads(material.curves).reindex(frame["trial"])
     return frame.assign(
-        memory_ratio=pd.to_numeric(frame["memory_device_bytes"], errors="coerce") / needed.where(needed > 0)
+        memory_ratio=pd.to_numeric(frame["memory_device_bytes"], errors="coerce") / needed.where(needed > 0),
+        speed_low=ends["low"].to_numpy(),
+        speed_high=ends["high"].to_numpy(),
     )
 
 
@@ -82,8 +89,12 @@ def _by_size(
 
 
 def draw_throughput(frame: pd.DataFrame, look: Look) -> Figure:
-    """Draw tokens per second in the steady window against size."""
-    figure = canvas(log_axis("Parameters N", frame["params_total"]), log_axis("", frame["tokens_per_s"].dropna()))
+    """Draw tokens per second in the steady window against size, and their spread over logged steps as a line."""
+    reach = [v for name in ("tokens_per_s", "speed_low", "speed_high") for v in frame[name].dropna()]
+    figure = canvas(log_axis("Parameters N", frame["params_total"]), log_axis("", reach))
+    for n, part in by_number(frame[frame["speed_low"].notna()], "params_total"):
+        ends = [float(part["speed_low"].min()), float(part["speed_high"].max())]
+        line(figure, [n, n], ends, look.size(n).colour, width=1.5, group=size_label(n), opacity=0.7)
     _by_size(figure, frame, "tokens_per_s", look, lambda v: f"{format_si(v)} tokens per second")
     return figure
 
@@ -199,6 +210,8 @@ def _table(frame: pd.DataFrame) -> Table:
         Column("params_total", "Parameters", "count"),
         Column("device", "Device"),
         Column("tokens_per_s", "Throughput", "per_s"),
+        Column("speed_low", "Slowest tenth of its steps", "per_s"),
+        Column("speed_high", "Fastest tenth", "per_s"),
         Column("mfu", "MFU", "percent"),
         Column("mfu_measured", "MFU of the measured peak", "percent"),
         Column("memory_host_bytes", "Host memory, peak", "bytes"),

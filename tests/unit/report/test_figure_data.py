@@ -304,3 +304,14 @@ def test_the_floor_is_rated_power_over_peak():
     assert floor.j_per_flop == pytest.approx(700 / 989e12)
     assert isojoule.floor_of(pd.Series(["cpu"])) is None
     assert isojoule.floor_of(pd.Series(["NVIDIA H100 80GB HBM3", "NVIDIA H200"])) is None
+
+
+def test_joules_of_several_boards_are_told_apart(measured):
+    half = len(measured.trials) // 2
+    devices = ["NVIDIA H100"] * half + ["<b>A100</b>"] * (len(measured.trials) - half)
+    two = dataclasses.replace(measured, trials=measured.trials.assign(device=devices))
+    styles = energy.data(two).styles()
+    boards = [s for s in styles if s.label.startswith("GPU: ")]
+    assert len({s.colour for s in boards}) == len({s.symbol for s in boards}) == len(boards) == 2
+    assert "least on" in energy.panel(two).claim
+    assert next(s.label for s in energy.data(measured).styles()) == "GPU"

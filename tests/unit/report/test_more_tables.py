@@ -7,6 +7,7 @@ import pytest
 
 from scaling.cost.grid import Intensity
 from scaling.report.material import Tariff
+from scaling.report.published import PUBLISHED
 from scaling.report.tables import checklist, cost, fits, published
 
 
@@ -119,3 +120,34 @@ def test_a_sensitivity_that_was_not_made_says_why(material):
     )
     table = fits.sensitivity(dataclasses.replace(material, analysis=analysis))
     assert table.empty == "Missing: not done for 9,999 points."
+
+
+def test_published_exponents_of_both_terms_give_the_published_split():
+    told = [law for law in PUBLISHED if law.alpha and law.beta and law.counting == "total"]
+    assert len(told) == 3
+    for law in told:
+        assert law.a == pytest.approx(law.beta / (law.alpha + law.beta), abs=0.01)
+
+
+def test_joules_of_a_table_are_billed_though_it_tells_no_time(measured):
+    told = dataclasses.replace(measured, trials=measured.trials.assign(wall_s=None), tariff=Tariff(intensity=GRID))
+    done = by(cost.cost(told), "what")["results: finished trials"]
+    assert done["wall_s"] is None
+    assert done["carbon_g"] == pytest.approx(360 * done["measured_j"] / 3.6e6)
+
+
+def test_the_bills_of_several_studies_add_up(measured, material):
+    tariff = Tariff(per_kwh=0.5, currency="EUR", intensity=GRID)
+    names = ("every_trial", "attempts", "points", "tuned", "host")
+    accounts = [
+        cost.Account(name=name, tariff=tariff, **{n: getattr(one, n) for n in names})
+        for name, one in (("with a counter", measured), ("without", material))
+    ]
+    rows = by(cost.compared(accounts), "study")
+    lines = by(cost.cost(dataclasses.replace(measured, tariff=tariff)), "what").values()
+    full = rows["with a counter"]
+    assert full["measured_j"] == pytest.approx(sum(r["measured_j"] or 0 for r in lines))
+    assert full["carbon_g"] == pytest.approx(sum(r["carbon_g"] or 0 for r in lines))
+    assert full["money"] == f"{0.5 * full['measured_j'] / 3.6e6:.4g} EUR"
+    assert (rows["without"]["measured_j"], rows["without"]["money"]) == (None, None)
+    assert "carbon of modelled joules" in rows["without"]["note"]

@@ -87,11 +87,20 @@ def test_fits_show_signs_of_convergence_and_export_full_precision(material):
     table = fits.fits(material)
     shown = {row[0]: row[1] for row in table.printed.rows}
     fit = material.analysis.fits["L(N,D)"]
-    assert {"Form", "E", "α", "β", "Gradient norm", "Starts agreeing", "Held-out error", "Intervals by"} <= set(shown)
+    assert {"Form", "E", "α", "β", "Gradient norm", "Starts agreeing", "Intervals by"} <= set(shown)
+    assert shown["AICc (n = trials)"] == f"{fit.aicc:.1f}"
     assert shown["Starts agreeing"] == f"{fit.starts_agreed} of {fit.starts}"
     exported = {(r["fit"], r["quantity"]): r["value"] for r in rows(table)}
     assert exported["L(N,D)", "alpha"] == fit.params["alpha"].value
     assert exported["L(N,D)", "gradient_norm"] == fit.gradient_norm
+
+
+def test_forms_stand_side_by_side_with_what_tells_them_apart(material):
+    choice, table = material.analysis.choice, fits.forms(material)
+    found = {r["name"]: r for r in rows(table)}
+    assert {row.name: row.heldout_error for row in choice.rows} == {n: r["heldout_error"] for n, r in found.items()}
+    assert min(r["delta"] for r in found.values()) == 0
+    assert choice.favours in table.note
 
 
 def test_environments_are_flattened_and_kept_apart(material):

@@ -205,6 +205,7 @@ def test_the_power_trace_goes_to_disk_with_its_window(tmp_path):
         rows = list(csv.DictReader(file))
     assert {row["window"] for row in rows} == {"train", "replay"}
     assert {float(row["power_w"]) for row in rows} == {WATTS}
+    assert {row["throttled"] for row in rows} == {""}
     seconds = [float(row["seconds"]) for row in rows]
     assert seconds == sorted(seconds)
     assert seconds[-1] == pytest.approx(23.0)
