@@ -136,6 +136,12 @@ def _shapes(spec: DataSpec) -> TokenSource:
     return ShapesSource(spec.shapes, located(spec))
 
 
+def _scenes(spec: DataSpec) -> TokenSource:
+    from scaling.data.scenes import ScenesSource
+
+    return ScenesSource(spec.scenes, located(spec))
+
+
 SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "python-stdlib": _stdlib,
     "python-installed": _installed,
@@ -143,6 +149,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "grammar": _grammar,
     "huggingface": _hub,
     "shapes": _shapes,
+    "scenes": _scenes,
 }
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, gpt, gpt_memory, lstm, moe, t5, vit
-from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Family, FlopsPerToken, Params
+from scaling.families import bert, clip, gpt, gpt_memory, lstm, moe, t5, vit
+from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Contrast, Family, FlopsPerToken, Params
 from scaling.families.recipe import Recipe
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "NATS_PER_IMAGE",
     "NATS_PER_TOKEN",
     "Config",
+    "Contrast",
     "Family",
     "FlopsPerToken",
     "Params",
@@ -116,6 +117,27 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             unit=NATS_PER_IMAGE,
             eats="images",
             metrics=_ACCURACY,
+        ),
+        "clip": Family(
+            name="clip",
+            title="encoders of pictures and captions, contrastive; a patch or a word is a token",
+            module="scaling.models.clip",
+            fields=clip.FIELDS,
+            build_config=clip.build_config,
+            config_for_params=clip.config_for_params,
+            params=clip.params,
+            flops_per_token=clip.flops_per_token,
+            memory_bytes=clip.memory_bytes,
+            objective="match of picture and caption",
+            unit=f"nats per pair among {clip.CANDIDATES}",
+            eats="pairs",
+            contrast=Contrast(key=clip.BATCH, candidates=clip.CANDIDATES),
+            metrics={
+                "recall_caption": f"share of pictures whose best scored caption of {clip.CANDIDATES} is right",
+                "recall_picture": f"share of captions whose best scored picture of {clip.CANDIDATES} is right",
+                "recall_chance": f"the same for a guess: what of {clip.CANDIDATES} is right, equal captions included",
+            },
+            floors={"recall_caption": "recall_chance", "recall_picture": "recall_chance"},
         ),
     }
 )

@@ -12,6 +12,21 @@ NATS_PER_IMAGE = "nats per image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """Facts of a loss that compares the rows of a batch with each other: the batch is part of what is learned.
+
+    Such a batch is never cut into micro-batches or over processes, and points of other batches are another law.
+
+    Attributes:
+        key: of the model, in which the plan puts how many rows a step has.
+        candidates: rows that are compared at validation, whatever the batch: so trials of any batch compare.
+    """
+
+    key: str
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """Parameter counts in the conventions of the field, and by group.
 
@@ -80,11 +95,13 @@ class Family:
         memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
         objective: what it is trained on, in words. Losses of different objectives do not compare.
         unit: of its loss.
-        eats: kind of data: ``tokens`` or ``images``.
+        eats: kind of data: ``tokens``, ``images`` or ``pairs`` of a picture and its caption.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
             an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
         stacks: ``scaling.models.stacked`` takes its module: trials of one shape may be trained in one program.
+        contrast: its loss compares the rows of a batch with each other; ``None``: each row has a loss of its own.
         metrics: what is measured beside the loss at every horizon, with a line on each.
+        floors: metrics by name, each with the metric that says what a guess has.
     """
 
     name: str
@@ -101,4 +118,6 @@ class Family:
     eats: str = "tokens"
     predicts_next: bool = False
     stacks: bool = False
+    contrast: Contrast | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
+    floors: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ PARAMS_IN_WORDS: dict[str, str] = {
 }
 EXACT_FLOPS = "exact, forward and backward"
 _RECIPE = ("lr_hidden", "lr_embedding")
+_BATCH = ("batch_rows",)
 _POSITIVE = ("params", "tokens", "flops_train", "flops_6nd", "loss_nats")
 
 
@@ -148,11 +149,13 @@ def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
         losses = pd.to_numeric(frame["loss_nats"], errors="coerce").astype(float)
         highest = losses.rank(method="first", ascending=False) <= cuts.drop_highest
         yield highest, f"among the {cuts.drop_highest} highest losses, left out by rule"
-    yield _other_recipe(frame), "another learning rate than the sweep's own: part of a check, not of the law"
+    why = "rows compared in another batch than those of most trials: what is learned depends on it, another law"
+    yield _unlike_most(frame, _BATCH), why
+    yield _unlike_most(frame, _RECIPE), "another learning rate than the sweep's own: part of a check, not of the law"
 
 
-def _other_recipe(frame: pd.DataFrame) -> pd.Series:
-    columns = [c for c in _RECIPE if c in frame]
+def _unlike_most(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
+    columns = [c for c in names if c in frame]
     if not columns or frame.empty:
         return pd.Series(False, index=frame.index)
     recipe = frame[columns[0]].map(str)

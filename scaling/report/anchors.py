@@ -13,6 +13,7 @@ FIGURES: tuple[str, ...] = (
     "fig-curves",
     "fig-ln",
     "fig-ld",
+    "fig-beside",
     "fig-surface",
     "fig-price",
     "fig-parameters",

@@ -71,6 +71,8 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         isoflop=_isoflop(store, resamples),
         approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
         surfaces=_surfaces(store, analysis, resamples),
+        metrics=store.metrics(),
+        by_batch=_by_batch(store, resamples),
         attempts=store.attempts(),
         runs=runs,
         tariff=(tariff or Tariff()).with_prices_of(store.sweep),
@@ -88,6 +90,19 @@ def _surfaces(store: Store, analysis: Analysis, resamples: int) -> dict[str, Fit
         return found | {"non_embedding": fit_surface(selection, {}, resamples, 0)}
     except NotEnoughData:
         return found
+
+
+def _by_batch(store: Store, resamples: int) -> dict[int, Fit]:
+    """Return L(N,D) of every batch of a loss that compares rows, where several were trained and can be fitted."""
+    points, found = store.points(), dict[int, Fit]()
+    batches = sorted(points["batch_rows"].dropna().unique())
+    for batch in batches if len(batches) > 1 else ():
+        try:
+            selection = select(points[points["batch_rows"] == batch], Cuts.of_sweep(store.sweep))
+            found[int(batch)] = fit_surface(selection, {}, resamples, 0)
+        except NotEnoughData:
+            continue
+    return found
 
 
 def _law(store: Store, analysis: Analysis) -> Law | None:

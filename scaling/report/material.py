@@ -15,7 +15,7 @@ from scaling.laws.emergence import AbilityResult
 from scaling.laws.selection import unit_of
 from scaling.laws.tuning import Tuned
 from scaling.report.runs import OneRun
-from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, TRIALS, TUNED
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, METRICS, TRIALS, TUNED
 from scaling.store.timing import RunTiming
 
 
@@ -74,6 +74,8 @@ class Material:
         best_of: one row per n of best-of-n sampling.
         tuned_trials: one row per trial after pre-training, as in ``trials``, which has the others.
         tuning: what those came to.
+        metrics: one row per point and number measured beside the loss.
+        by_batch: L(N,D) of each batch, where the loss compares the rows of a batch and there are several.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
         runs: the trials that are shown one by one, with their logs and power.
     """
@@ -96,6 +98,8 @@ class Material:
     surfaces: Mapping[str, Fit] = field(default_factory=dict)
     abilities: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ABILITIES]))
     ability_results: Sequence[AbilityResult] = field(default=())
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*METRICS]))
+    by_batch: Mapping[int, Fit] = field(default_factory=dict)
     attempts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ATTEMPTS]))
     tariff: Tariff = Tariff()
     tuned: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TUNED]))

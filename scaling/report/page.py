@@ -18,6 +18,7 @@ from scaling.report import tables
 from scaling.report.anchors import SECTIONS
 from scaling.report.figures import (
     abilities,
+    beside,
     budget,
     coverage,
     curves,
@@ -74,7 +75,11 @@ def sections(material: Material, look: Look) -> list[Section]:
             trust.residual_panel(material, look),
         ),
         "sec-curves": (curves.panel(material, look),),
-        "sec-laws": (laws.panel(material, look, "N"), laws.panel(material, look, "D")),
+        "sec-laws": (
+            laws.panel(material, look, "N"),
+            laws.panel(material, look, "D"),
+            beside.panel(material, look),
+        ),
         "sec-surface": (surface.panel(material, look), price.panel(material), parameters.panel(material)),
         "sec-frontier": (isoflop.panel(material, look), frontier.panel(material)),
         "sec-returns": (returns.panel(material),),

@@ -70,14 +70,40 @@ class ShapesSpec(Part):
     seed: Seed = 0
 
 
+class ScenesSpec(Part):
+    """Drawn pictures with captions: coloured figures, each in a quarter of the picture, under noise of known law.
+
+    Attributes:
+        objects: figures in a scene, in as many different quarters; each takes four words of the caption.
+        figures: figures that there are, from disc, ring, square, frame, triangle, plus, bar, ell, tee, half.
+        colours: colours that there are, from red, green, blue, yellow, white, cyan, magenta.
+        side: of a picture, in pixels.
+        jitter: how far a figure may be moved from the middle of its quarter, in pixels, across and down.
+        noise: standard deviation of a channel of a pixel, in units of the contrast between figure and ground.
+        specks: share of them that show anything.
+        pairs: training pictures, each with its caption.
+        seed: of the scenes.
+    """
+
+    objects: Annotated[Whole, Field(le=4)] = 2
+    figures: Annotated[Whole, Field(ge=2, le=10)] = 6
+    colours: Annotated[Whole, Field(le=7)] = 4
+    side: Annotated[Whole, Field(ge=16, le=64, multiple_of=2)] = 24
+    jitter: Annotated[int, Field(ge=0, le=8)] = 1
+    noise: Annotated[float, Field(ge=0.05, le=4)] = 0.5
+    specks: Annotated[float, Field(ge=0.01, le=1)] = 0.02
+    pairs: Whole = 65_536
+    seed: Seed = 0
+
+
 class DataSpec(Part):
     """Where tokens come from.
 
     Attributes:
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
-            dataset that ``dataset`` names; ``shapes``, drawn pictures of known Bayes error. Ignored when ``path`` is
-            given.
+            dataset that ``dataset`` names; ``shapes``, drawn pictures of known Bayes error; ``scenes``, drawn
+            pictures with captions. Ignored when ``path`` is given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -90,14 +116,17 @@ class DataSpec(Part):
         tokenizer: ``bytes``; ``bpe``, trained on the training text; ``tiktoken:NAME``, ``tiktoken:FILE.tiktoken``;
             ``hf:NAME``, ``hf:FILE.json``.
         vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
-        context: tokens in a window; of pictures: patches in a picture, each a token.
+        context: tokens in a window; of pictures: patches in a picture, each a token; of pairs: patches and words.
         validation_tokens: size of the fixed validation set, chosen by hash of the document.
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
         shapes: settings of ``source: shapes``.
+        scenes: settings of ``source: scenes``.
     """
 
-    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface", "shapes"] = "python-stdlib"
+    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface", "shapes", "scenes"] = (
+        "python-stdlib"
+    )
     path: str | list[str] | None = None
     format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
     field: str = "text"
@@ -114,6 +143,7 @@ class DataSpec(Part):
     markov: MarkovSpec = MarkovSpec()
     grammar: GrammarSpec = GrammarSpec()
     shapes: ShapesSpec = ShapesSpec()
+    scenes: ScenesSpec = ScenesSpec()
 
 
 class DataIdentity(Part):
@@ -133,7 +163,8 @@ class DataIdentity(Part):
             window of this context; no model can do better on average.
         validation_entropy_nats: the loss of the language itself on the validation windows.
         kind: what a row holds, for the families that eat it: ``tokens``; ``images``: the pixels of a picture, patch by
-            patch, then its label. A patch is a token; ``vocab_size`` is the number of labels.
+            patch, then its label: a patch is a token, ``vocab_size`` the number of labels; ``pairs``: the patches of
+            a picture, then the words of its caption: patches and words are tokens, ``vocab_size`` counts the words.
         shape: what a model must know of rows that are not tokens; it goes into the model's keys.
         row_values: numbers in a row that is not ``context + 1`` tokens.
         entropy_unit: of the two entropies: per token, or per image for the loss of the best classifier there is.
@@ -152,7 +183,7 @@ class DataIdentity(Part):
     context: int
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
-    kind: Literal["tokens", "images"] = "tokens"
+    kind: Literal["tokens", "images", "pairs"] = "tokens"
     shape: Mapping[str, int] = {}  # pydantic copies defaults
     row_values: int | None = None
     entropy_unit: str = "nats per token"

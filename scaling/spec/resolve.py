@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from scaling.errors import UsageError
-from scaling.families import Config, Family, FlopsPerToken, Params, Recipe
+from scaling.families import Config, Contrast, Family, FlopsPerToken, Params, Recipe
 from scaling.spec.abilities import MIN_CONTEXT, AbilitiesSpec
 from scaling.spec.blocks import Cell, Wish
 from scaling.spec.document import KeyPath, Problem, dotted
@@ -90,7 +90,7 @@ class Resolver:
         if unknown:
             _refuse(cell.places[unknown[0]], f'unknown key "{unknown[0]}"{nearest(unknown[0], self._known)}')
         train = self._train(cell)
-        model = self._model(cell)
+        model = self._model(cell, train)
         horizons, notes = self._horizons(cell, train, model)
         spec = TrialSpec(
             family=self._family.name,
@@ -127,6 +127,8 @@ class Resolver:
         family, spec = self._family, self._spec
         if self._identity.kind != family.eats:
             _refuse(("data",), f"model family {family.name} eats {family.eats}, and this data is {self._identity.kind}")
+        if family.contrast is not None:
+            self._suits_contrast(family.contrast)
         if family.predicts_next:
             return
         why = f"model family {family.name} is trained on {family.objective}: it"
@@ -134,6 +136,22 @@ class Resolver:
             _refuse(("abilities",), f"{why} gives no next token, so no ability can be probed")
         if spec.samples.prompts:
             _refuse(("samples", "prompts"), f"{why} gives no next token, so no prompt can be continued")
+
+    def _suits_contrast(self, contrast: Contrast) -> None:
+        """Refuse what would compare other rows than were asked for."""
+        rows, rest = divmod(self._identity.validation_tokens // self._identity.context, contrast.candidates)
+        if rest:
+            whole = contrast.candidates * self._identity.context
+            use = " or ".join(f"{n * whole:,}" for n in (rows, rows + 1) if n)
+            _refuse(
+                ("data", "validation_tokens"),
+                f"rows are compared by {contrast.candidates}, and {rest} would be left over: use {use}",
+            )
+        if self._spec.executor.gpus_per_trial > 1:
+            _refuse(
+                ("executor", "gpus_per_trial"),
+                f"family {self._family.name} compares the rows of a batch, which several processes would divide: use 1",
+            )
 
     def _abilities(self) -> AbilitiesSpec | None:
         wanted, identity = self._spec.abilities, self._identity
@@ -172,9 +190,15 @@ class Resolver:
         key = dotted(("train", *problem.path))
         return Problem(cell.places.get(key, ("train", *problem.path)), f"train.{problem.message}")
 
-    def _model(self, cell: Cell) -> _Model:
+    def _model(self, cell: Cell, train: TrainSpec) -> _Model:
         keys: dict[str, Scalar] = {k: v for k, v in self._spec.model.items() if k != "family"}
         keys |= {key.removeprefix("model."): v for key, v in cell.keys.items() if key.startswith("model.")}
+        contrast = self._family.contrast
+        if contrast is not None:
+            if contrast.key in keys:
+                where = self._model_place(cell, contrast.key)
+                _refuse(where, f"model.{contrast.key} is not to be chosen: train.batch_tokens says it")
+            keys[contrast.key] = train.batch_tokens // self._identity.context
         cache_key = (cell.size, *sorted((k, type(v).__name__, v) for k, v in keys.items()))
         if cache_key not in self._models:
             self._models[cache_key] = self._build(cell, keys)

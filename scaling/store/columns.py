@@ -35,6 +35,10 @@ POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "objective": ("", "what the model is trained on"),
         "loss_unit": ("", "unit of the losses: nats per token, unless the family's objective has another"),
         "accuracy": ("", "share of the targets that are likeliest, 0 to 1; empty where the family does not measure it"),
+        "batch_rows": (
+            "rows",
+            "rows of a step that the loss compares with each other; empty where each has its own",
+        ),
         "loss_se_nats": ("loss_unit", "sampling standard error of loss_nats over validation windows"),
         "bpb": ("bits/byte", "the same loss per byte"),
         "anneal": ("", "average | cooldown | none (rlhf: the policy as it is)"),
@@ -45,6 +49,17 @@ POINTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "state": ("", f"state of the trial: {_STATES}"),
         "validation_fingerprint": ("", "sha256 of the validation windows"),
         "data_fingerprint": ("", "sha256 of the training data"),
+    }
+)
+
+METRICS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "family": POINTS["family"],
+        "seed": POINTS["seed"],
+        **{name: POINTS[name] for name in ("params_total", "tokens", "flops_train", "batch_rows")},
+        "metric": ("", "what was measured on the validation set beside the loss, a number for each point"),
+        "value": ("", "its mean over the validation set"),
     }
 )
 

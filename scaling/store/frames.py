@@ -13,7 +13,7 @@ from scaling.provenance import Reading
 from scaling.spec.command import CommandTrialSpec
 from scaling.spec.resolve import recipe_of
 from scaling.spec.tuning import STAGES, Finetune, Preference
-from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, POINTS, SAMPLES, TRIALS, TUNED
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, METRICS, POINTS, SAMPLES, TRIALS, TUNED
 from scaling.store.files import BadRecord, read_json
 from scaling.store.load import TrialRecord
 from scaling.store.records import EndRecord, Point, SteadyEnergy
@@ -80,6 +80,7 @@ def _point(record: TrialRecord, point: Point) -> Row:
         **_params(record),
         **{name: getattr(point, name) for name in copied},
         "accuracy": point.metrics.get("accuracy"),
+        "batch_rows": _batch_rows(record),
         "tokens_per_param": point.tokens / record.params.total,
         "energy_gpu_j": point.energy_gpu_j.value,
         "energy_gpu_provenance": point.energy_gpu_j.provenance.value,
@@ -87,6 +88,30 @@ def _point(record: TrialRecord, point: Point) -> Row:
         "state": record.state.state.value,
         "data_fingerprint": _data_fingerprint(record),
     }
+
+
+def _batch_rows(record: TrialRecord) -> int | None:
+    """Return the rows of a step where the loss compares them with each other."""
+    spec = record.spec
+    if isinstance(spec, CommandTrialSpec) or get_family(spec.family).contrast is None:
+        return None
+    return spec.train.batch_tokens // spec.data.context
+
+
+def metrics(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> pd.DataFrame:
+    """Return one row per point and number measured beside the loss; those by place in a window are left out."""
+    rows = (
+        {**_identity(record), **_params(record), **_of_point(record, point), "metric": name, "value": value}
+        for record in _planned(records, stage)
+        for point in record.points
+        for name, value in point.metrics.items()
+        if isinstance(value, float | int)
+    )
+    return _frame(rows, METRICS)
+
+
+def _of_point(record: TrialRecord, point: Point) -> Row:
+    return {"tokens": point.tokens, "flops_train": point.flops_train, "batch_rows": _batch_rows(record)}
 
 
 def _data_fingerprint(record: TrialRecord) -> str:

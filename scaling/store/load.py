@@ -119,6 +119,12 @@ class Store:
 
         return frames.abilities(self.records, stage)
 
+    def metrics(self) -> "pd.DataFrame":
+        """Return one row per point and number measured beside the loss (see ``store.columns.METRICS``)."""
+        from scaling.store import frames
+
+        return frames.metrics(self.records)
+
     def tuned(self) -> "pd.DataFrame":
         """Return one row per point of what came after pre-training; see ``scaling.store.columns.TUNED``."""
         from scaling.store import frames

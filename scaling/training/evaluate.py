@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from scaling.models.objective import Measure
 
-_BATCH_ROWS = 32
+BATCH_ROWS = 32
 
 Metric = float | list[float]
 
@@ -30,10 +30,20 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, measure: Measure, rows: Tensor, device: torch.device) -> Evaluation:
-    """Evaluate a model on rows ``(N, …)`` of its batches; sums in float64, in a fixed order."""
+def evaluate(
+    model: nn.Module, measure: Measure, rows: Tensor, device: torch.device, together: int = BATCH_ROWS
+) -> Evaluation:
+    """Evaluate a model on rows ``(N, …)`` of its batches; sums in float64, in a fixed order.
+
+    Args:
+        model: is left in training mode.
+        measure: of the family.
+        rows: the validation set.
+        device: where the model lies.
+        together: rows in one pass; of a loss that compares rows, those that are compared.
+    """
     model.eval()
-    measured = [measure(model, batch.to(device)) for batch in rows.split(_BATCH_ROWS)]
+    measured = [measure(model, batch.to(device)) for batch in rows.split(together)]
     per_row = torch.cat([losses.double().mean(dim=1).cpu() for losses, _ in measured])
     model.train()
     return Evaluation(

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from scaling.data import TokenStream
+from scaling.errors import MachineError
 from scaling.models.objective import Losses
 from scaling.spec.schema import TrainSpec
 from scaling.store.records import CurveLine, SteadyWindow
@@ -103,6 +104,7 @@ class Trainer:
         observer: told of curve lines and horizons.
         team: the processes that train it together.
         pieces: micro-batches to a step: one, until memory runs out.
+        whole: the rows of a batch are compared with each other, so that a batch in pieces would be another loss.
     """
 
     state: TrainState
@@ -113,6 +115,7 @@ class Trainer:
     observer: Observer
     team: Team = ALONE
     pieces: int = 1
+    whole: bool = False
     steady: Window = field(default_factory=Window)
 
     def run(self, horizon_steps: Sequence[int]) -> None:
@@ -201,11 +204,16 @@ class Trainer:
         """Accumulate the gradient of the batch's mean loss; in twice as many pieces from where memory runs out on.
 
         The mean is the same within the rounding of sums.
+
+        Raises:
+            MachineError: memory ran out on a batch that must stay whole.
         """
         while True:
             try:
                 return self._in_pieces(state, windows, counted, targets)
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
+                if self.whole:
+                    raise _too_large(len(windows)) from error
                 if self.team.size > 1 or 2 * self.pieces > len(windows):
                     raise
             for optimizer in state.optimizers:  # outside the handler: its traceback would keep the tensors alive
@@ -234,6 +242,15 @@ class Trainer:
             loss.backward()
             total += loss.detach()
         return total
+
+
+def _too_large(rows: int) -> MachineError:
+    return MachineError(
+        "train.batch_too_large",
+        f"memory ran out on a batch of {rows:,} rows, which this loss compares with each other",
+        why="in micro-batches each row would be compared with fewer: another loss, and another law",
+        hint="use a smaller train.batch_tokens for every trial, or a device with more memory",
+    )
 
 
 def fresh_state(model: nn.Module, train: TrainSpec) -> TrainState:

@@ -31,7 +31,7 @@ from scaling.store.layout import AttemptFolder, TrialFolder
 from scaling.store.records import CurveLine, Sample, to_json
 from scaling.store.state import EXIT_CONTINUE
 from scaling.training.checkpoint import restore_newest, save_checkpoint
-from scaling.training.evaluate import evaluate
+from scaling.training.evaluate import BATCH_ROWS, evaluate
 from scaling.training.loop import Diverged, Trainer, TrainState, fresh_state
 from scaling.training.team import PeerLost, join_team
 from scaling.trial import device as hardware
@@ -110,7 +110,9 @@ class Trial:
         """Evaluate and publish a point; keep the weights of the last one."""
         gpu_j = self.energy.horizon(step, self._replay)
         began = time.perf_counter()
-        measured = evaluate(model, self.member.objective.measure, self.validation, self.device)
+        measured = evaluate(
+            model, self.member.objective.measure, self.validation, self.device, self.member.compared or BATCH_ROWS
+        )
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(self.probes, model, self.device)
@@ -139,7 +141,8 @@ class Trial:
         return fresh_state(initial_model(self.member).to(self.device), self.spec.train)
 
     def _make_trainer(self, state: TrainState) -> Trainer:
-        return Trainer(state, self._losses(), self.stream, self.spec.train, self.device, self, self.team)
+        whole = self.member.compared is not None
+        return Trainer(state, self._losses(), self.stream, self.spec.train, self.device, self, self.team, whole=whole)
 
     def _prepare(self) -> None:
         """Do what comes before the first step, inside the windows of the meters."""

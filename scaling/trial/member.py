@@ -82,6 +82,11 @@ class Member:
             self.count_comparisons(2 * self.spec.tune.comparisons)
 
     @property
+    def compared(self) -> int | None:
+        """Validation rows that are compared with each other; ``None`` where each row has a loss of its own."""
+        return None if self.family.contrast is None else self.family.contrast.candidates
+
+    @property
     def batch_windows(self) -> int:
         """Windows in one optimizer step."""
         return self.spec.train.batch_tokens // self.spec.data.context

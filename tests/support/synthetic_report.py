@@ -134,6 +134,19 @@ def _points(trial, rng, measured):
         }
 
 
+def metrics_frame(points):
+    """Recall and what a guess has, rising with size and data, as a family that compares rows measures them."""
+    rows = points[["trial", "label", "seed", "params_total", "tokens", "flops_train"]].to_dict("records")
+    shared = {"family": "clip", "batch_rows": 64}
+    return pd.DataFrame(
+        [
+            {**row, **shared, "metric": metric, "value": value}
+            for row in rows
+            for metric, value in (("recall_caption", 1 - 0.5 * row["tokens"] ** -0.05), ("recall_chance", 1 / 64))
+        ]
+    )
+
+
 def curves_frame(trials, rng, steps=800):
     """Training losses of finished trials, noisier than the points and a little above them."""
     done = trials[trials["state"] == "done"].to_dict("records")
@@ -225,6 +238,7 @@ def material(measured=False):
         points=points,
         trials=trials,
         curves=curves_frame(trials, rng),
+        metrics=metrics_frame(points),
         samples=_samples(trials),
         environments=[{"trials": "all", **environment, "git": {"commit": "0de4910", "dirty": False}}],
         host=None,
@@ -323,6 +337,7 @@ def empty_material():
         surfaces={},
         abilities=full.abilities.iloc[:0],
         ability_results=(),
+        metrics=full.metrics.iloc[:0],
         tuned=full.tuned.iloc[:0],
         best_of=full.best_of.iloc[:0],
         tuning=Tuned(),

@@ -172,6 +172,19 @@ def test_trials_of_a_learning_rate_check_are_left_out(points):
     assert found.fits["L(N,D)"].params == analyse(points, resamples=0).fits["L(N,D)"].params
 
 
+def test_points_of_another_batch_of_compared_rows_are_another_law(points):
+    other = points[points["seed"] == 0].assign(
+        trial=lambda f: f["trial"] + "b", batch_rows=16, loss_nats=lambda f: f["loss_nats"] * 1.2
+    )
+    both = pd.concat([points.assign(batch_rows=64), other], ignore_index=True)
+    found = analyse(both, resamples=0)
+    assert {d.trial for d in found.fits["L(N,D)"].dropped} == set(other["trial"])
+    assert "another batch" in found.fits["L(N,D)"].dropped[0].reason
+    assert found.fits["L(N,D)"].params == analyse(points, resamples=0).fits["L(N,D)"].params
+    without = analyse(points.assign(batch_rows=None), resamples=0)  # families whose rows have losses of their own
+    assert not without.fits["L(N,D)"].dropped
+
+
 def test_mixed_validation_sets_are_refused(points):
     mixed = points.copy()
     mixed.loc[0, "validation_fingerprint"] = "another"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scaling.data import WindowStream
+from scaling.errors import MachineError
 from scaling.families import get_family
 from scaling.models import build
 from scaling.models.objective import NEXT_TOKEN, next_token_losses
@@ -218,6 +219,20 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_curve(optimizer, cap
     for (step, loss, norm), (_, other, other_norm) in zip(whole.curve, recorder.curve, strict=True):
         assert other == pytest.approx(loss, rel=1e-4), step
         assert other_norm == pytest.approx(norm, rel=1e-2)
+
+
+def test_a_batch_whose_rows_are_compared_is_never_cut():
+    trainer = trainer_of(Recorder())
+    trainer.whole = True
+
+    def scarce(model, windows):
+        raise torch.OutOfMemoryError("scripted: out of memory")
+
+    trainer.objective = scarce
+    with pytest.raises(MachineError, match="4 rows, which this loss compares") as caught:
+        trainer.run([5])
+    assert trainer.pieces == 1
+    assert "batch_tokens" in caught.value.hint
 
 
 def test_memory_that_is_too_small_for_one_window_is_a_failure():
