@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.data.drawing import ANGLES, FIGURES, Floats, Masks, PixelNoise, Pixels, render
+from scaling.data.drawing import FIGURES, Floats, Masks, PixelNoise, Pixels, render
 from scaling.data.shapes import patch_side
 from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.stream import Tokens
@@ -142,7 +142,7 @@ class Scenes:
         quarter = spec.side // 2
         canvas, drawn = quarter + 2 * spec.jitter, list[Masks]()
         for figure in list(FIGURES)[: spec.figures]:
-            whole = [render(figure, r * quarter, angle, canvas) for r in _RADII for angle in range(ANGLES)]
+            whole = [render(figure, r * quarter, angle, canvas) for r in _RADII for angle in range(spec.angles)]
             windows = np.lib.stride_tricks.sliding_window_view(np.stack(whole), (quarter, quarter), axis=(1, 2))
             drawn.append(windows.reshape(-1, quarter, quarter))
         channels = np.array(list(COLOURS.values())[: spec.colours], dtype=bool)

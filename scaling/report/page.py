@@ -95,6 +95,8 @@ def sections(material: Material, look: Look) -> list[Section]:
     listed = {"sec-tables": tuple(tables.everything(material))}
     if material.ability_results:
         listed["sec-abilities"] = abilities.verdicts(material)
+    if material.by_batch:
+        listed["sec-laws"] = (beside.laws_table(material),)
     if material.tuning.runs:
         listed["sec-tuning"] = (pressed.laws_table(material),)
     return [

@@ -77,6 +77,7 @@ class ScenesSpec(Part):
         objects: figures in a scene, in as many different quarters; each takes four words of the caption.
         figures: figures that there are, from disc, ring, square, frame, triangle, plus, bar, ell, tee, half.
         colours: colours that there are, from red, green, blue, yellow, white, cyan, magenta.
+        angles: at which a figure may stand, in steps of an eighth of a turn.
         side: of a picture, in pixels.
         jitter: how far a figure may be moved from the middle of its quarter, in pixels, across and down.
         noise: standard deviation of a channel of a pixel, in units of the contrast between figure and ground.
@@ -88,6 +89,7 @@ class ScenesSpec(Part):
     objects: Annotated[Whole, Field(le=4)] = 2
     figures: Annotated[Whole, Field(ge=2, le=10)] = 6
     colours: Annotated[Whole, Field(le=7)] = 4
+    angles: Annotated[Whole, Field(le=8)] = 8
     side: Annotated[Whole, Field(ge=16, le=64, multiple_of=2)] = 24
     jitter: Annotated[int, Field(ge=0, le=8)] = 1
     noise: Annotated[float, Field(ge=0.05, le=4)] = 0.5

@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from scaling.families import FAMILIES
-from scaling.report.axes import linear_axis, log_axis, plain
+from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import Figure, canvas, level, line, marks, words
 from scaling.report.groups import by_keys
 from scaling.report.intervals import show
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
-from scaling.units import format_flops, format_si
+from scaling.units import format_si
 
 ANCHOR = "fig-beside"
 _CLAIM = "What was measured beside the loss"
 _NONE = "this family measures no number beside its loss"
 _ACROSS: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "flops_train": ("Training FLOPs", format_flops),
+    "flops_train": ("Training FLOPs", power_of_ten),
     "tokens": ("Tokens D", format_si),
 }
 _DASHES = ("solid", "dash", "dot")
@@ -29,8 +29,20 @@ _HEIGHT = 330
 def data(material: Material) -> pd.DataFrame:
     """Return one row per point and number, means over seeds: ``seeds`` says of how many."""
     keys = ["family", "params_total", "batch_rows", "tokens", "flops_train", "metric"]
-    groups = material.metrics.groupby(keys, sort=True, dropna=False)["value"]
+    groups = _own_rates(material, material.metrics).groupby(keys, sort=True, dropna=False)["value"]
     return groups.agg(["mean", "count"]).rename(columns={"mean": "value", "count": "seeds"}).reset_index()
+
+
+def _own_rates(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the trials of a learning-rate check: at each batch, those of other rates than most."""
+    rates = [c for c in ("lr_hidden", "lr_embedding") if c in material.trials]
+    batch = frame.drop_duplicates("trial")[["trial", "batch_rows"]]
+    told = material.trials[["trial", *rates]].merge(batch, on="trial")
+    if told.empty or not rates:
+        return frame
+    recipe = told[rates].astype(str).agg(" ".join, axis=1)
+    usual = recipe.groupby(told["batch_rows"].fillna(0)).transform(lambda names: names.value_counts().idxmax())
+    return frame[frame["trial"].isin(told["trial"][recipe == usual])]
 
 
 def floors(material: Material) -> Mapping[str, str]:
@@ -44,7 +56,7 @@ def panel(material: Material, look: Look) -> Panel:
     found = data(material)
     if found.empty:
         return absent(ANCHOR, _CLAIM, _NONE)
-    floor, batches = floors(material), _batches(found)
+    floor, batches = floors(material), _batches(material)
     shown = [name for name in found["metric"].unique() if name not in floor.values()]
     plots = tuple(_plot(found, str(name), floor.get(str(name)), batches, look) for name in shown)
     several = len(batches) > 1
@@ -54,16 +66,19 @@ def panel(material: Material, look: Look) -> Panel:
     sizes = [look.size(n, f"{format_si(n)} parameters") for n in sorted(set(found["params_total"]))]
     return Panel(
         anchor=ANCHOR,
-        claim=_words(found, floor),
+        claim=_words(found if not batches else found[found["batch_rows"] == batches[0]], floor),
         caption=" ".join(_caption(material, shown, batches)),
         plots=plots,
         legend=legend([*sizes, *_batch_styles(batches), *([_FLOOR] if floor else [])]),
-        table=_laws(material) if several else _table(found),
+        table=_table(found),
     )
 
 
-def _batches(found: pd.DataFrame) -> list[int]:
-    return sorted({int(b) for b in found["batch_rows"].dropna()})
+def _batches(material: Material) -> list[int]:
+    """Return the rows of a step, those of most trials first: their law is the page's."""
+    of_trials = material.metrics.drop_duplicates("trial")["batch_rows"].dropna().astype(int)
+    counts = of_trials.value_counts()
+    return sorted(counts.index, key=lambda batch: (-int(counts[batch]), batch))
 
 
 def _batch_styles(batches: list[int]) -> list[Style]:
@@ -113,12 +128,18 @@ def _hover(row: Mapping[object, object], name: str) -> str:
 
 def _draw_batches(material: Material, look: Look) -> Figure:
     """Draw the loss at the last horizon against the rows of a step, a line for each size."""
-    points = material.points.dropna(subset=["batch_rows"])
+    points = _own_rates(material, material.points.dropna(subset=["batch_rows"]))
     last = points[points["tokens"] == points["tokens"].max()]
     columns = ["params_total", "batch_rows"]
     means = last.groupby(columns, sort=True)["loss_nats"].mean().reset_index()
     losses = means["loss_nats"].astype(float)
-    figure = canvas(log_axis("Rows in a step", means["batch_rows"].astype(float), plain), log_axis("", losses, plain))
+    batches = sorted(float(b) for b in means["batch_rows"].unique())
+    across = {
+        **log_axis("Rows in a step", batches, plain),
+        "tickvals": batches,
+        "ticktext": [plain(b) for b in batches],
+    }
+    figure = canvas(across, log_axis("", losses, plain))
     for (params,), part in by_keys(means, ["params_total"]):
         style = look.size(float(params), f"{format_si(float(params))} parameters")
         hover = [
@@ -172,7 +193,7 @@ def _table(found: pd.DataFrame) -> Table:
     return Table.of("beside", "What was measured beside the loss", used, found, filterable=True)
 
 
-def _laws(material: Material) -> Table:
+def laws_table(material: Material) -> Table:
     """Return L(N,D) of every batch, a row each."""
     names = ("E", "A", "B", "alpha", "beta")
     columns = (

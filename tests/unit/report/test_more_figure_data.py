@@ -3,11 +3,12 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.synthetic_report import loss_of
 
 from scaling.laws import isoflop as find_profiles
-from scaling.report.figures import curves, frontier, isoflop, laws, parameters, rollout
+from scaling.report.figures import beside, curves, frontier, isoflop, laws, parameters, rollout
 from scaling.report.look import Look
 
 
@@ -95,3 +96,45 @@ def test_curves_have_an_axis_of_energy_where_it_was_measured_and_say_so_where_no
     assert "energy was not measured" in panel.caption
     modelled = measured.points.assign(energy_gpu_provenance="modelled_load")
     assert curves.data(dataclasses.replace(measured, points=modelled)).marked("energy_gpu_j").empty
+
+
+def test_what_was_measured_beside_the_loss_stands_against_what_a_guess_has(material):
+    found = beside.data(material)
+    assert set(found["metric"]) == {"recall_caption", "recall_chance"}
+    assert set(found["seeds"]) <= {1, 2}  # the seeds that finished
+    panel = beside.panel(material, Look.of(material.trials))
+    assert [plot.id for plot in panel.plots] == ["beside-recall_caption"]  # the guess is a line in it
+    assert "a guess has 0.0156" in panel.claim
+    assert "64 rows" in panel.caption
+    assert len(panel.plots[0].figure.layout.shapes) == 1
+
+
+def test_batches_of_compared_rows_are_drawn_apart_and_learning_rate_checks_are_not(material):
+    trials, metrics = material.trials, material.metrics
+    few = trials[trials["seed"] == 0]["trial"]
+    smaller = metrics[metrics["trial"].isin(few)].assign(trial=lambda f: f["trial"] + "b", batch_rows=16, value=0.5)
+    checked = metrics[metrics["trial"] == few.iloc[0]].assign(trial="check", value=9.0)
+    more = trials[trials["trial"].isin(few)].assign(trial=lambda f: f["trial"] + "b")
+    check = trials[trials["trial"] == few.iloc[0]].assign(trial="check", lr_hidden=0.04)
+    points = material.points.assign(batch_rows=64)
+    other = points[points["trial"].isin(few)].assign(
+        trial=lambda f: f["trial"] + "b", batch_rows=16, loss_nats=lambda f: 2 * f["loss_nats"]
+    )
+    both = dataclasses.replace(
+        material,
+        trials=pd.concat([trials, more, check]),
+        metrics=pd.concat([metrics, smaller, checked]),
+        points=pd.concat([points, other]),
+        by_batch={16: material.analysis.fits["L(N,D)"], 64: material.analysis.fits["L(N,D)"]},
+    )
+    assert beside.data(both)["value"].max() < 1
+    panel = beside.panel(both, Look.of(material.trials))
+    assert [plot.id for plot in panel.plots] == ["beside-recall_caption", "beside-batch"]
+    styles = {style.label: style.dash for style in panel.legend}
+    assert styles["64 rows a step"] == "solid"  # the batch of most trials
+    assert styles["16 rows a step"] == "dash"
+    assert [row[0] for row in beside.laws_table(both).rows] == [16, 64]
+    marks = [trace for trace in panel.plots[1].figure.data if trace.mode == "markers"]
+    for trace in marks:
+        by_rows = dict(zip(trace.x, trace.y, strict=True))
+        assert by_rows[16] == pytest.approx(2 * by_rows[64], rel=0.02)  # one seed against two
