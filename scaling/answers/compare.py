@@ -17,6 +17,7 @@ from scaling.laws.analysis import Analysis, Fit, Interval
 from scaling.laws.bootstrap import MIN_DRAWS, interval
 from scaling.laws.forms import Array
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
+from scaling.laws.isojoule import Spent
 from scaling.units import format_flops
 
 Setup = Mapping[str, tuple[str, ...]]
@@ -38,6 +39,8 @@ class Side:
         law: its L(N,D), or ``None`` where it has none.
         unit: of its losses.
         params: which parameters are N.
+        spent: its points by measured GPU energy; empty where that was not measured.
+        spent_missing: why it was not.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Side:
     law: Law | None
     unit: str = NATS_PER_TOKEN
     params: str = "total"
+    spent: tuple[Spent, ...] = ()
+    spent_missing: str = "its points do not tell any energy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

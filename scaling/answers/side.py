@@ -4,6 +4,7 @@ from scaling.answers.analysed import SURFACE, analyse_store, law_of
 from scaling.answers.compare import Side
 from scaling.answers.setup import setup_of
 from scaling.errors import NotEnoughData
+from scaling.laws.isojoule import Spent, isojoule
 from scaling.laws.selection import unit_of
 from scaling.store import Store
 
@@ -31,6 +32,7 @@ def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamp
             hint=f"see what is there with `scaling fit {store.root}`",
         )
     law = law_of(store, analysis, params) if SURFACE in analysis.fits else None
+    spent, missing = _spent(store)
     return Side(
         name=name,
         setup=setup_of(store, analysis),
@@ -38,4 +40,14 @@ def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamp
         law=law,
         unit=unit_of(store.points()),
         params=params,
+        spent=spent,
+        spent_missing=missing,
     )
+
+
+def _spent(store: Store) -> tuple[tuple[Spent, ...], str]:
+    """Return the points by measured energy, or none and why."""
+    try:
+        return isojoule(store.points(), None).spent, ""
+    except NotEnoughData as error:
+        return (), error.what

@@ -39,8 +39,10 @@ def command(
     """
     from scaling.answers import compare
     from scaling.cli.output import print_json
+    from scaling.cli.study import spread
     from scaling.errors import UsageError
 
+    sources = spread(sources)
     if len(sources) < 2:
         raise UsageError("compare.one", "one study has nothing to be compared with", hint="scaling compare A B")
     names = distinct_names(sources)

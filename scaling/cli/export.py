@@ -53,8 +53,10 @@ def command(
     """
     from scaling.cli.output import say, stdout
     from scaling.cli.source import whole
+    from scaling.cli.study import whole_sweep
     from scaling.store import load
 
+    directory = whole_sweep(directory)
     if to is not None:
         _send(load(directory), to, out or directory / "export")
         return

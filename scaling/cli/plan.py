@@ -20,7 +20,8 @@ _SHOWN = 200  # rows of the table; --json has all
 
 def command(
     sweep: Annotated[
-        str, typer.Argument(metavar="SPEC", help="A sweep file, or a shipped sweep such as quickstart.")
+        str,
+        typer.Argument(metavar="SPEC", help="A sweep file, a study of several, or a shipped one such as quickstart."),
     ] = "",
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
@@ -73,10 +74,27 @@ def command(
 
 
 def _print_plan(sweep: str, sets: list[str], cluster: str, failures: float | None, as_json: bool) -> None:
+    """Print the plan of a sweep, or of every sweep of a study in turn."""
+    from scaling.cli.output import print_json, print_text
+    from scaling.spec.study import load_study
+
+    study = load_study(sweep, sets)
+    plans = []
+    for name, file in {sweep: sweep}.items() if study is None else study.sweeps.items():
+        if study is not None and not as_json:
+            print_text(f"== {name}")
+        plans.append(_plan(file, sets, cluster, failures, as_json))
+    if as_json:
+        about = {} if study is None else {"format": FORMAT, "name": study.spec.name, "title": study.spec.title}
+        print_json({**about, "sweeps": plans} if study is not None else plans[0])
+
+
+def _plan(sweep: str, sets: list[str], cluster: str, failures: float | None, as_json: bool) -> dict[str, Any]:
+    """Return the plan of one sweep as a document, printed for people where no JSON is asked for."""
     from scaling.cli import foreign
     from scaling.cli.calibration import planned_slots
     from scaling.cli.cluster import lines
-    from scaling.cli.output import print_json, print_text
+    from scaling.cli.output import print_text
     from scaling.cli.planning import resolve_any
     from scaling.cli.timing import expect
     from scaling.executor.grouping import left_alone
@@ -85,22 +103,24 @@ def _print_plan(sweep: str, sets: list[str], cluster: str, failures: float | Non
 
     resolved = resolve_any(sweep, sets)
     if isinstance(resolved, foreign.CommandSweep):
-        print_json(foreign.document(resolved)) if as_json else foreign.show(resolved)
-        return
+        if not as_json:
+            foreign.show(resolved)
+        return foreign.document(resolved)
     expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
     specs, executor = [trial.spec for trial in resolved.trials], resolved.spec.executor
     asides = (check(executor, specs), left_alone(specs, executor))
     warnings = [*design_warnings(resolved.spec, resolved.trials), *filter(None, asides)]
     script = batch_script(resolved.spec, len(resolved.trials))
     simulated = _simulated(resolved, cluster, failures)
+    told = {**document(resolved, expected, warnings), "batch_script": script, "simulated": simulated}
     if as_json:
-        print_json({**document(resolved, expected, warnings), "batch_script": script, "simulated": simulated})
-        return
+        return told
     _print(resolved, expected, warnings)
     if simulated is not None:
         print_text("\n".join(lines(simulated)))
     if script is not None:
         print_text(f"\nbatch script:\n{script}")
+    return told
 
 
 def _simulated(resolved: "Resolved", cluster: str, failures: float | None) -> dict[str, Any] | None:

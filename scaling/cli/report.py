@@ -55,8 +55,10 @@ def command(
 
     Example:  scaling report runs/adamw runs/muon --out both.html
     """
+    from scaling.cli.study import is_study
+
     tariff = _tariff(region, intensity, price_per_gpu_hour, price_per_kwh)
-    if sources is not None and len(sources) > 1:
+    if sources is not None and (len(sources) > 1 or is_study(sources[0])):
         path = _comparison(sources, out, column, steps, plotly, same_validation, tariff)
     else:
         path = _single(sources[0] if sources else None, out, column, steps, plotly, tariff)
@@ -104,10 +106,15 @@ def _comparison(
     from scaling.answers import compare, side_of
     from scaling.cli.compare import distinct_names
     from scaling.cli.source import is_store
+    from scaling.cli.study import spread, title
     from scaling.errors import UsageError
     from scaling.report import render_comparison
     from scaling.report.tables.cost import Account
 
+    study = sources[0] if len(sources) == 1 else None
+    sources = spread(sources)
+    if out is None and study is not None:
+        out = study / "report.html"
     if out is None:
         given = " ".join(map(str, sources))
         raise UsageError(
@@ -121,7 +128,8 @@ def _comparison(
     sides = [side_of(store, name, seed) for seed, (store, name) in enumerate(zip(stores, names, strict=True))]
     accounts = [Account.of(store, name, tariff) for store, name in zip(stores, names, strict=True)]
     found = compare(sides, same_validation=same)
-    return render_comparison(found, _target(sources[0], out), plotly.value, accounts)
+    named = title(study) if study is not None else ""
+    return render_comparison(found, _target(sources[0], out), plotly.value, accounts, title=named)
 
 
 def _target(root: Path, out: Path | None) -> Path:

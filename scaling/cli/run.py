@@ -28,7 +28,10 @@ _ASK_ABOVE_S = 30 * 60.0
 
 
 def command(
-    sweep: Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or a shipped sweep such as quickstart.")],
+    sweep: Annotated[
+        str,
+        typer.Argument(metavar="SPEC", help="A sweep file, a study of several, or a shipped one such as quickstart."),
+    ],
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
     ] = None,
@@ -73,29 +76,32 @@ def command(
     Example:  scaling run quickstart
     """
     from scaling.cli.limits import Options
+    from scaling.cli.study import run_study
+    from scaling.spec.study import load_study
 
-    _run(
-        _Asked(
-            sweep=sweep,
-            settings=[*(sets or ()), *settings(engine, lr_check)],
-            out=out,
-            yes=yes,
-            only=only or (),
-            shard=shard,
-            retry_failed=retry_failed,
-            accept_changes=accept_changes,
-            calibrate=calibrate,
-            options=Options(
-                time=max_time, gpu_hours=max_gpu_hours, energy=max_energy, cost=max_cost, trials=max_trials
-            ),
-            report=not no_report,
-            resamples=resamples,
-        )
+    asked = Asked(
+        sweep=sweep,
+        settings=[*(sets or ()), *settings(engine, lr_check)],
+        out=out,
+        yes=yes,
+        only=only or (),
+        shard=shard,
+        retry_failed=retry_failed,
+        accept_changes=accept_changes,
+        calibrate=calibrate,
+        options=Options(time=max_time, gpu_hours=max_gpu_hours, energy=max_energy, cost=max_cost, trials=max_trials),
+        report=not no_report,
+        resamples=resamples,
     )
+    study = load_study(sweep, asked.settings)
+    if study is None:
+        run_one(asked)
+    else:
+        run_study(study, asked, run_one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Asked:
     """What the command line asked for."""
 
     sweep: str
@@ -112,7 +118,8 @@ class _Asked:
     resamples: int
 
 
-def _run(asked: _Asked) -> None:
+def run_one(asked: Asked) -> None:
+    """Run one sweep. Exits with the code that it deserves."""
     from scaling.cli.foreign import CommandSweep, agree
     from scaling.cli.opening import open_engine, open_store, settle, wanted
     from scaling.cli.opening import states as states_of

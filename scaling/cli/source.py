@@ -57,10 +57,11 @@ def open_source(source: Path | None, column: list[str] | None, steps: Steps) -> 
     """
     from scaling.cli.output import say
     from scaling.cli.status import newest_store
+    from scaling.cli.study import whole_sweep
     from scaling.errors import UsageError
     from scaling.store import load
 
-    path = source or newest_store()
+    path = whole_sweep(source) if source is not None else newest_store()
     if is_store(path):
         if column:
             raise UsageError("source.columns", f"{path} is a store; --column is for tables", hint="leave --column out")

@@ -32,9 +32,10 @@ def command(
     Example:  scaling status runs/quickstart --live
     """
     from scaling.cli.output import print_json
+    from scaling.cli.study import whole_sweep
     from scaling.store.layout import StoreFolder
 
-    store = StoreFolder(directory or newest_store())
+    store = StoreFolder(newest_store() if directory is None else whole_sweep(directory))
     if as_json:
         print_json(document(store))
     elif live:

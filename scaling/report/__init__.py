@@ -46,7 +46,12 @@ def render_material(material: "Material", path: Path, plotly: PlotlyMode = "inli
 
 
 def render_comparison(
-    comparison: "Comparison", path: Path, plotly: PlotlyMode = "inline", accounts: "Sequence[Account]" = ()
+    comparison: "Comparison",
+    path: Path,
+    plotly: PlotlyMode = "inline",
+    accounts: "Sequence[Account]" = (),
+    *,
+    title: str = "",
 ) -> Path:
     """Write the report of several studies side by side; see ``render``.
 
@@ -55,10 +60,11 @@ def render_comparison(
         path: the HTML file to write.
         plotly: where the drawing library lies.
         accounts: what each study booked, for a table of costs; none without.
+        title: of the page; the names of the studies where there is none.
     """
     from scaling.report.several import page_of
 
-    return _write(page_of(comparison, accounts), path, plotly)
+    return _write(page_of(comparison, accounts, title), path, plotly)
 
 
 def _write(page: "Page", path: Path, plotly: PlotlyMode) -> Path:

@@ -27,14 +27,14 @@ DIFFER_RULE = (
 )
 
 
-def page_of(comparison: Comparison, accounts: Sequence[Account] = ()) -> Page:
-    """Return the page of a comparison, with what each study cost where that is given."""
+def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str = "") -> Page:
+    """Return the page of a comparison, with what each study cost where that is given; titled by their names at least."""
     names = [side.name for side in comparison.sides]
     look = versus.styles(comparison.sides)
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs))
     return Page(
         kicker="Scaling comparison",
-        title=" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared",
+        title=title or (" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared"),
         identity=[],
         facts=[_fact(side) for side in comparison.sides],
         findings=list(findings(comparison)),
@@ -45,7 +45,11 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = ()) -> Page:
                 "sec-laws",
                 "Laws side by side",
                 "Each study’s own law, over the compute it was fitted to and up to a hundred times beyond.",
-                (versus.paths_panel(comparison, look), versus.exponents_panel(comparison, look)),
+                (
+                    versus.paths_panel(comparison, look),
+                    versus.energy_panel(comparison, look),
+                    versus.exponents_panel(comparison, look),
+                ),
                 (laws_table(comparison),),
             ),
             Section(

@@ -36,12 +36,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def problems_of(error: ValidationError, data: object) -> list[Problem]:
-    """Return pydantic's errors as problems, one per place: the branches of a union become one sentence."""
+def problems_of(error: ValidationError, data: object, root: type[BaseModel] = SweepSpec) -> list[Problem]:
+    """Return pydantic's errors on a ``root`` as problems, one per place: a union's branches become one sentence."""
     grouped: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         grouped.setdefault(real_path(detail["loc"], data, missing=detail["type"] == "missing"), []).append(detail)
-    return [_problem(path, details) for path, details in grouped.items()]
+    return [_problem(path, details, root) for path, details in grouped.items()]
 
 
 def real_path(loc: Sequence[str | int], data: object, *, missing: bool = False) -> KeyPath:
@@ -56,12 +56,12 @@ def real_path(loc: Sequence[str | int], data: object, *, missing: bool = False) 
     return (*path, loc[-1]) if missing else tuple(path)
 
 
-def _problem(path: KeyPath, details: list[ErrorDetails]) -> Problem:
+def _problem(path: KeyPath, details: list[ErrorDetails], root: type[BaseModel]) -> Problem:
     first = details[0]
     if first["type"] == "extra_forbidden":
         *parent, key = path
         inside = f" in {dotted(tuple(parent))}" if parent else ""
-        known = _fields_at(tuple(parent))
+        known = _fields_at(tuple(parent), root)
         return Problem(path, f'unknown key "{printable(str(key))}"{inside}{nearest(str(key), known)}', at_key=True)
     if first["type"] == "missing":
         return Problem(path, f'missing key "{path[-1]}"')
@@ -108,15 +108,15 @@ def found(value: object) -> str:
     return "a list" if isinstance(value, list | tuple) else printable(repr(value)[:60])
 
 
-def _fields_at(path: KeyPath) -> list[str]:
+def _fields_at(path: KeyPath, root: type[BaseModel]) -> list[str]:
     """Return the keys that the schema knows at ``path``."""
-    model = model_at(path)
+    model = model_at(path, root)
     return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
 
 
-def model_at(path: KeyPath) -> type[BaseModel] | None:
+def model_at(path: KeyPath, root: type[BaseModel] = SweepSpec) -> type[BaseModel] | None:
     """Return the schema's model at ``path``, or ``None`` where it has none (free mappings, leaves)."""
-    model: type[BaseModel] = SweepSpec
+    model = root
     for part in path:
         if isinstance(part, int):
             continue

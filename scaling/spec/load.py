@@ -51,14 +51,18 @@ def load_sweep(path_or_name: str | Path, sets: Sequence[str] = ()) -> LoadedSwee
         SpecError: everything that is wrong in it, each with file, line and column.
     """
     path = find_sweep(path_or_name)
-    source = _source(path)
-    document = parse_document(source, _read(path))
+    document = open_document(path)
     problems = apply_overrides(document, sets)
     _anchor_data_paths(document, path.parent)
     if "command" not in document.data:  # its axes name the placeholders of the command
         problems += free_key_problems(document.data)
     spec = _validate(document, problems)
-    return LoadedSweep(spec, dict(_origins(document, spec)), source, document)
+    return LoadedSweep(spec, dict(_origins(document, spec)), document.source, document)
+
+
+def open_document(path: Path) -> Document:
+    """Read a file as plain data that knows its places. Raises ``UsageError`` or ``SpecError``."""
+    return parse_document(_source(path), _read(path))
 
 
 def shipped_sweeps() -> dict[str, Path]:

@@ -21,6 +21,7 @@ from scaling.spec.corpus import ShapesSpec as ShapesSpec
 from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
 from scaling.spec.tuning import AfterSpec, Tune
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # of a sweep; a folder is called like it
 Scalar = bool | int | float | str
 DEFAULT_FAMILY = "gpt"
 SPECIAL_AXES = ("size", "seed", "horizon")  # keys of axes and items beside model.* and train.*
@@ -277,7 +278,7 @@ class SweepSpec(Part):
     model_config = ConfigDict(populate_by_name=True)
 
     schema_version: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     title: str = ""
     data: DataSpec = DataSpec()
     model: dict[str, Scalar] = Field(default={"family": DEFAULT_FAMILY})  # pydantic copies defaults

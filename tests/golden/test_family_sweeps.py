@@ -9,6 +9,7 @@ import pytest
 from scaling.families import FAMILIES, get_family
 from scaling.spec import expand, load_sweep, shipped_sweeps
 from scaling.spec.schema import DataIdentity
+from scaling.spec.study import load_study
 from scaling.store import load
 
 RUN_ALL = """
@@ -50,6 +51,12 @@ def test_it_plans(name):
     family = get_family(str(loaded.spec.model["family"]))
     if family.eats == "tokens":
         assert len({trial.params.total for trial in expand(loaded.spec, IDENTITY, {})}) >= 4
+
+
+def test_the_study_of_them_all_lists_each_of_tokens():
+    study = load_study("families")
+    assert study is not None
+    assert set(study.sweeps) == {name for name, family in FAMILIES.items() if family.eats == "tokens"}
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from scaling.answers import Comparison, Law, Side
 from scaling.answers.compare import Pair
 from scaling.laws.bootstrap import interval
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface, best_split
-from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import Figure, band, canvas, end_of_data, law, level, marks, words
+from scaling.report.axes import energy_axis, linear_axis, log_axis, plain, power_of_ten
+from scaling.report.draw import Figure, band, canvas, end_of_data, law, level, line, marks, words
 from scaling.report.intervals import cells, flat, show
 from scaling.report.look import SYMBOLS, Style
 from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.report.text import visible
-from scaling.units import format_flops
+from scaling.units import format_energy, format_flops
 
-PATHS, EXPONENTS = "fig-paths", "fig-exponents"
+PATHS, EXPONENTS, ENERGY = "fig-paths", "fig-exponents", "fig-energy-paths"
 _COLOURS = ("blue", "vermillion", "green", "purple", "orange")
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "a": "a"}
 _SURFACE = "L(N,D)"
@@ -99,8 +99,6 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         if compared
         else " Losses of some studies were not taken on the same text or task: their heights do not compare."
     )
-    units = {path.law.unit for path in found.values()}
-    unit = units.pop() if len(units) == 1 else "each in the unit of its own objective"
     return Panel(
         anchor=PATHS,
         claim="Loss of the best split against compute, by study",
@@ -108,10 +106,63 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
             "Each line is one study’s own law, with the interval of the law; its mark is the largest compute it was "
             f"fitted to, and beyond it the line is dashed.{beware}"
         ),
-        plots=(Plot("paths", f"Loss, {unit}", draw_paths(found, look), 460),),
+        plots=(Plot("paths", f"Loss, {_unit(comparison.sides)}", draw_paths(found, look), 460),),
         legend=tuple(look[name] for name in found),
         table=Table.of("paths", "Best loss by study and compute", columns, rows),
     )
+
+
+def energy_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
+    """Return the lowest loss for each measured energy of all studies, or why there is none."""
+    known = [side for side in comparison.sides if side.spent]
+    without = "; ".join(f"{side.name}: {side.spent_missing}" for side in comparison.sides if not side.spent)
+    if not known:
+        reasons = {side.spent_missing for side in comparison.sides}
+        return absent(
+            ENERGY, "Loss against measured energy is not known", reasons.pop() if len(reasons) == 1 else without
+        )
+    rows = [
+        {"study": side.name, "trial": p.label, "energy": p.energy_j, "loss": p.loss_nats}
+        for side in known
+        for p in side.spent
+        if p.frontier
+    ]
+    columns = (
+        Column("study", "Study"),
+        Column("trial", "Trial"),
+        Column("energy", "GPU energy (J)", "number"),
+        Column("loss", "Loss (nats)", "loss"),
+    )
+    missing = f" Not measured: {without}." if without else ""
+    return Panel(
+        anchor=ENERGY,
+        claim="Lowest loss that each study reached for as much GPU energy",
+        caption=f"Points that no other of their study beats, by measured joules of training alone.{missing}",
+        plots=(Plot("energy-paths", f"Loss, {_unit(comparison.sides)}", draw_energy(known, look), 380),),
+        legend=tuple(look[side.name] for side in known),
+        table=Table.of("energy-paths", "Lowest loss by energy and study", columns, rows),
+    )
+
+
+def draw_energy(sides: Sequence[Side], look: dict[str, Style]) -> Figure:
+    """Draw the frontier of loss against measured energy of every study: steps down, a mark at each."""
+    best = {side.name: [p for p in side.spent if p.frontier] for side in sides}
+    every = [p for points in best.values() for p in points]
+    figure = canvas(
+        energy_axis("GPU energy", [p.energy_j for p in every]), log_axis("", [p.loss_nats for p in every], plain)
+    )
+    for name, points in best.items():
+        x, y = [p.energy_j for p in points], [p.loss_nats for p in points]
+        line(figure, x, y, look[name].colour, width=1.5, group=look[name].label, shape="hv")
+        hover = [words([name, p.label, f"{format_energy(p.energy_j)}, loss {p.loss_nats:.4g}"]) for p in points]
+        marks(figure, x, y, look[name], hover, size=7)
+    return figure
+
+
+def _unit(sides: Iterable[Side]) -> str:
+    """Return the unit that the losses of all studies share, or that they share none."""
+    units = {side.unit for side in sides}
+    return units.pop() if len(units) == 1 else "each in the unit of its own objective"
 
 
 def exponents(comparison: Comparison) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from scaling.answers import compare
 from scaling.cli.app import app
 from scaling.errors import UsageError
+from scaling.laws.isojoule import Spent
 from scaling.report import render_comparison
 from scaling.report.figures import versus
 from scaling.report.page import build
@@ -68,6 +69,34 @@ def test_exponents_carry_their_intervals(pair, material):
     row = frame[(frame["study"] == "worse") & (frame["exponent"] == "alpha")].iloc[0]
     assert row["value"] == fit.params["alpha"].value
     assert row["value_low"] < row["value"] < row["value_high"]
+
+
+def spent(*rows):
+    return tuple(
+        Spent(
+            trial="t", label=f"d{i}", params=1e4, tokens=1e6, energy_j=j, loss_nats=loss, saturated=True, frontier=best
+        )
+        for i, (j, loss, best) in enumerate(rows)
+    )
+
+
+def test_losses_are_laid_over_measured_energy_where_there_is_any(material, pair):
+    missing = versus.energy_panel(pair, versus.styles(pair.sides))
+    assert missing.missing == "Its points do not tell any energy."
+    metered = dataclasses.replace(
+        side(material, "metered"), spent=spent((1.0, 3.0, True), (2.0, 3.5, False), (4.0, 2.0, True))
+    )
+    bare = dataclasses.replace(side(material, "bare"), spent_missing="no counter")
+    found = compare([metered, bare])
+    panel = versus.energy_panel(found, versus.styles(found.sides))
+    assert panel.caption.endswith("Not measured: bare: no counter.")
+    assert [row[2:] for row in panel.table.rows] == [(1.0, 3.0), (4.0, 2.0)]
+    assert len(panel.plots[0].figure["data"]) == 2
+
+
+def test_a_study_has_a_title_of_its_own(pair):
+    assert page_of(pair, title="Two families").title == "Two families"
+    assert page_of(pair).title == "worse against better"
 
 
 def test_hostile_names_stay_text_in_a_comparison(material):
