@@ -38,10 +38,11 @@ def cli() -> str:
 def sweep_file() -> str:
     """Return the keys of a sweep file, section by section, from the schema and its docstrings."""
     from scaling.spec.schema import SweepSpec
+    from scaling.spec.study import StudySpec
 
     parts = [f"# Sweep files\n\n{NOTE}\n", "YAML 1.2. Unknown keys are errors that name the nearest valid one.\n\n"]
     seen: set[type[BaseModel]] = set()
-    queue: list[tuple[str, type[BaseModel]]] = [("", SweepSpec)]
+    queue: list[tuple[str, type[BaseModel]]] = [("", SweepSpec), ("a study, instead", StudySpec)]
     while queue:
         path, model = queue.pop(0)
         if model in seen:

@@ -28,7 +28,7 @@ DIFFER_RULE = (
 
 
 def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str = "") -> Page:
-    """Return the page of a comparison, with what each study cost where that is given; titled by their names at least."""
+    """Return the page of a comparison, with what each study cost where that is given."""
     names = [side.name for side in comparison.sides]
     look = versus.styles(comparison.sides)
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs))

@@ -28,7 +28,7 @@ def test_the_page_of_a_sweep_names_its_own_unit_alone(masked):
 
 def test_a_comparison_of_two_such_sweeps_does_too(masked):
     laws = {name: dataclasses.replace(masked.law, name=name) for name in ("one", "other")}
-    sides = [dataclasses.replace(synthetic.side(masked, name), law=law) for name, law in laws.items()]
+    sides = [dataclasses.replace(synthetic.side(masked, name), law=law, unit=UNIT) for name, law in laws.items()]
     page = build(comparison_of(compare(sides)), LIBRARY)
     assert f"Difference of loss, {UNIT}" in page
     assert f"Loss, {UNIT}" in page
