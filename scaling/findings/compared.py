@@ -81,5 +81,5 @@ def form(case: Case, rule: Rule) -> Verdict:
 def _errors(choice: FormChoice) -> str:
     """Say how wrong each form was on what it had not seen, the favoured one first."""
     order = sorted(choice.rows, key=lambda row: row.name != choice.favours)
-    known = [f"{row.name} {percent(row.heldout_error)}" for row in order if row.heldout_error is not None]
+    known = [f"{row.name} ({percent(row.heldout_error)})" for row in order if row.heldout_error is not None]
     return "" if not known else f"; mean error on the largest compute, left out of the fit: {', '.join(known)}"

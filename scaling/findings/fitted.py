@@ -16,6 +16,11 @@ from scaling.units import format_flops, format_si
 
 SURFACE = "L(N,D)"
 _INSIDE = 1 + 1e-9  # times the largest fitted compute
+STOPS = {
+    "seed noise": "a doubling buys less than chance makes of two runs",
+    "one percent": "a doubling buys less than 1 % of the loss",
+    "price": "the next FLOP costs more than the loss it buys is worth",
+}
 
 
 def repeats(noise: Sequence[SeedNoise]) -> int:
@@ -242,18 +247,24 @@ def returns(case: Case, rule: Rule) -> Verdict:
 
 
 def _stop_words(stops: Sequence[StopRow]) -> str:
-    """Say from what compute on a doubling no longer pays, by every rule that gives one."""
-    told = [
-        f"{stop.threshold} at {format_flops(stop.flops.value)}" + _ends(stop.flops)
-        for stop in stops
-        if stop.flops is not None
-    ]
-    return "" if not told else f" Where it stops paying: {'; '.join(told)}."
+    """Say from what compute on more of it no longer pays, by every rule that gives one."""
+    return "".join(f" {stop_words(stop)}" for stop in stops if stop.flops is not None)
 
 
-def _ends(flops: Interval) -> str:
+def stop_words(stop: StopRow) -> str:
+    """Say from what compute on more of it no longer pays by a rule, how sure that is, and whether the data reach it."""
+    assert stop.flops is not None
+    far = stop.extrapolation_factor
+    beyond = "" if far is None or far <= _INSIDE else f" ({far:.2g} times the largest fitted compute, extrapolated)"
+    return f"From {_compute(stop.flops)} on{beyond}, {STOPS[stop.rule]}."
+
+
+def _compute(flops: Interval) -> str:
     ends = bounds(flops)
-    return "" if ends is None else f" [{format_flops(ends[0])}, {format_flops(ends[1])}]"
+    if ends is None:
+        return format_flops(flops.value)
+    low, high = (format_flops(end).removesuffix(" FLOPs") for end in ends)
+    return f"{format_flops(flops.value)} [{low}, {high}]"
 
 
 def _at_largest(case: Case, rows: Sequence[ReturnsRow]) -> ReturnsRow:

@@ -45,7 +45,7 @@ def predict_loss(
         stretch: factor on the half-widths in log loss; 1 within the data.
 
     Returns:
-        One interval per run; without ends where the fit has no draws to make them from.
+        One interval per run; without ends where the fit has no draws to make them from, or they pass every number.
 
     Raises:
         UsageError: lengths differ, or a level or stretch out of range.
@@ -63,10 +63,12 @@ def predict_loss(
         return tuple(Interval(value=float(v)) for v in np.exp(centre))
     low, high = _ends(fit, centre, draws, level)
     low, high = centre - stretch * (centre - low), centre + stretch * (high - centre)
-    return tuple(
-        Interval(value=float(v), low=float(a), high=float(b))
-        for v, a, b in zip(np.exp(centre), np.exp(low), np.exp(high), strict=True)
-    )
+    with np.errstate(over="ignore"):  # an end beyond every number is no end
+        ends = zip(np.exp(centre), np.exp(low), np.exp(high), strict=True)
+        return tuple(
+            Interval(value=float(v), low=float(a), high=float(b)) if np.isfinite(b) else Interval(value=float(v))
+            for v, a, b in ends
+        )
 
 
 def _ends(fit: Fit, centre: Array, draws: Array, level: float) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ from scaling.units import format_energy, format_si
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Widest span in decades -> mantissas that get a label; narrower than the first, ticks are evenly spaced.
 _EVEN = 0.7
+_TICKS = 6
 _J_PER_KWH = 3.6e6
 _LADDER: tuple[tuple[float, tuple[float, ...]], ...] = (
     (1.3, (1, 2, 3, 5, 7)),
@@ -47,10 +48,10 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def _even(low: float, high: float) -> list[float]:
-    """Return multiples of 1, 2 or 5 times a power of ten, about five of them."""
-    rough = (high - low) / 5
+    """Return multiples of 1, 2 or 5 times a power of ten, about six of them."""
+    rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    step = min((m * power for m in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / rough)))
     return [float(f"{k * step:.12g}") for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

@@ -16,6 +16,7 @@ from scaling import __version__
 from scaling.findings import Finding
 from scaling.report import tables
 from scaling.report.anchors import SECTIONS
+from scaling.report.decisions import Decision, decisions
 from scaling.report.figures import (
     abilities,
     beside,
@@ -178,6 +179,7 @@ class Page:
     look: Look
     sample_groups: Sequence[SampleGroup] = ()
     logs: Sequence[OneRun] = ()
+    decisions: Sequence[Decision] = ()
     budget: Mapping[str, Any] | None = None
 
 
@@ -194,6 +196,7 @@ def page_of(material: Material) -> Page:
         sections=sections(material, look),
         look=look,
         sample_groups=sample_groups(material, look),
+        decisions=decisions(material),
         logs=[run for run in material.runs if run.log],
         budget=budget.payload(material),
     )

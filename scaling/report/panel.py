@@ -16,16 +16,26 @@ MAX_FILTERED_ROWS = 2000  # rows of a table in which one looks things up
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.4g}".replace("-", "−", 1) if value < 0 else f"{value:.4g}"
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _score(value: float) -> str:
+    """Format a share of right answers: what is as good as none is not told in powers of ten."""
+    return "< 0.001" if 0 < value < 5e-4 else f"{value:.3f}"
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "text": str,
+    "text": _text,
     "count": format_si,
     "whole": lambda v: f"{v:,.0f}".replace(",", "\u202f"),
     "flops": format_flops,
     "loss": lambda v: f"{v:.4f}",
     "number": _number,
+    "score": _score,
     "percent": lambda v: f"{100 * v:.3g} %",
     "signed_percent": lambda v: f"{100 * v:+.2f} %".replace("-", "−"),
     "seconds": format_duration,

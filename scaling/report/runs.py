@@ -59,7 +59,7 @@ def read_runs(store: Store, trials: pd.DataFrame) -> tuple[tuple[OneRun, ...], t
     records = {record.folder.id: record for record in store.records}
     rows = {row["trial"]: row for row in trials.to_dict("records")}
     found = []
-    for name in chosen(trials):
+    for name in chosen(trials) if records else ():  # what was imported left nothing but points
         folder, row = records[name].folder, rows[name]
         log = warnings.attempt(partial(log_tail, folder))
         found.append(

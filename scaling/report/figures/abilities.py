@@ -198,8 +198,8 @@ def _claim(results: Sequence[AbilityResult]) -> str:
 def _table(found: Iterable[Sequence[Curves]]) -> Table:
     columns = (
         Column("probe", "Probe"), Column("ability", "Ability"), Column("x", "Scale", "count"), Column("seed", "Seed"),
-        Column("score", "Exact match", "number"), Column("low", "95 % low", "number"),
-        Column("high", "95 % high", "number"), Column("logprob", "Log-probability (nats/token)", "number"),
+        Column("score", "Exact match", "score"), Column("low", "95 % low", "score"),
+        Column("high", "95 % high", "score"), Column("logprob", "Log-probability (nats/token)", "number"),
         Column("tokens", "Tokens", "count"),
     )  # fmt: skip
     rows = [c[0].rows.assign(probe=c[0].result.probe, ability=c[0].result.ability) for c in found]
@@ -212,8 +212,8 @@ def verdicts(material: Material) -> tuple[Table, ...]:
         Column("probe", "Probe"),
         Column("ability", "Ability"),
         Column("verdict", "Verdict"),
-        Column("floor", "Floor", "number"),
-        Column("score", "Score at the largest", "number"),
+        Column("floor", "Floor", "score"),
+        Column("score", "Score at the largest", "score"),
         Column("solved", "Seeds that solved it"),
         Column("sentence", "Why"),
     )
@@ -315,7 +315,7 @@ def _loss_table(results: Sequence[AbilityResult], frame: pd.DataFrame) -> Table:
         Column("tokens", "Tokens", "count"),
         Column("flops_train", "FLOPs", "flops"),
         Column("loss_nats", "Loss (nats)", "loss"),
-        Column("score", "Exact match", "number"),
+        Column("score", "Exact match", "score"),
     )
     return Table.of("ability-by-loss", "Scores beside their loss", columns, frame_of(results, frame), filterable=True)
 

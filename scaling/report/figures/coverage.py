@@ -176,7 +176,7 @@ def equal_compute(
 def _label_ratio(figure: Figure, wide: tuple[float, float], tall: tuple[float, float]) -> None:
     n = min(wide[1], tall[1] / 20)
     if wide[0] < n and tall[0] < 20 * n:
-        note(figure, n * 0.97, 20 * n * 0.97, "20 tokens per parameter ", "middle left", "var(--c-orange-text)")
+        note(figure, n * 0.9, 20 * n * 0.9, "20 tokens per parameter ", "middle left", "var(--c-orange-text)")
 
 
 def _hover(row: dict[Any, Any]) -> str:

@@ -99,7 +99,9 @@ def draw(course: Course, look: Look, params: float, unit: str) -> Figure:
         figure.data[-1].update(yaxis=axis)
         place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "showarrow": False}
         text = heading.format(unit=unit) + ("" if len(known) else ": not recorded")
-        figure.add_annotation(x=0, y=domain[1], text=text, font={"size": 11, "color": MUTED}, **place)
+        figure.add_annotation(
+            x=0, y=domain[1], text=text, font={"size": 11, "color": MUTED}, bgcolor="var(--card)", **place
+        )
     for seconds in course.marks:
         edge = {"color": "var(--ink-3)", "width": 1, "dash": "dot"}
         figure.add_shape(type="line", x0=seconds, x1=seconds, y0=0, y1=1, yref="paper", line=edge)

@@ -70,7 +70,7 @@ def draw(found: Cloud, x: str, y: str, unit: str = NATS_PER_TOKEN) -> Figure:
     for rank, (paper, a, b) in enumerate(sorted(papers, key=lambda p: p[2])):
         marks(figure, [a], [b], PAPER, [words([paper.paper, f"{x} = {a:g}, {y} = {b:g}", paper.source])], size=10)
         side = "top right" if rank == len(papers) - 1 else "bottom right"  # neighbours do not cover each other
-        note(figure, a, b, paper.paper.split(",")[0], side, size=10)
+        note(figure, a, b, f"   {paper.paper.split(',')[0]}", side, size=10)
     values = found.fit.params
     told = f"this fit: {x} {show(values[x])}, {y} {show(values[y])}"
     marks(figure, [values[x].value], [values[y].value], POINT, [words([told])], size=11)

@@ -37,8 +37,8 @@ _NAMES = (
 )  # fmt: skip
 _FINE = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _MFU = {
-    "mfu": "Model FLOPs utilisation, of the data sheet’s peak",
-    "mfu_measured": "Model FLOPs utilisation, of the best matrix product measured here",
+    "mfu": "MFU, of the data sheet’s peak",
+    "mfu_measured": "MFU, of the best product measured here",
 }
 
 

@@ -59,7 +59,7 @@ def _fit_words(material: Material, fit: Fit) -> dict[str, str]:
             }
         ),
         "Error, largest compute left out": _percent(fit.heldout_error) or "too few trials",
-        "AICc (n = trials)": "too few trials" if fit.aicc is None else f"{fit.aicc:.1f}",
+        "AICc (n = trials)": "too few trials" if fit.aicc is None else f"{fit.aicc:.1f}".replace("-", "−"),
         "Objective": f"{fit.objective} = {fit.objective_value:.6g}",
         "Gradient norm": f"{fit.gradient_norm:.2g} ({'converged' if fit.converged else 'not converged'})",
         "Starts agreeing": f"{fit.starts_agreed} of {fit.starts}",

@@ -146,12 +146,12 @@
     document.querySelectorAll("main > section").forEach((s) => seen.observe(s));
   };
 
-  // Print in the light colours with every table open; put things back afterwards.
+  // Print in the light colours with every table open (a table has the rules of the grades); put things back afterwards.
   const printing = () => {
     let opened = [];
     addEventListener("beforeprint", () => {
       document.documentElement.dataset.scheme = "light";
-      opened = [...document.querySelectorAll("main details:not([open])")];
+      opened = [...document.querySelectorAll("main details:not([open])")].filter((d) => !d.closest(".answers"));
       opened.forEach((d) => { d.open = true; });
       drawAll();
     });

@@ -97,6 +97,7 @@ def test_a_place_and_a_price_reach_the_table_of_costs(store):
     sizes, horizons = (10_000, 30_000, 90_000, 270_000, 800_000), (1e6, 3e6, 9e6)
     rows = [f"{n},{d},{1 + 30 / n**0.4 + 90 / d**0.4},{6e-9 * n * d}" for n in sizes for d in horizons]
     table.write_text("\n".join(["params,tokens,loss,energy_gpu_j", *rows]), encoding="utf-8")
+    assert run(table, "--out", store.root / "one.html", "--plotly", "directory", "--intensity", "100").exit_code == 0
     several = run(table, table, "--out", store.root / "both.html", "--plotly", "directory", "--intensity", "100")
     assert several.exit_code == 0, several.exception
     page = (store.root / "both.html").read_text(encoding="utf-8")

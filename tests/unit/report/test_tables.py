@@ -88,7 +88,7 @@ def test_fits_show_signs_of_convergence_and_export_full_precision(material):
     shown = {row[0]: row[1] for row in table.printed.rows}
     fit = material.analysis.fits["L(N,D)"]
     assert {"Form", "E", "α", "β", "Gradient norm", "Starts agreeing", "Intervals by"} <= set(shown)
-    assert shown["AICc (n = trials)"] == f"{fit.aicc:.1f}"
+    assert shown["AICc (n = trials)"] == f"−{-fit.aicc:.1f}"
     assert shown["Starts agreeing"] == f"{fit.starts_agreed} of {fit.starts}"
     exported = {(r["fit"], r["quantity"]): r["value"] for r in rows(table)}
     assert exported["L(N,D)", "alpha"] == fit.params["alpha"].value
