@@ -11,12 +11,14 @@ from scaling.answers import Law, analyse_store, law_of
 from scaling.errors import NotEnoughData
 from scaling.findings import RULES, findings
 from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
+from scaling.laws.choices import choices
 from scaling.laws.emergence import analyse_abilities
 from scaling.laws.selection import select
 from scaling.laws.surface import fit_surface
 from scaling.laws.tuning import analyse_tuned
 from scaling.report.material import Material, Tariff
 from scaling.report.runs import read_runs
+from scaling.spec.schema import SPECIAL_AXES, TrialSpec
 from scaling.spec.tuning import STAGES
 from scaling.store import Store
 
@@ -64,6 +66,7 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         best_of=best_of,
         tuned_trials=every[every["stage"].isin(STAGES[1:])].reset_index(drop=True),
         tuning=tuning,
+        choices=choices(points, settings_of(store)),
         rules=RULES,
         warnings=(*warnings, *notes),
         timings=store.timings,
@@ -77,6 +80,30 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         runs=runs,
         tariff=(tariff or Tariff()).with_prices_of(store.sweep),
     )
+
+
+def settings_of(store: Store) -> dict[str, dict[str, object]]:
+    """Return for every pre-trained trial the values of what the sweep's grids vary, by dotted key."""
+    keys = [key for key in _axes(store.sweep) if key not in SPECIAL_AXES]
+    found = {}
+    for record in store.records:
+        if isinstance(record.spec, TrialSpec) and record.spec.tune is None and not record.orphaned:
+            told = {"model": record.spec.model, "train": record.spec.train.model_dump(mode="json")}
+            found[record.folder.id] = {key: _at(told, key) for key in keys}
+    return found
+
+
+def _axes(sweep: Mapping[str, Any]) -> list[str]:
+    blocks = (sweep.get("spec") or {}).get("trials") or []
+    grids = [block.get(kind) for block in blocks for kind in ("grid", "zip")]
+    return list(dict.fromkeys(key for grid in grids if grid for key in grid["axes"]))
+
+
+def _at(told: Mapping[str, Any], key: str) -> object:
+    value: Any = told
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _surfaces(store: Store, analysis: Analysis, resamples: int) -> dict[str, Fit]:

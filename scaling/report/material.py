@@ -11,6 +11,7 @@ from scaling.cost.grid import Intensity
 from scaling.findings import Finding
 from scaling.laws import Approach, IsoFlop
 from scaling.laws.analysis import Analysis, Fit
+from scaling.laws.choices import Choices
 from scaling.laws.emergence import AbilityResult
 from scaling.laws.selection import unit_of
 from scaling.laws.tuning import Tuned
@@ -106,6 +107,7 @@ class Material:
     best_of: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*BEST_OF]))
     tuned_trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TRIALS]))
     tuning: Tuned = field(default_factory=Tuned)
+    choices: Choices | None = None
     runs: Sequence[OneRun] = field(default=())
 
     @property
