@@ -1,5 +1,7 @@
-"""What a score is worth: guessing, the commonest answer, and knowing the format but not the question."""
+"""What a score is worth: guessing, the commonest answer, knowing the format, and taking a hint without the question."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,18 +20,21 @@ class Floor:
         chance: exact match of a uniform guess among the symbols that can stand at each place (computed).
         majority: exact match of the commonest answer of the training items (measured).
         format_only: exact match of the commonest symbol at each place of the answer (measured).
+        hint_only: exact match of the commonest answer to each hint of the question (measured); ``None`` for a task
+            whose questions hold none.
         format_logprob: mean log-probability per answer token of the symbols' frequencies at each place (measured).
     """
 
     chance: float
     majority: float
     format_only: float
+    hint_only: float | None
     format_logprob: float
 
     @property
     def score(self) -> float:
         """The highest exact match that needs no ability."""
-        return max(self.chance, self.majority, self.format_only)
+        return max(self.chance, self.majority, self.format_only, self.hint_only or 0.0)
 
 
 def measure_floor(task: Task, test: Items) -> Floor:
@@ -44,8 +49,23 @@ def measure_floor(task: Task, test: Items) -> Floor:
         chance=task.chance,
         majority=float((asked == rows[counts.argmax()]).all(axis=1).mean()),
         format_only=float((asked == table.argmax(axis=1)).all(axis=1).mean()),
+        hint_only=_hint_only(task, train, test) if task.hint else None,
         format_logprob=float(logprob.mean()),
     )
+
+
+def _hint_only(task: Task, train: Items, test: Items) -> float:
+    """Return the exact match of the commonest training answer among items with the same hint."""
+    seen: dict[bytes, Counter[bytes]] = defaultdict(Counter)
+    for hint, answer in _hinted(task, train):
+        seen[hint][answer] += 1
+    right = [bool(seen[hint]) and seen[hint].most_common(1)[0][0] == answer for hint, answer in _hinted(task, test)]
+    return sum(right) / len(right)
+
+
+def _hinted(task: Task, items: Items) -> Iterator[tuple[bytes, bytes]]:
+    hints, answers = items.tokens[:, list(task.hint)], _answers(items)
+    return ((hint.tobytes(), answer.tobytes()) for hint, answer in zip(hints, answers, strict=True))
 
 
 def _answers(items: Items) -> NDArray[np.uint8]:

@@ -40,12 +40,15 @@ class Task:
         length: tokens in an item.
         draw: generator, n -> n items, test and training ones alike.
         chance: exact match of guessing each answer token uniformly among those that can stand there.
+        hint: places of the question that alone tell something of the answer, such as the operator at the root of a
+            tree: what a model scores by them needs no ability.
     """
 
     name: str
     length: int
     draw: Callable[[np.random.Generator, int], Items]
     chance: float
+    hint: tuple[int, ...] = ()
 
 
 def is_test(items: Items) -> Mask:

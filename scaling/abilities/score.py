@@ -42,7 +42,7 @@ class AbilityProbe:
 
     @torch.no_grad()
     def measure(self, model: nn.Module, device: torch.device) -> Mapping[str, Any]:
-        """Return the scores as plain JSON; see ``AbilityScore`` in the store for their meaning."""
+        """Return the scores as plain JSON; ``ABILITIES`` in ``store/columns.py`` says what each means."""
         model.eval()
         parts = [
             _token_scores(model, windows.to(device), mask.to(device))
@@ -64,6 +64,7 @@ class AbilityProbe:
             "chance": self.floor.chance,
             "majority": self.floor.majority,
             "format_only": self.floor.format_only,
+            "hint_only": self.floor.hint_only,
             "format_logprob": self.floor.format_logprob,
         }
 

@@ -70,7 +70,7 @@ def boolean(level: int) -> Task:
         prefix = symbols[:, _prefix_order(level)]
         return rows_of([text("\x03"), prefix, text("="), ord("0") + value], [False, False, False, True])
 
-    return Task(name=f"boolean-{level}", length=3 + inner + leaves, draw=draw, chance=0.5)
+    return Task(name=f"boolean-{level}", length=3 + inner + leaves, draw=draw, chance=0.5, hint=(1,))
 
 
 def hops(level: int) -> Task:

@@ -222,10 +222,11 @@ ABILITIES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "token_accuracy": ("", "share of answer tokens that are likeliest, the earlier ones given"),
         "logprob": ("nats/token", "mean log-probability per answer token"),
         "brier": ("", "mean Brier score per answer token, over all tokens: 0 to 2, lower is better"),
-        "floor": ("", "best score that needs no ability: chance, commonest answer, or format alone"),
+        "floor": ("", "best score that needs no ability: chance, commonest answer, format alone, or a hint"),
         "chance": ("", "score of a uniform guess (computed)"),
         "majority": ("", "score of the commonest answer (measured)"),
         "format_only": ("", "score of the commonest symbol at each place of the answer (measured)"),
+        "hint_only": ("", "score of the commonest answer to a hint in the question, such as its operator (measured)"),
         "format_logprob": ("nats/token", "log-probability of the symbols' frequencies at each place (measured)"),
     }
 )

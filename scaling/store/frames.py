@@ -143,6 +143,7 @@ def _ability(record: TrialRecord, point: Point, name: str, probe: Mapping[str, A
         "chance",
         "majority",
         "format_only",
+        "hint_only",
         "format_logprob",
     )
     return {

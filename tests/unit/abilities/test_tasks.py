@@ -112,8 +112,11 @@ def test_floors_are_measured():
     assert floor.chance == 0.5
     assert floor.majority == pytest.approx(0.5, abs=0.1)
     assert floor.format_logprob == pytest.approx(np.log(0.5), abs=0.02)
+    # a root of and (or) is false (true) three times in four, one of xor is even
+    assert floor.hint_only == floor.score == pytest.approx(2 / 3, abs=0.06)
     task = make_task("addition-1")
     assert measure_floor(task, items_for_test(task, 100)).score >= 0.005
+    assert measure_floor(task, items_for_test(task, 100)).hint_only is None
 
 
 def test_packing_can_be_undone():
