@@ -106,8 +106,8 @@ def _plan(sweep: str, sets: list[str], cluster: str, failures: float | None, as_
         if not as_json:
             foreign.show(resolved)
         return foreign.document(resolved)
-    expected = expect(resolved.trials, planned_slots(resolved.spec.executor), calibrate=False)
     specs, executor = [trial.spec for trial in resolved.trials], resolved.spec.executor
+    expected = expect(resolved.trials, executor, planned_slots(executor), calibrate=False)
     asides = (check(executor, specs), left_alone(specs, executor))
     warnings = [*design_warnings(resolved.spec, resolved.trials), *filter(None, asides)]
     script = batch_script(resolved.spec, len(resolved.trials))

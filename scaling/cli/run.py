@@ -194,7 +194,8 @@ def _expect(executor: "Executor", resolved: "Resolved", todo: "Sequence[Job]", c
 
     ids = {job.folder.id for job in todo}
     slots = executor.capacity() if executor.name == "local" else None
-    expected = expect([t for t in resolved.trials if t.id in ids], slots or (), calibrate)
+    trials = [t for t in resolved.trials if t.id in ids]
+    expected = expect(trials, resolved.spec.executor, slots or (), calibrate)
     if expected.train_s is not None:
         say(f"forecast: {len(todo)} trials in {format_duration(expected.train_s)}, {expected.slots} at a time")
     return expected

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scaling.cost.forecast import Forecast
     from scaling.executor.protocol import Slot
     from scaling.spec import PlannedTrial
+    from scaling.spec.schema import ExecutorSpec
     from scaling.store.calibration import Calibration
     from scaling.store.layout import StoreFolder
 
@@ -22,20 +23,22 @@ class Expected:
         forecasts: of its trials, by id, in the order they start.
         slots: trials side by side.
         calibration: what the forecasts rest on; ``None``: uncalibrated.
+        groups: ids of the trials that each process trains.
         began: when this run began.
     """
 
     forecasts: "Mapping[str, Forecast]"
     slots: int
     calibration: "Calibration | None"
+    groups: "Sequence[Sequence[str]]"
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def train_s(self) -> float | None:
         """Seconds until the last trial ends; ``None`` without a calibration."""
-        from scaling.cost.forecast import makespan_s
+        from scaling.cost.forecast import makespan_s, total
 
-        return makespan_s(list(self.forecasts.values()), self.slots)
+        return makespan_s([total(self.forecasts[name] for name in group) for group in self.groups], self.slots)
 
     def write(self, store: "StoreFolder", phases_s: Mapping[str, float], trials: Sequence[str]) -> None:
         """Write what the run took so far, beside its forecast. Raises ``MachineError``."""
@@ -57,11 +60,14 @@ class Expected:
         write_timing(store.timing_dir / f"{self.began:%Y%m%dT%H%M%SZ}-{os.getpid()}.json", timing)
 
 
-def expect(trials: "Sequence[PlannedTrial]", slots: "Sequence[Slot]", calibrate: bool | None) -> Expected:
+def expect(
+    trials: "Sequence[PlannedTrial]", asked: "ExecutorSpec", slots: "Sequence[Slot]", calibrate: bool | None
+) -> Expected:
     """Forecast the trials of a run on this machine.
 
     Args:
         trials: those that will run, in order.
+        asked: whether trials of one shape are trained together.
         slots: where; none for trials that run elsewhere, which have no forecast.
         calibrate: measure the machine when it is not calibrated; ``None``: when the sweep is long enough.
 
@@ -71,12 +77,17 @@ def expect(trials: "Sequence[PlannedTrial]", slots: "Sequence[Slot]", calibrate:
     from scaling.cli.calibration import make_calibration, worth_calibrating
     from scaling.cost.forecast import forecasts
     from scaling.executor.calibrate import known_calibration
+    from scaling.executor.grouping import groups_of
 
     calibration = known_calibration(slots) if slots else None
     wanted = worth_calibrating(trials) if calibrate is None else calibrate
     if calibration is None and wanted and slots:
         calibration = make_calibration(slots)
-    found = forecasts(trials, calibration)
+    groups = [[trials[i].id for i in group] for group in groups_of([t.spec for t in trials], asked, slots)]
+    found = forecasts(trials, calibration, {name: len(group) for group in groups for name in group})
     return Expected(
-        forecasts={t.id: f for t, f in zip(trials, found, strict=True)}, slots=len(slots), calibration=calibration
+        forecasts={t.id: f for t, f in zip(trials, found, strict=True)},
+        slots=len(slots),
+        calibration=calibration,
+        groups=groups,
     )

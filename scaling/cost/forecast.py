@@ -8,7 +8,7 @@ Without a calibration nothing is guessed.
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +100,7 @@ def _fit(rows: Sequence[Sequence[float]], seconds: Sequence[float]) -> NDArray[n
 
 
 def _costs(shape: StepTiming) -> tuple[float, ...]:
+    """What a step costs; models trained together start each kernel once and share nothing else."""
     family = get_family(shape.family)
     config = family.build_config(shape.model, shape.vocab_size, shape.context)
     traffic = family.memory_bytes(config, Recipe(batch_tokens=shape.batch_tokens, precision=shape.precision))
@@ -108,11 +109,11 @@ def _costs(shape: StepTiming) -> tuple[float, ...]:
     return (
         1.0,
         blocks,
-        traffic["activations"],
-        family.flops_per_token(config).train_full_attention * shape.batch_tokens,
-        float(family.params(config).total),
+        traffic["activations"] * shape.members,
+        family.flops_per_token(config).train_full_attention * shape.batch_tokens * shape.members,
+        float(family.params(config).total * shape.members),
         blocks * muon,
-        _newton_schulz_flops(config.d_model, config.d_ff) * blocks * muon,
+        _newton_schulz_flops(config.d_model, config.d_ff) * blocks * muon * shape.members,
     )
 
 
@@ -132,15 +133,15 @@ def _evaluation_costs(shape: StepTiming) -> tuple[float, ...]:
 
 
 def _distance(a: StepTiming, b: StepTiming) -> float:
-    """How far two shapes lie apart: in e-folds of width, depth, window and batch; one more for another recipe."""
+    """How far two shapes lie apart: in e-folds of width, depth, window, batch, members; one more for another recipe."""
     sizes = [float(a.model[k]) / float(b.model[k]) for k in ("d_model", "n_layer")]
-    sizes += [a.context / b.context, a.batch_tokens / b.batch_tokens]
+    sizes += [a.context / b.context, a.batch_tokens / b.batch_tokens, a.members / b.members]
     others: int = sum(getattr(a, k) != getattr(b, k) for k in ("optimizer", "precision", "compile"))
     return math.hypot(*map(math.log, sizes)) + others
 
 
-def shape_of(trial: PlannedTrial) -> StepTiming:
-    """Return a planned trial as a shape whose seconds are not known."""
+def shape_of(trial: PlannedTrial, members: int = 1) -> StepTiming:
+    """Return a planned trial, one of so many trained together, as a shape whose seconds are not known."""
     spec = trial.spec
     return StepTiming(
         family=spec.family,
@@ -153,6 +154,7 @@ def shape_of(trial: PlannedTrial) -> StepTiming:
         compile=spec.train.compile,
         step_s=math.nan,
         evaluate_s_per_token=math.nan,
+        members=members,
     )
 
 
@@ -161,24 +163,32 @@ def forecast(trial: PlannedTrial, calibration: Calibration | None) -> Forecast:
     return forecasts([trial], calibration)[0]
 
 
-def forecasts(trials: Sequence[PlannedTrial], calibration: Calibration | None) -> list[Forecast]:
-    """Predict several trials with one model of the device."""
+def forecasts(
+    trials: Sequence[PlannedTrial], calibration: Calibration | None, members: Mapping[str, int] | None = None
+) -> list[Forecast]:
+    """Predict several trials with one model of the device.
+
+    Args:
+        trials: what is planned.
+        calibration: of the device that will run it.
+        members: by trial id, of how many trained together it is one; each has an even share of their time.
+    """
     if calibration is None:
         return [Forecast.missing(UNCALIBRATED) for _ in trials]
     model = StepModel(calibration)
-    return [_forecast(trial, calibration, model) for trial in trials]
+    return [_forecast(trial, calibration, model, (members or {}).get(trial.id, 1)) for trial in trials]
 
 
-def _forecast(trial: PlannedTrial, calibration: Calibration, model: StepModel) -> Forecast:
-    shape = shape_of(trial)
+def _forecast(trial: PlannedTrial, calibration: Calibration, model: StepModel, members: int) -> Forecast:
+    shape = shape_of(trial, members)
     reason = model.why_not(shape)
     if reason is not None:
         return Forecast.missing(reason)
-    train_s = _steps(trial) * model.step_s(shape) * _work(trial)
+    train_s = _steps(trial) * model.step_s(shape) / members * _work(trial)
     evaluated = len(trial.spec.horizons) * trial.spec.data.validation_tokens
     power = calibration.power_w
     return Forecast(
-        seconds=calibration.start_s + train_s + evaluated * model.evaluate_s_per_token(shape),
+        seconds=calibration.start_s / members + train_s + evaluated * model.evaluate_s_per_token(shape),
         train_s=train_s,
         seconds_reason=None,
         energy_j=None if power.value is None else train_s * power.value,

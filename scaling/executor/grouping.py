@@ -12,7 +12,7 @@ from dataclasses import replace
 from scaling.errors import UsageError
 from scaling.executor.booking import visible_gpus
 from scaling.executor.progress import Job
-from scaling.executor.protocol import Executor
+from scaling.executor.protocol import Executor, Slot
 from scaling.families import get_family
 from scaling.spec.schema import ExecutorSpec, TrialSpec
 from scaling.store.files import dump_json, write_atomic
@@ -50,17 +50,23 @@ def group_jobs(
             where=f"executor {executor.name}, gpus_per_trial {asked.gpus_per_trial}",
             hint="leave executor.group out, or run with --executor local",
         )
+    groups = groups_of([specs[job.folder.id] for job in jobs], asked, slots)
+    return [join([jobs[i] for i in group]) for group in groups]
+
+
+def groups_of(specs: Sequence[TrialSpec], asked: ExecutorSpec, slots: Sequence[Slot]) -> list[list[int]]:
+    """Return which trials one process shall train: their places in ``specs``, in the order of their first members."""
+    if asked.group == "off":
+        return [[i] for i in range(len(specs))]
     on_gpu = bool(slots and visible_gpus(slots[0].environment))
-    alike: dict[str, list[Job]] = defaultdict(list)
-    for job in jobs:
-        alike[_key(specs[job.folder.id])].append(job)
-    sizes = {key: _most(specs[same[0].folder.id], asked, on_gpu) for key, same in alike.items()}
-    groups = [part for key, same in alike.items() for part in _parts(same, sizes[key])]
-    while len(groups) < len(slots) and (largest := max(groups, key=len, default=())) and len(largest) > 1:
+    alike: dict[str, list[int]] = defaultdict(list)
+    for i, spec in enumerate(specs):
+        alike[_key(spec)].append(i)
+    groups = [part for same in alike.values() for part in _parts(same, _most(specs[same[0]], asked, on_gpu))]
+    while len(groups) < len(slots) and (largest := max(groups, key=len, default=[])) and len(largest) > 1:
         groups.remove(largest)  # an idle slot costs more than a smaller group
         groups += _parts(largest, -(-len(largest) // 2))
-    order = {job.folder.id: place for place, job in enumerate(jobs)}
-    return [join(group) for group in sorted(groups, key=lambda group: order[group[0].folder.id])]
+    return sorted(groups)
 
 
 def left_alone(specs: Sequence[TrialSpec], asked: ExecutorSpec) -> str | None:
@@ -115,10 +121,10 @@ def _why_alone(spec: TrialSpec) -> str | None:
     return None if spec.tune is None else "as they start from weights of their own"
 
 
-def _parts(jobs: Sequence[Job], most: int) -> list[Sequence[Job]]:
-    """Cut equal jobs into groups of at most ``most``, as even as can be."""
-    count = -(-len(jobs) // most)
-    size, larger = divmod(len(jobs), count)
+def _parts(alike: list[int], most: int) -> list[list[int]]:
+    """Cut equal trials into groups of at most ``most``, as even as can be."""
+    count = -(-len(alike) // most)
+    size, larger = divmod(len(alike), count)
     sizes = [size + 1] * larger + [size] * (count - larger)
     starts = [sum(sizes[:i]) for i in range(count)]
-    return [jobs[start : start + n] for start, n in zip(starts, sizes, strict=True)]
+    return [alike[start : start + n] for start, n in zip(starts, sizes, strict=True)]

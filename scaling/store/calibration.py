@@ -17,7 +17,7 @@ from scaling.hardware import cpu_facts, package_version
 from scaling.provenance import Reading
 from scaling.store.files import BadRecord, dump_json, read_json, write_atomic
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,8 @@ class StepTiming:
         vocab_size, context: tokens in the vocabulary and in a window.
         batch_tokens: tokens in an optimizer step.
         optimizer, precision, compile: as in a trial's recipe.
-        step_s: one optimizer step, weight average included.
+        step_s: one optimizer step of every member, weight average included.
+        members: models of this shape that one process trains together.
         evaluate_s_per_token: one evaluated token.
     """
 
@@ -43,6 +44,7 @@ class StepTiming:
     compile: bool
     step_s: float
     evaluate_s_per_token: float
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

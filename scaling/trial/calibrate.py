@@ -18,20 +18,22 @@ import psutil
 import torch
 from torch import nn
 
-from scaling.data import WindowStream
+from scaling.data import TokenStream, WindowStream
 from scaling.families import get_family
 from scaling.hardware import package_version
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.models import build, objective_of
-from scaling.models.objective import Measure
+from scaling.models.objective import Losses, Measure
 from scaling.provenance import Reading
 from scaling.spec.schema import TrainSpec
 from scaling.store.calibration import Calibration, StepTiming
 from scaling.store.files import dump_json, write_atomic
 from scaling.training.evaluate import evaluate
-from scaling.training.loop import Trainer, fresh_state
+from scaling.training.group import GroupTrainer
+from scaling.training.loop import Trainer, TrainState, fresh_state
+from scaling.training.stacked import StackedState
 from scaling.trial import device as hardware
-from scaling.trial.replay import Unobserved
+from scaling.trial.replay import Unobserved, UnobservedGroup
 
 _MATMUL_S = 0.25  # per precision and size
 _TIMED_S = 0.36  # per shape, in three parts
@@ -54,19 +56,21 @@ class Shape:
     optimizer: str = "muon"
     precision: str = "float32"
     head_dim: int = 16
+    members: int = 1
 
     def model(self) -> dict[str, Any]:
         """Return the ``model`` keys."""
         return {**_GPT, "d_model": self.d_model, "n_layer": self.n_layer, "head_dim": self.head_dim}
 
 
-# The forecast is linear in five quantities of a shape (see ``cost.forecast``): each must vary on its own here.
+# The forecast is linear in a few quantities of a shape (see ``cost.forecast``): each must vary on its own here.
 CPU_SHAPES = (
     *(Shape(d_model=d) for d in (8, 16, 32, 64, 128)),
     Shape(d_model=32, n_layer=6),
     Shape(d_model=32, batch_tokens=4096),
     Shape(d_model=32, context=512, batch_tokens=2048),
     *(Shape(d_model=d, optimizer="adamw") for d in (16, 64, 128)),
+    Shape(d_model=16, members=2),
 )
 _GPU = Shape(d_model=256, n_layer=6, context=1024, batch_tokens=32_768, precision="bfloat16", head_dim=64)
 GPU_SHAPES = (
@@ -74,6 +78,7 @@ GPU_SHAPES = (
     replace(_GPU, n_layer=12),
     replace(_GPU, batch_tokens=131_072),
     *(replace(_GPU, d_model=d, optimizer="adamw") for d in (256, 1024)),
+    replace(_GPU, members=8),
 )
 _MATMUL_SIZES = {"cpu": (128, 256, 512), "cuda": (2048, 4096, 8192)}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -109,8 +114,9 @@ def time_shape(shape: Shape, device: torch.device) -> StepTiming:
     tokens = np.random.default_rng(0).integers(0, _VOCAB, 64 * shape.batch_tokens + 1, dtype=np.uint8)
     stream = WindowStream(tokens, shape.context, shape.batch_tokens // shape.context, seed=0)
     config = family.build_config(shape.model(), _VOCAB, shape.context)
-    model, objective = build(family, config).to(device), objective_of(family, config)
-    trainer = Trainer(fresh_state(model, train), objective.losses, stream, train, device, Unobserved())
+    objective = objective_of(family, config)
+    states = [fresh_state(build(family, config).to(device), train) for _ in range(shape.members)]
+    model, trainer = states[0].model, _trainer(states, objective.losses, stream, train, device)
     windows = torch.from_numpy(tokens[: _EVALUATED_WINDOWS * (shape.context + 1)]).int().view(-1, shape.context + 1)
     return StepTiming(
         family=family.name,
@@ -121,24 +127,35 @@ def time_shape(shape: Shape, device: torch.device) -> StepTiming:
         optimizer=shape.optimizer,
         precision=shape.precision,
         compile=False,
+        members=shape.members,
         step_s=_step_s(trainer),
         evaluate_s_per_token=_evaluate_s(model, objective.measure, windows, device)
         / (windows.shape[0] * shape.context),
     )
 
 
-def _step_s(trainer: Trainer) -> float:
-    state = trainer.state
-    trainer.run([_WARM_UP_STEPS])
-    before = state.train_s
-    trainer.run([state.step + 1])
-    steps = max(_FEWEST_STEPS, int(_TIMED_S / _PARTS / (state.train_s - before)))
-    found = []
-    for _ in range(_PARTS):
-        before = state.train_s
-        trainer.run([state.step + steps])
-        found.append((state.train_s - before) / steps)
-    return median(found)
+def _trainer(
+    states: list[TrainState], losses: Losses, stream: TokenStream, train: TrainSpec, device: torch.device
+) -> Trainer | GroupTrainer:
+    if len(states) == 1:
+        return Trainer(states[0], losses, stream, train, device, Unobserved())
+    together = StackedState(states, [train] * len(states))
+    return GroupTrainer(together, losses, [stream] * len(states), train, device, UnobservedGroup())
+
+
+def _step_s(trainer: Trainer | GroupTrainer) -> float:
+    """Return the seconds of a step, of all members where there are several: the median of a few parts."""
+    _train(trainer, _WARM_UP_STEPS)
+    steps = max(_FEWEST_STEPS, int(_TIMED_S / _PARTS / _train(trainer, 1)))
+    return median(_train(trainer, steps) / steps for _ in range(_PARTS))
+
+
+def _train(trainer: Trainer | GroupTrainer, steps: int) -> float:
+    """Train so many steps and return their seconds; the evaluation after them is not counted."""
+    counted = trainer if isinstance(trainer, GroupTrainer) else trainer.state
+    before = counted.train_s
+    trainer.run([trainer.state.step + steps])
+    return counted.train_s - before
 
 
 def _evaluate_s(model: nn.Module, measure: Measure, windows: torch.Tensor, device: torch.device) -> float:

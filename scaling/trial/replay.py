@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scaling.data.stream import Tokens
 from scaling.meters.gpu import GpuMeter
 from scaling.meters.window import GpuWindow
 from scaling.store.records import CurveLine
-from scaling.training.loop import Trainer, TrainState
+from scaling.training.loop import Diverged, Trainer, TrainState
 
 _WARM_UP_STEPS = 3
 _CHUNK_S = 1.0
@@ -28,6 +29,25 @@ class Unobserved:
         """Ignore it."""
 
     def on_pause(self, state: TrainState) -> None:
+        """Go on."""
+
+
+class UnobservedGroup:
+    """An observer of a group that keeps nothing."""
+
+    def on_curve(self, member: int, line: CurveLine) -> None:
+        """Ignore it."""
+
+    def on_evaluation(self, evaluating: bool) -> None:
+        """Ignore it."""
+
+    def on_horizon(self, member: int, step: int, model: nn.Module, train_s: float) -> None:
+        """Ignore it."""
+
+    def on_diverged(self, member: int, error: Diverged) -> None:
+        """Ignore it."""
+
+    def on_pause(self, states: Sequence[TrainState]) -> None:
         """Go on."""
 
 

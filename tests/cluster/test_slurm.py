@@ -15,6 +15,8 @@ from scaling.executor.handles import read_handle
 from scaling.executor.open import check
 from scaling.executor.slurm import SlurmExecutor
 from scaling.spec.schema import ExecutorSpec, SlurmSpec
+from scaling.store.files import read_json
+from scaling.store.state import EXIT_CONTINUE
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -74,6 +76,20 @@ def test_a_job_whose_time_is_up_saves_its_state_and_goes_on_in_the_same_job(comm
     assert read_handle(second).handle == read_handle(mine[0]).handle == job
     assert "resuming at step" in second.log_path.read_text()
     assert runner.poll() is None  # it waits for the same job
+    cluster.ask("scancel", job)
+
+
+def test_a_preempted_job_saves_its_state_and_goes_on_when_the_node_is_free(command, cluster, tmp_path):
+    store = tmp_path / "store"
+    command.start(store, "--executor", "slurm", "--only", "d16 s0", "--set", "trials.0.ladder.horizons=[3M]")
+    (node,) = wait_for(lambda: on_node(store), 120, "a start")
+    (mine,) = (found for found in attempts(store).values() if found)
+    job = read_handle(mine[0]).handle
+    cluster.ask("sbatch", "-p", "urgent", "-w", node, "-c", "2", "-o", "/dev/null", "--wrap", "sleep 2")
+    first, second = wait_for(lambda: begun_twice(store), 120, "the second attempt")
+    assert read_json(first.exit_path)["exit_code"] == EXIT_CONTINUE  # told in time: nothing of its training is lost
+    assert read_handle(second).handle == job
+    assert "resuming at step" in second.log_path.read_text()
     cluster.ask("scancel", job)
 
 

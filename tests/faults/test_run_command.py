@@ -118,7 +118,10 @@ def test_a_long_sweep_asks_on_a_terminal_only(place, monkeypatch):
 
     trials = resolve("demo.yaml").trials
     hours = Forecast(seconds=7200.0, train_s=7000.0, seconds_reason=None, energy_j=None, energy_reason="unknown")
-    expected = Expected(forecasts={trial.id: hours for trial in trials}, slots=len(trials), calibration=None)
+    ids = [trial.id for trial in trials]
+    expected = Expected(
+        forecasts=dict.fromkeys(ids, hours), slots=len(ids), calibration=None, groups=[[name] for name in ids]
+    )
     asked = []
     monkeypatch.setattr(run.typer, "confirm", lambda question, **_: asked.append(question))
     run._confirm(expected, 2, yes=False)  # no terminal here

@@ -1,7 +1,7 @@
 """Forecasts against a calibration whose truth is known."""
 
 import pytest
-from support.calibrated import POWER, make_calibration, step_s
+from support.calibrated import BLOCK_S, POWER, STEP_S, make_calibration, step_s
 
 from scaling.cost.forecast import Forecast, forecast, forecasts, makespan_s, total
 from scaling.provenance import Reading
@@ -49,6 +49,17 @@ def test_shapes_that_were_not_timed_are_predicted_from_those_that_were(index):
     assert predicted.seconds == pytest.approx(2.0 + truth + evaluation, rel=0.02)
     assert predicted.energy_j == pytest.approx(50 * predicted.train_s)
     assert predicted.seconds_reason is predicted.energy_reason is None
+
+
+def test_trials_trained_together_share_what_a_step_costs_whatever_its_size():
+    trials = plan()
+    alone, (together, *_) = (
+        forecast(trials[0], make_calibration()),
+        forecasts(trials, make_calibration(), {trials[0].id: 2}),
+    )
+    fixed = 1000 * (STEP_S + 2 * BLOCK_S)  # of two members each pays half, and half a start
+    assert alone.train_s - together.train_s == pytest.approx(fixed / 2, rel=0.1)
+    assert (alone.seconds - alone.train_s) - (together.seconds - together.train_s) == pytest.approx(1.0)
 
 
 def test_branches_that_cool_down_cost_their_steps():
