@@ -30,6 +30,8 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+NATS = "nats per token"
+Unit = Annotated[str, Field(pattern=r"^\w[\w /%-]{0,39}$")]
 Expression = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=1000)]
 
 
@@ -47,6 +49,7 @@ class CommandSpec(Part):
             named in ``run``; ``[]`` declares none.
         stdout: patterns with one group that read numbers from printed lines, for a trainer that writes no metrics.
         anneal: how the reported losses are annealed, for the record.
+        unit: of the reported validation losses, such as ``bits per byte``; those in another do not compare.
     """
 
     run: Annotated[list[str], BeforeValidator(_words), Field(min_length=1, max_length=1000)]
@@ -58,6 +61,7 @@ class CommandSpec(Part):
     inputs: list[str] | None = None
     stdout: dict[Literal["val_loss", "train_loss", "step", "tokens", "bpb"], str] = Field(default_factory=dict)
     anneal: str = "own"
+    unit: Unit = NATS
 
     @field_validator("params", "params_non_embedding", "flops", "batch_tokens")
     @classmethod
@@ -107,6 +111,7 @@ class CommandTrialSpec(Part):
         params_convention: how they are counted.
         batch_tokens: tokens in a step, where told.
         anneal: for the record.
+        unit: of the losses.
     """
 
     family: Literal["command"] = "command"
@@ -125,6 +130,7 @@ class CommandTrialSpec(Part):
     params_convention: str
     batch_tokens: int | None
     anneal: str
+    unit: str = NATS
     label: str = ""
     version: int = COMMAND_VERSION
 

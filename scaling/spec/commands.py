@@ -10,7 +10,7 @@ from typing import Any
 
 from scaling.errors import UsageError
 from scaling.spec.blocks import Cell, Wish, count_cells, list_cells
-from scaling.spec.command import GIVEN, CommandSpec, CommandTrialSpec
+from scaling.spec.command import GIVEN, NATS, CommandSpec, CommandTrialSpec
 from scaling.spec.document import Problem
 from scaling.spec.explain import nearest
 from scaling.spec.expression import evaluate, names_in
@@ -193,6 +193,7 @@ def _trials(command: CommandSpec, cell: Cell, folder: Path, inputs: Mapping[str,
             params_convention=command.params,
             batch_tokens=batch,
             anneal=command.anneal,
+            unit=command.unit,
         )
         sha256 = command_hash(spec)
         yield PlannedCommand(
@@ -241,6 +242,7 @@ def command_hash(spec: CommandTrialSpec) -> str:
         "stdout": dict(spec.stdout),
         "tokens": spec.horizons[-1] if told else None,
         "version": spec.version,
+        **({"unit": spec.unit} if spec.unit != NATS else {}),
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

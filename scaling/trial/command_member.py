@@ -70,6 +70,7 @@ class CommandMember:
             train_s=train_s,
             energy_gpu_j=energy_gpu_j,
             validation_fingerprint=self.spec.inputs_fingerprint,
+            loss_unit=self.spec.unit,
             probes={"reported": {k: v for k, v in report.further.items() if math.isfinite(v)}},
         )
         self.folder.publish_point(point)

@@ -84,6 +84,15 @@ def test_the_id_is_the_template_the_values_and_the_declared_inputs(plan, tmp_pat
     assert ids(plan(more="  inputs: ['data/*.bin']")).isdisjoint(declared)
 
 
+def test_losses_in_another_unit_are_other_numbers_and_nats_keep_their_ids(plan):
+    nats = plan()
+    assert {t.spec.unit for t in nats} == {"nats per token"}
+    bits = plan(more="  unit: bits per byte")
+    assert {t.spec.unit for t in bits} == {"bits per byte"}
+    assert not ids(nats) & ids(bits)
+    assert ids(nats) == ids(plan(more="  unit: nats per token"))
+
+
 def test_a_value_stays_one_argument_whatever_it_holds(plan):
     nasty = "a b; touch pwned $(id) {width}"
     trials = plan(
