@@ -8,12 +8,13 @@ from scaling.abilities.distance import edit_similarity
 from scaling.abilities.floor import Floor, measure_floor
 from scaling.abilities.items import Items, Task, test_items, training_items
 from scaling.abilities.score import AbilityProbe
-from scaling.abilities.stream import ItemStream, MixedStream, nested_items
+from scaling.abilities.stream import FilledStream, ItemStream, MixedStream, nested_items
 from scaling.abilities.tasks import TASKS, make_task
 
 __all__ = [
     "TASKS",
     "AbilityProbe",
+    "FilledStream",
     "Floor",
     "ItemStream",
     "Items",

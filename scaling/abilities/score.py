@@ -5,17 +5,26 @@ writes the same answer, so nothing has to be generated.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from scaling.abilities.floor import measure_floor
 from scaling.abilities.items import pack, test_items, unpack
 from scaling.abilities.tasks import make_task
 
+if TYPE_CHECKING:
+    from scaling.models import Filling
+
 _BATCH_WINDOWS = 64
+
+
+def predict_next(model: nn.Module, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits ``(B, T, V)`` and targets ``(B, T)`` of a model that tells each token from those before."""
+    return model(windows[:, :-1]), windows[:, 1:]
 
 
 class AbilityProbe:
@@ -26,14 +35,18 @@ class AbilityProbe:
         ability: what people call it: ``reasoning``, …
         items: test items at most.
         context: tokens in a window.
+        filling: how the model is asked, where it is not by the tokens before the answer.
     """
 
-    def __init__(self, name: str, ability: str, items: int, context: int) -> None:
-        self.task, self.ability, self.context = make_task(name), ability, context
+    def __init__(self, name: str, ability: str, items: int, context: int, filling: "Filling | None" = None) -> None:
+        self.task, self.ability = make_task(name), ability
+        self.context = context if filling is None else context - 1  # what fills in reads the last token too
         self.items = test_items(self.task, items)
         self.floor = measure_floor(self.task, self.items)
-        windows, mask = pack(self.items, context)
-        self._windows, self._mask = torch.from_numpy(windows).int(), torch.from_numpy(mask)
+        windows, self._answers = pack(self.items, self.context)
+        batch, counted = (windows, self._answers) if filling is None else fill_in(filling, windows, self._answers)
+        self._batch, self._counted = torch.from_numpy(batch).int(), torch.from_numpy(counted)
+        self._predict = predict_next if filling is None else filling.predict
 
     @property
     def name(self) -> str:
@@ -45,8 +58,10 @@ class AbilityProbe:
         """Return the scores as plain JSON; ``ABILITIES`` in ``store/columns.py`` says what each means."""
         model.eval()
         parts = [
-            _token_scores(model, windows.to(device), mask.to(device))
-            for windows, mask in zip(self._windows.split(_BATCH_WINDOWS), self._mask.split(_BATCH_WINDOWS), strict=True)
+            _answer_scores(*self._predict(model, batch.to(device)), counted.to(device))
+            for batch, counted in zip(
+                self._batch.split(_BATCH_WINDOWS), self._counted.split(_BATCH_WINDOWS), strict=True
+            )
         ]
         model.train()
         right, logprob, brier = (self._by_answer(torch.cat(column).numpy()) for column in zip(*parts, strict=True))
@@ -69,23 +84,32 @@ class AbilityProbe:
         }
 
     def _by_answer(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return values of targets as ``(items, answer tokens)``."""
-        return unpack(values.astype(np.float64), self.items, self.context)[:, self.items.answer[0]]
+        """Return values of all answer tokens in order as ``(items, answer tokens)``."""
+        grid = np.zeros(self._answers.shape)
+        grid[self._answers] = values
+        return unpack(grid, self.items, self.context)[:, self.items.answer[0]]
 
 
-def _token_scores(
-    model: nn.Module, windows: torch.Tensor, mask: torch.Tensor
+def fill_in(
+    filling: "Filling", windows: NDArray[Any], answers: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the batch that asks for the answers of packed windows ``(B, T)``, and which of its losses count.
+
+    Args:
+        filling: how.
+        windows: as ``pack`` gives them.
+        answers: its mask of targets ``(B, T - 1)``: the first token of a window is never one.
+    """
+    return filling.ask(windows, np.pad(answers, ((0, 0), (1, 0))))
+
+
+def _answer_scores(
+    every: torch.Tensor, sought: torch.Tensor, counted: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return right (0 or 1), log-probability and Brier score of each target ``(B, T)``; zero where no answer stands."""
-    logits = model(windows[:, :-1])[mask].float()
-    targets = windows[:, 1:][mask].long()
+    """Return right (0 or 1), log-probability and Brier score of each answer token, one after another."""
+    logits, targets = every[counted].float(), sought[counted].long()
     logprob = logits.log_softmax(dim=-1)
     own = logprob.gather(1, targets[:, None])[:, 0]
     p = logprob.exp()
     brier = p.square().sum(dim=-1) - 2 * own.exp() + 1  # Brier 1950: over all classes, 0 to 2
-    found = []
-    for values in ((logits.argmax(dim=-1) == targets).float(), own, brier):
-        grid = torch.zeros(mask.shape, device=mask.device)
-        grid[mask] = values
-        found.append(grid.cpu())
-    return found[0], found[1], found[2]
+    return (logits.argmax(dim=-1) == targets).float().cpu(), own.cpu(), brier.cpu()

@@ -5,12 +5,16 @@ the step alone, and what stands in them on the seed, so that models of all sizes
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scaling.abilities.items import Items, Mask, Task, Tokens, joined, pack, training_items
+from scaling.abilities.score import fill_in
+
+if TYPE_CHECKING:
+    from scaling.models import Filling
 
 _CHUNK_WINDOWS = 128  # drawn at once
 _CHUNK_ITEMS = 256  # likewise
@@ -60,20 +64,24 @@ class ItemStream:
         context: tokens predicted per window.
         batch_windows: windows in a step.
         seed: of the items and their order.
+        places: tokens of a window that items may take; by default one more than are predicted.
     """
 
-    def __init__(self, task: Task, count: int, context: int, batch_windows: int, seed: int) -> None:
+    def __init__(
+        self, task: Task, count: int, context: int, batch_windows: int, seed: int, places: int | None = None
+    ) -> None:
         self._context, self._batch, self._seed, self._count = context, batch_windows, seed, count
-        self._per = (context + 1) // task.length
+        self._places = context + 1 if places is None else places
+        self._per = self._places // task.length
         self._items = nested_items(task, count, seed)
         self._order = (-1, np.empty(0, dtype=np.intp))
 
     def batch(self, step: int) -> NDArray[np.unsignedinteger]:
-        """Return the windows of one step, from 0: shape ``(batch_windows, context + 1)``."""
+        """Return the windows of one step, from 0: shape ``(batch_windows, places)``."""
         return self._step(step)[0]
 
     def loss_mask(self, step: int) -> Mask:
-        """Return which targets of that step count: shape ``(batch_windows, context)``."""
+        """Return which targets of that step count: shape ``(batch_windows, places - 1)``."""
         return self._step(step)[1]
 
     def tokens_unique(self, tokens: int) -> int:
@@ -83,13 +91,40 @@ class ItemStream:
     def _step(self, step: int) -> tuple[Tokens, Mask]:
         first = step * self._batch * self._per
         rows = np.asarray([self._item(i) for i in range(first, first + self._batch * self._per)])
-        return pack(self._items.take(rows), self._context)
+        return pack(self._items.take(rows), self._places - 1)
 
     def _item(self, index: int) -> int:
         epoch, position = divmod(index, self._count)
         if epoch != self._order[0]:
             self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self._count))
         return int(self._order[1][position])
+
+
+class FilledStream:
+    """A ``TokenStream`` of items whose answers are to be filled in rather than continued to.
+
+    Args:
+        items: their windows.
+        filling: how the model is asked.
+    """
+
+    def __init__(self, items: ItemStream, filling: "Filling") -> None:
+        self._items, self._filling = items, filling
+
+    def batch(self, step: int) -> NDArray[Any]:
+        """Return the batch of one step, from 0, in the layout of the family's objective."""
+        return self._asked(step)[0]
+
+    def loss_mask(self, step: int) -> Mask:
+        """Return which losses of that step count: shape ``(batch_windows, K)``."""
+        return self._asked(step)[1]
+
+    def tokens_unique(self, tokens: int) -> int:
+        """Return what the items say."""
+        return self._items.tokens_unique(tokens)
+
+    def _asked(self, step: int) -> tuple[NDArray[Any], Mask]:
+        return fill_in(self._filling, self._items.batch(step), self._items.loss_mask(step))
 
 
 def nested_items(task: Task, count: int, seed: int, purpose: int = 0) -> Items:

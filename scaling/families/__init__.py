@@ -58,6 +58,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             flops_per_token=bert.flops_per_token,
             memory_bytes=bert.memory_bytes,
             objective="masked token",
+            asked=bert.flops_asked,
             unit="nats per masked token",
             metrics=_ACCURACY,
         ),

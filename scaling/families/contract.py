@@ -98,6 +98,9 @@ class Family:
         eats: kind of data: ``tokens``, ``images`` or ``pairs`` of a picture and its caption.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
             an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
+        asked: FLOPs of a token where so many tokens of a window, chosen by someone else, are asked for in place of its
+            own objective's: config, number -> FLOPs. Then it can be fine-tuned on a probe by filling in the answers;
+            ``None`` where it cannot.
         stacks: ``scaling.models.stacked`` takes its module: trials of one shape may be trained in one program.
         contrast: its loss compares the rows of a batch with each other; ``None``: each row has a loss of its own.
         metrics: what is measured beside the loss at every horizon, with a line on each.
@@ -117,7 +120,12 @@ class Family:
     unit: str = NATS_PER_TOKEN
     eats: str = "tokens"
     predicts_next: bool = False
+    asked: Callable[[Config, int], FlopsPerToken] | None = None
     stacks: bool = False
     contrast: Contrast | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
     floors: Mapping[str, str] = field(default_factory=dict)
+
+    def item_places(self, context: int) -> int:
+        """Return how many tokens of a probe's items fit a window: one more where the last is predicted, never read."""
+        return context + 1 if self.predicts_next else context

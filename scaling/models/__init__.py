@@ -11,9 +11,9 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 
 from scaling.families import Config, Family
-from scaling.models.objective import Objective
+from scaling.models.objective import Filling, Objective
 
-__all__ = ["Objective", "Trainable", "build", "objective_of"]
+__all__ = ["Filling", "Objective", "Trainable", "build", "objective_of"]
 
 
 @runtime_checkable

@@ -5,11 +5,12 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scaling.families.bert import BertConfig, masked
 from scaling.models.gpt import Block, Trunk
-from scaling.models.objective import Extras, Objective, Rows, accuracy, cross_entropy
+from scaling.models.objective import Extras, Filling, Objective, Rows, accuracy, cross_entropy
 
 
 class BERT(Trunk):
@@ -44,31 +45,57 @@ def mask_rows(rows: Rows, rng: np.random.Generator, vocab_size: int) -> Rows:
         ``(B, T + 2 K)``: the tokens with K of them masked, their places in ascending order, and what stood there.
     """
     tokens = rows[:, :-1].astype(np.int32)
-    count = masked(tokens.shape[1])
-    places = np.sort(rng.random(tokens.shape).argsort(axis=1)[:, :count], axis=1).astype(np.int32)
+    places = rng.random(tokens.shape).argsort(axis=1)[:, : masked(tokens.shape[1])]
+    return _hide(tokens, np.sort(places, axis=1).astype(np.int32), vocab_size)
+
+
+def mask_answers(rows: Rows, answers: NDArray[np.bool_], vocab_size: int) -> tuple[Rows, NDArray[np.bool_]]:
+    """Hide the answers of each row, and nothing else.
+
+    Args:
+        rows: windows ``(B, T)``, read whole.
+        answers: which of their tokens are answers; K in the row that has most.
+        vocab_size: number of the mask.
+
+    Returns:
+        The same layout as ``mask_rows``, and which of its K places ``(B, K)`` are answers: a row that has fewer is
+        filled up with places that are hidden too and do not count.
+    """
+    counts = answers.sum(axis=1)
+    places = np.argsort(~answers, axis=1, kind="stable")[:, : counts.max()].astype(np.int32)
+    return _hide(rows.astype(np.int32), places, vocab_size), np.arange(counts.max()) < counts[:, None]
+
+
+def _hide(tokens: NDArray[np.int32], places: NDArray[np.int32], vocab_size: int) -> Rows:
     targets = np.take_along_axis(tokens, places, axis=1)
     np.put_along_axis(tokens, places, vocab_size, axis=1)
     return np.concatenate([tokens, places, targets], axis=1)
 
 
-def _predict(model: nn.Module, batch: Int[Tensor, "B S"], count: int) -> tuple[Tensor, Tensor]:
-    """Return logits ``(B, K, V)`` and targets ``(B, K)``."""
-    tokens, places, targets = batch.split([batch.shape[1] - 2 * count, count, count], dim=1)
+def _predict(model: nn.Module, batch: Int[Tensor, "B S"], context: int) -> tuple[Tensor, Tensor]:
+    """Return logits ``(B, K, V)`` and targets ``(B, K)``, for as many places as the batch asks for."""
+    count = (batch.shape[1] - context) // 2
+    tokens, places, targets = batch.split([context, count, count], dim=1)
     return model(tokens, places), targets
 
 
 def objective(config: BertConfig) -> Objective:
     """Return the masked-token objective: nats and accuracy at the masked places."""
-    count = masked(config.context)
+    predict = partial(_predict, context=config.context)
 
     def losses(model: nn.Module, batch: Tensor) -> Tensor:
-        return cross_entropy(*_predict(model, batch, count))
+        return cross_entropy(*predict(model, batch))
 
     def measure(model: nn.Module, batch: Tensor) -> tuple[Tensor, Extras]:
-        logits, targets = _predict(model, batch, count)
+        logits, targets = predict(model, batch)
         return cross_entropy(logits, targets), {"accuracy": accuracy(logits, targets)}
 
-    return Objective(losses=losses, measure=measure, corrupt=partial(mask_rows, vocab_size=config.vocab_size))
+    return Objective(
+        losses=losses,
+        measure=measure,
+        corrupt=partial(mask_rows, vocab_size=config.vocab_size),
+        filling=Filling(ask=partial(mask_answers, vocab_size=config.vocab_size), predict=predict),
+    )
 
 
 def build(config: BertConfig) -> BERT:

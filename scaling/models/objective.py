@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
@@ -29,6 +30,20 @@ Measure = Callable[[nn.Module, Tensor], tuple[Tensor, Extras]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """How a model that fills in text is asked for the answers in it, all of a window at once.
+
+    Attributes:
+        ask: windows ``(B, T)`` and the mask of their answers -> the batch of the family's objective, and which of its
+            losses ``(B, K)`` count; answers in the order of their places.
+        predict: a model and such a batch -> logits ``(B, K, V)`` and targets ``(B, K)``.
+    """
+
+    ask: Callable[[NDArray[Any], NDArray[np.bool_]], tuple[NDArray[Any], NDArray[np.bool_]]]
+    predict: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """How a family turns rows of its data into losses.
 
@@ -36,11 +51,13 @@ class Objective:
         losses: what training minimises.
         measure: what validation records; it may leave out what only helps training, such as a router's balance.
         corrupt: makes the batch from rows of the corpus; ``None``: the rows are the batch.
+        filling: how it is asked for chosen tokens of a window; ``None`` where it is not, or by the tokens before them.
     """
 
     losses: Losses
     measure: Measure
     corrupt: "Corrupt | None" = None
+    filling: Filling | None = None
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

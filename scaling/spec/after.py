@@ -13,7 +13,16 @@ from scaling.spec.document import KeyPath, Problem
 from scaling.spec.identity import trial_hash, trial_id
 from scaling.spec.resolve import PlannedTrial
 from scaling.spec.schema import ExecutorSpec, LearningRates, SamplesSpec, TrainSpec, TrialSpec
-from scaling.spec.tuning import AfterSpec, Base, Finetune, FinetuneSpec, Method, Preference, PreferenceSpec
+from scaling.spec.tuning import (
+    AfterSpec,
+    Base,
+    Finetune,
+    FinetuneSpec,
+    Method,
+    Preference,
+    PreferenceSpec,
+    asked_places,
+)
 from scaling.spec.tuning import preference_flops as flops_by_part
 
 _FINETUNE: KeyPath = ("after", "finetune")
@@ -23,8 +32,8 @@ _WARM_UP_STEPS = 5
 
 def refusals(after: AfterSpec, trials: Sequence[PlannedTrial], family: Family, executor: ExecutorSpec) -> list[Problem]:
     """Return why trials cannot be tuned: each a problem at its place in the file."""
-    if not family.predicts_next:
-        what = f"family {family.name} writes no tokens: only next-token models can be tuned on a probe"
+    if not family.predicts_next and family.asked is None:
+        what = f"family {family.name} neither writes tokens nor fills them in: it cannot be tuned on a probe"
         return [Problem(("after",), what)]
     context, tokenizer = trials[0].spec.data.context, trials[0].spec.data.tokenizer
     found: list[Problem] = []
@@ -39,6 +48,9 @@ def refusals(after: AfterSpec, trials: Sequence[PlannedTrial], family: Family, e
     short = [tokens for tokens in after.finetune.horizons if tokens < batch]
     if short:
         found.append(Problem((*_FINETUNE, "horizons"), f"{short[0]:,} tokens are less than one step of {batch:,}"))
+    if after.preference is not None and not family.predicts_next:
+        what = f"family {family.name} writes no tokens: only what it writes can be preferred"
+        found.append(Problem(_PREFERENCE, what))
     if after.preference is not None and executor.gpus_per_trial > 1:
         found.append(Problem(_PREFERENCE, "preference tuning is done by one process: executor.gpus_per_trial is 1"))
     return found
@@ -46,8 +58,8 @@ def refusals(after: AfterSpec, trials: Sequence[PlannedTrial], family: Family, e
 
 def tuned_trials(after: AfterSpec, trials: Sequence[PlannedTrial], family: Family) -> list[PlannedTrial]:
     """Return what follows the sweep's own trials: first what is fine-tuned, then what is tuned further."""
-    tuned = [tune for trial in trials for tune in _finetuned(after, trial)]
-    scratch = {tune.sha256: tune for trial in trials for tune in _from_scratch(after, trial)}
+    tuned = [tune for trial in trials for tune in _finetuned(after, trial, family)]
+    scratch = {tune.sha256: tune for trial in trials for tune in _from_scratch(after, trial, family)}
     found = [*tuned, *scratch.values()]
     if after.preference is not None:
         policies = [t for t in tuned if t.spec.tune is not None and t.spec.tune.items == after.preference.policy]
@@ -59,18 +71,20 @@ def _batch_tokens(asked: FinetuneSpec, train: TrainSpec) -> int:
     return asked.batch_tokens or train.batch_tokens
 
 
-def _finetuned(after: AfterSpec, trial: PlannedTrial) -> Iterator[PlannedTrial]:
+def _finetuned(after: AfterSpec, trial: PlannedTrial, family: Family) -> Iterator[PlannedTrial]:
     base = Base(trial=trial.id, tokens=trial.tokens)
     for items in dict.fromkeys(after.finetune.items):
-        yield _supervised(after, trial, base, items, f"{trial.spec.label} tuned {items}")
+        yield _supervised(after, trial, family, base, items, f"{trial.spec.label} tuned {items}")
 
 
-def _from_scratch(after: AfterSpec, trial: PlannedTrial) -> Iterator[PlannedTrial]:
+def _from_scratch(after: AfterSpec, trial: PlannedTrial, family: Family) -> Iterator[PlannedTrial]:
     for items in dict.fromkeys(after.finetune.scratch or after.finetune.items):
-        yield _supervised(after, trial, None, items, f"{trial.spec.label} scratch {items}")
+        yield _supervised(after, trial, family, None, items, f"{trial.spec.label} scratch {items}")
 
 
-def _supervised(after: AfterSpec, trial: PlannedTrial, base: Base | None, items: int, label: str) -> PlannedTrial:
+def _supervised(
+    after: AfterSpec, trial: PlannedTrial, family: Family, base: Base | None, items: int, label: str
+) -> PlannedTrial:
     asked, recipe = after.finetune, trial.spec.train
     batch = _batch_tokens(asked, recipe)
     rates = LearningRates(hidden=recipe.lr.hidden * asked.lr_scale, embedding=recipe.lr.embedding * asked.lr_scale)
@@ -85,8 +99,13 @@ def _supervised(after: AfterSpec, trial: PlannedTrial, base: Base | None, items:
             "tune": tune,
         }
     )
-    windows = -(-items // ((spec.data.context + 1) // item_tokens(after.probe)))
-    return _planned(trial, spec, windows * spec.data.context, trial.flops_per_token.train * spec.horizons[-1])
+    context = spec.data.context
+    windows = -(-items // (family.item_places(context) // item_tokens(after.probe)))
+    per_token = trial.flops_per_token
+    if family.asked is not None:
+        per_token = family.asked(trial.config, asked_places(after.probe, context))
+    planned = _planned(trial, spec, windows * context, per_token.train * spec.horizons[-1])
+    return replace(planned, flops_per_token=per_token)
 
 
 def _preferred(after: AfterSpec, asked: PreferenceSpec, policy: PlannedTrial, family: Family) -> Iterator[PlannedTrial]:

@@ -158,6 +158,12 @@ class Preference(Part):
 
 Tune = Annotated[Finetune | Preference, Field(discriminator="stage")]
 
+
+def asked_places(probe: str, context: int) -> int:
+    """Return how many answer tokens a full window of a probe's items holds for a model that fills them in."""
+    return context // item_tokens(probe) * len(answer_places(probe))
+
+
 REWARD_BATCH = 64  # comparisons in a step of the reward model
 
 

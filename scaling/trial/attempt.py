@@ -63,7 +63,7 @@ class Trial:
         self.folder, self.attempt, self.started = folder, attempt, started
         self.member = Member(folder)
         self.spec = self.member.spec
-        self.probes = open_probes(self.spec)
+        self.probes = open_probes(self.spec, self.member.objective.filling)
         self.team = join_team()
         self.device = hardware.pick_device()
         self.corpus: Corpus = load(self.spec.data, self.spec.data_location)

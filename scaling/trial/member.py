@@ -20,13 +20,13 @@ from scaling.provenance import Reading
 from scaling.spec.abilities import item_tokens
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import DataIdentity, TrialSpec
-from scaling.spec.tuning import Preference, preference_flops
+from scaling.spec.tuning import Finetune, Preference, asked_places, preference_flops
 from scaling.store.layout import TrialFolder
 from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, SteadyWindow, Utilisation
 from scaling.training.checkpoint import save_weights
 from scaling.training.evaluate import Evaluation
 from scaling.training.sampling import generate
-from scaling.trial.probes import mix_probes
+from scaling.trial.probes import mix_probes, tune_stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,8 @@ class Member:
         self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
         self.objective: Objective = objective_of(self.family, self.config)
         self.flops_before = 0.0  # of what comes before the first step
+        if isinstance(self.spec.tune, Finetune) and self.family.asked is not None:
+            self.flops = self.family.asked(self.config, asked_places(self.spec.tune.probe, self.spec.data.context))
         if isinstance(self.spec.tune, Preference):
             self.count_comparisons(2 * self.spec.tune.comparisons)
 
@@ -98,6 +100,8 @@ class Member:
 
     def open_stream(self, corpus: Corpus) -> TokenStream:
         """Return the training rows by step."""
+        if self.spec.tune is not None:
+            return tune_stream(self.spec, self.spec.tune, self.batch_windows, self.objective.filling)
         stream = mix_probes(self.spec, corpus, self.batch_windows)
         corrupt = self.objective.corrupt
         return stream if corrupt is None else CorruptedStream(stream, corrupt, self.spec.seed)

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from scaling.abilities import AbilityProbe, ItemStream, MixedStream, make_task
+from scaling.abilities import AbilityProbe, FilledStream, ItemStream, MixedStream, make_task
 from scaling.data import Corpus, TokenStream, WindowStream
+from scaling.families import get_family
+from scaling.models import Filling
 from scaling.spec.abilities import ability_of
 from scaling.spec.schema import TrialSpec
+from scaling.spec.tuning import Tune
 
 
 class Probe(Protocol):
@@ -28,22 +31,28 @@ class Probe(Protocol):
         ...
 
 
-def open_probes(spec: TrialSpec) -> tuple[Probe, ...]:
-    """Return the probes that a trial asks for."""
+def open_probes(spec: TrialSpec, filling: Filling | None = None) -> tuple[Probe, ...]:
+    """Return the probes that a trial asks for; ``filling``: how, of a family that fills in."""
     if spec.tune is not None:
         task = spec.tune.probe
-        return (AbilityProbe(task, ability_of(task), spec.tune.test_items, spec.data.context),)
+        return (AbilityProbe(task, ability_of(task), spec.tune.test_items, spec.data.context, filling),)
     if spec.abilities is None:
         return ()
     wanted, context = spec.abilities, spec.data.context
     return tuple(AbilityProbe(name, ability_of(name), wanted.items, context) for name in wanted.probes)
 
 
+def tune_stream(spec: TrialSpec, tune: Tune, batch_windows: int, filling: Filling | None) -> TokenStream:
+    """Return the items that a trial is tuned on, to be continued or, with ``filling``, filled in."""
+    task, context = make_task(tune.probe), spec.data.context
+    places = get_family(spec.family).item_places(context)
+    items = ItemStream(task, tune.items, context, batch_windows, spec.seed, places)
+    return items if filling is None else FilledStream(items, filling)
+
+
 def mix_probes(spec: TrialSpec, corpus: Corpus, batch_windows: int) -> TokenStream:
-    """Return the training windows of a trial: the corpus with the probes among it, or the items that it is tuned on."""
+    """Return the training windows of a trial: the corpus with the probes among it."""
     context, seed = spec.data.context, spec.seed
-    if spec.tune is not None:
-        return ItemStream(make_task(spec.tune.probe), spec.tune.items, context, batch_windows, seed)
     if spec.abilities is None:
         return WindowStream(corpus.train, context, batch_windows, seed)
     tasks = [make_task(name) for name in spec.abilities.probes]

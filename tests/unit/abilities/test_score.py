@@ -11,7 +11,7 @@ class Told(nn.Module):
 
     def __init__(self, probe, confidence, spoilt=()):
         super().__init__()
-        self.windows, self.confidence, self.spoilt = probe._windows.long(), confidence, set(spoilt)
+        self.windows, self.confidence, self.spoilt = probe._batch.long(), confidence, set(spoilt)
 
     def forward(self, tokens):
         rest = (1 - self.confidence) / 127

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.families import get_family
 from scaling.families.bert import masked
@@ -63,3 +64,42 @@ def test_a_prediction_sees_both_sides(config):
         changed = tokens.clone()
         changed[:, place] = (changed[:, place] + 1) % VOCAB
         assert not torch.equal(model(tokens, places), model(changed, places))
+
+
+def answers_in(rows, *counts):
+    mask = np.zeros(rows.shape, dtype=bool)
+    for row, count in zip(mask, counts, strict=True):
+        row[3 : 3 + 2 * count : 2] = True
+    return mask
+
+
+def test_answers_are_hidden_and_asked_for_in_order(config):
+    rows = ROWS[:2, :CONTEXT]
+    filling = objective_of(BERT, config).filling
+    batch, counted = filling.ask(rows, answers_in(rows, 4, 2))
+    tokens, places, targets = np.split(batch, [CONTEXT, CONTEXT + 4], axis=1)
+    assert counted.tolist() == [[True] * 4, [True, True, False, False]]
+    assert places[0].tolist() == [3, 5, 7, 9]
+    assert targets[counted].tolist() == [*rows[0, [3, 5, 7, 9]], *rows[1, [3, 5]]]
+    assert (tokens[answers_in(rows, 4, 2)] == VOCAB).all()
+    assert (tokens[0] == VOCAB).sum() == 4
+
+
+def test_no_answer_is_seen_when_it_is_asked_for(config):
+    rows = ROWS[:1, :CONTEXT]
+    answers = answers_in(rows, 4)
+    other = np.where(answers, (rows + 11) % VOCAB, rows)
+    filling, model = objective_of(BERT, config).filling, awake(config)
+    (before, _), (after, _) = (
+        filling.predict(model, torch.from_numpy(filling.ask(r, answers)[0]).int()) for r in (rows, other)
+    )
+    assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("places", [1, 7])
+def test_flops_follow_the_number_of_answers(config, places):
+    with torch.device("meta"):
+        model, batch = build(BERT, config), torch.zeros((2, CONTEXT + 2 * places), dtype=torch.int32)
+    with FlopCounterMode(display=False) as counter:
+        objective_of(BERT, config).losses(model, batch).mean().backward()
+    assert counter.get_total_flops() == pytest.approx(2 * CONTEXT * BERT.asked(config, places).train, rel=1e-12)

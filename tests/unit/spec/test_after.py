@@ -115,8 +115,23 @@ def test_a_family_that_writes_no_tokens_is_refused(monkeypatch):
 
     silent = dataclasses.replace(planning.FAMILIES["gpt"], predicts_next=False)
     monkeypatch.setattr(planning, "FAMILIES", {"gpt": silent})
-    with pytest.raises(SpecError, match="only next-token models"):
+    with pytest.raises(SpecError, match="neither writes tokens nor fills them in"):
         plan()
+
+
+def test_a_family_that_fills_in_is_tuned_and_not_pressed():
+    bert = {"family": "bert", "n_layer": 2, "head_dim": 8}
+    with pytest.raises(SpecError, match="only what it writes can be preferred"):
+        plan(model=bert)
+    supervised = {key: part for key, part in AFTER.items() if key != "preference"}
+    trials = plan(supervised, model=bert)
+    tuned = next(t for t in trials if t.spec.label == "d8 s0 tuned 16")
+    base = next(t for t in trials if t.spec.label == "d8 s0")
+    # seven items of 18 tokens fill a window of 128; eight tokens of each are asked for, where 19 are in pre-training
+    assert tuned.epochs == tuned.tokens / (3 * 128)
+    saved = 3 * 2.0 * 128 * 8 * (19 - 7 * 8) / 128
+    assert tuned.flops_per_token.train == pytest.approx(base.flops_per_token.train - saved)
+    assert tuned.flops_total == pytest.approx(tuned.flops_per_token.train * tuned.tokens)
 
 
 def test_several_processes_do_not_tune_on_preferences():
