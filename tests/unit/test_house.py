@@ -41,11 +41,13 @@ def test_the_command_line_starts_without_heavy_modules():
     assert heavy.isdisjoint(loaded_after("import scaling.cli"))
 
 
+@pytest.mark.slow
 def test_the_trial_loads_without_the_analysis_side():
     heavy = {"pandas", "scipy", "plotly", "scaling.laws", "scaling.report"}
     assert heavy.isdisjoint(loaded_after("import scaling.trial.attempt"))
 
 
+@pytest.mark.slow
 def test_every_command_has_help_with_an_example():
     from scaling.cli.app import COMMANDS
 

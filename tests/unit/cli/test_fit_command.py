@@ -12,6 +12,8 @@ from scaling.cli.app import app
 from scaling.errors import NotEnoughData, UsageError
 from scaling.store.columns import ABILITIES, BEST_OF, TUNED
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(monkeypatch):

@@ -41,6 +41,7 @@ def test_json_is_alone_on_stdout():
     assert (document["carbon"]["g_co2e"] is None) == (document["measured_j"] is None)
 
 
+@pytest.mark.slow
 def test_a_signal_passes_through(tmp_path):
     ready = tmp_path / "ready"
     code = f"import time, pathlib; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"

@@ -65,6 +65,7 @@ def test_a_split_that_is_not_there_is_refused(tmp_path, sentences):
         prepare(spec_of(tmp_path / "files", split="nowhere"))
 
 
+@pytest.mark.slow
 def test_without_a_network_the_hub_is_an_error_that_says_what_to_do(tmp_path):
     code = (
         "from scaling.data import prepare; from scaling.spec.schema import DataSpec\n"

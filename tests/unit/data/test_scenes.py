@@ -57,6 +57,7 @@ def test_every_caption_is_as_likely():
     assert ((counts - 500) ** 2 / 500).sum() < 37.7  # chi squared with 15 degrees of freedom, one in a thousand
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_caption_is_that_of_all_its_drawings():
     world = Scenes.of(ScenesSpec(**{**SMALL, "figures": 2, "jitter": 1, "noise": 0.8}))
     pictures, captions = world.draw(6, np.random.default_rng(2))

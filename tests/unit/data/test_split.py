@@ -113,6 +113,7 @@ def test_text_and_tokens_do_not_mix(tmp_path):
         prepare(spec_of(str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_everything_installed_is_a_corpus_larger_than_the_library(monkeypatch):
     from scaling.data import documents
 

@@ -79,6 +79,7 @@ def test_text_comes_back(bpe, ranks, unigram, sentences):
         assert tokenizer.vocab_size > max(max(e, default=0) for e in tokenizer.encode([s.encode() for s in sentences]))
 
 
+@pytest.mark.slow
 def test_bpe_is_the_same_in_another_process_with_other_threads(tmp_path, sentences, bpe):
     (tmp_path / "texts.json").write_text(json.dumps(sentences))
     code = (

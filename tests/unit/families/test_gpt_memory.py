@@ -53,6 +53,7 @@ LLAMA = {"norm": "rmsnorm", "activation": "swiglu", "qk_norm": False, "n_kv_head
         pytest.param({**DEEP, "residual": "parallel", "norm": "layernorm"}, 1024, {}, id="parallel"),
     ],
 )
+@pytest.mark.slow
 def test_predicted_within_15_percent_of_the_live_bytes(model, batch_tokens, train):
     peak, predicted = measured_and_predicted(model, batch_tokens, **train)
     assert predicted == pytest.approx(peak, rel=0.15)

@@ -13,6 +13,8 @@ from scaling.findings.case import Case
 from scaling.laws import analyse
 from scaling.laws.emergence import analyse_abilities
 
+pytestmark = pytest.mark.slow
+
 SUPPORTED, NOT, TOO_LITTLE = Grade.SUPPORTED, Grade.NOT_SUPPORTED, Grade.NOT_ENOUGH_DATA
 
 

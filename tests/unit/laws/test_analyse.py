@@ -11,6 +11,8 @@ from scaling.laws.curves import envelope_weights
 from scaling.laws.frontier import FlopsPerToken, Surface, best_split
 from scaling.laws.noise import pooled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def points():

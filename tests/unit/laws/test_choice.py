@@ -84,6 +84,7 @@ def test_too_few_points_have_no_held_out_error():
         choose_form(used[used["tokens"] > 2e6])
 
 
+@pytest.mark.slow
 def test_an_interaction_of_size_and_data_is_found_and_warned_of():
     def bent(n, d):
         return 1.5 + ((900 / n**0.6) ** 2 + (3e4 / d**0.8) ** 2) ** 0.5

@@ -24,6 +24,7 @@ def test_kaplans_joint_law_comes_back():
     assert fit.conventions["params"].startswith("total")
 
 
+@pytest.mark.slow
 def test_a_break_in_one_curve_is_found_and_one_that_is_not_there_is_doubted():
     def bent(n, d):
         return 3 * (n / 3e4) ** -0.05 if n < 3e4 else 3 * (n / 3e4) ** -0.4

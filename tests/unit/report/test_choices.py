@@ -11,6 +11,8 @@ from scaling.laws.choices import Choices, Worth
 from scaling.report.figures import choices
 from scaling.report.page import build, page_of
 
+pytestmark = pytest.mark.slow
+
 
 def worth(value, change, compute, key="model.n_layer", width=0.01):
     return Worth(

@@ -13,6 +13,8 @@ from scaling.report.intervals import show
 from scaling.report.material import Tariff
 from scaling.units import format_si
 
+pytestmark = pytest.mark.slow
+
 
 def told(material):
     return {d.question: " ".join(d.sentences) for d in decisions(material)}

@@ -99,6 +99,7 @@ def test_without_samples_the_page_says_what_power_needs(material, empty):
     assert "imported" in oneruns.panel(imported, look_of(imported)).missing
 
 
+@pytest.mark.slow
 def test_logs_stand_in_the_page_as_text(material):
     text = "".join(Elements(build(page_of(material), LIBRARY)).text)
     assert text.count(" ended\n") == len(material.runs)

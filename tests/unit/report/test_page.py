@@ -19,6 +19,8 @@ from scaling.report.page import build, embed, pack, page_of, policy
 from scaling.report.prose import reservations, sample_groups
 from scaling.report.text import number, prose, visible
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(material):

@@ -13,6 +13,8 @@ from scaling.report import render
 from scaling.store import load
 from scaling.store.layout import StoreFolder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path):

@@ -11,6 +11,8 @@ from scaling.cli import lawtables, predict
 from scaling.report.page import build, page_of
 from scaling.report.several import page_of as comparison_of
 
+pytestmark = pytest.mark.slow
+
 UNIT = "nats per masked token"
 
 
