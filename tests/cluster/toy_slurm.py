@@ -47,13 +47,12 @@ MinJobAge=3600
 JobRequeue=1
 # more CPUs than the machine has
 SlurmdParameters=config_overrides
-SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=5
+SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=5,preempt_send_user_signal
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port={first}-{last} CPUs={cpus} \
 RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
 # the urgent partition takes the nodes of the other from its jobs, which are told and queued again
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PreemptParameters=send_user_signal
 PartitionName=main Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=30
 PartitionName=urgent Nodes=n[1-{nodes}] MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
 """
