@@ -37,7 +37,8 @@ def command(
     _refuse_speechless(spec)
     tokenizer = find(spec.data, folder.root)
     start = tokenizer.prompt(prompt)
-    decoded = tokenizer.decode(generate(_model(folder, spec), start, tokens, temperature, seed, spec.data.context))
+    (written,) = generate(_model(folder, spec), [start], tokens, temperature, [seed], spec.data.context)
+    decoded = tokenizer.decode(written)
     if as_json:
         print_json({"schema": 1, "trial": folder.id, "label": spec.label, "prompt": prompt, "text": decoded})
     else:

@@ -5,30 +5,49 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+_FILL = 0  # stands behind a shorter text, where a causal model does not look
+
 
 @torch.no_grad()
 def generate(
-    model: nn.Module, prompt: Sequence[int], tokens: int, temperature: float, seed: int, context: int
-) -> list[int]:
-    """Continue ``prompt``, tokens, by ``tokens`` more, which are returned; temperature 0 is greedy.
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
+    temperature: float,
+    seeds: Sequence[int],
+    context: int,
+) -> list[list[int]]:
+    """Continue each prompt by so many tokens, which are returned; all in one batch, each with its own seed.
+
+    Args:
+        model: a causal one.
+        prompts: token ids; of any lengths above zero.
+        tokens: how many to write.
+        temperature: 0 is greedy.
+        seeds: one for each prompt.
+        context: tokens that the model sees at most.
 
     Raises:
         ValueError: an empty prompt.
     """
-    if not prompt:
+    if not all(prompts):
         raise ValueError("the prompt is empty")
     device = next(model.parameters()).device
-    generator = torch.Generator().manual_seed(seed)
-    text = torch.tensor(list(prompt), dtype=torch.int, device=device)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    texts = [list(prompt) for prompt in prompts]
     model.eval()
-    for _ in range(tokens):
-        logits = model(text[None, -context:])[0, -1].float().cpu()
-        text = torch.cat([text, _pick(logits, temperature, generator).to(text)])
+    for _ in range(tokens if texts else 0):
+        windows = [text[-context:] for text in texts]
+        longest = max(map(len, windows))
+        batch = torch.tensor([w + [_FILL] * (longest - len(w)) for w in windows], dtype=torch.int, device=device)
+        logits = model(batch).float().cpu()
+        for i, (text, generator) in enumerate(zip(texts, generators, strict=True)):
+            text.append(_pick(logits[i, len(windows[i]) - 1], temperature, generator))
     model.train()
-    return [int(token) for token in text[len(prompt) :].tolist()]
+    return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
 
 
-def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
     if temperature == 0:
-        return logits.argmax(keepdim=True)
-    return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)
+        return int(logits.argmax())
+    return int(torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator))

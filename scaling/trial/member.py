@@ -4,7 +4,7 @@ A process that trains one trial has one member; one that trains several models t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,18 +197,19 @@ class Member:
         """Generate the texts that the spec asks for; a prompt that the vocabulary cannot write is left out, said so."""
         if not self.family.predicts_next:  # no prompt got past the plan
             return ()
-        s, samples = self.spec.samples, list[Sample]()
+        s, starts = self.spec.samples, dict[int, Sequence[int]]()
         tokenizer = find(self.spec.data, self.folder.root)
         keep(tokenizer, self.folder.root)
         for i, prompt in enumerate(s.prompts):
             try:
-                start = tokenizer.prompt(prompt)
+                starts[i] = tokenizer.prompt(prompt)
             except UsageError as error:
                 print(f"no sample: {error.what}", flush=True)  # noqa: T201  # goes to the attempt's log.txt
-                continue
-            tokens = generate(model, start, s.tokens, s.temperature, s.seed + i, self.spec.data.context)
-            samples.append(Sample(prompt=prompt, text=tokenizer.decode(tokens)))
-        return tuple(samples)
+        seeds, context = [s.seed + i for i in starts], self.spec.data.context
+        texts = generate(model, list(starts.values()), s.tokens, s.temperature, seeds, context)
+        return tuple(
+            Sample(prompt=s.prompts[i], text=tokenizer.decode(text)) for i, text in zip(starts, texts, strict=True)
+        )
 
     def write_weights(self, model: nn.Module) -> dict[str, str]:
         """Write the final weights; return their place in the trial's folder and their sha256."""
