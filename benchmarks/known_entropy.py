@@ -17,6 +17,7 @@ LANGUAGES = {
     "markov, order 1": ("data.markov.order=1",),
     "markov, order 2": (),
     "grammar": ("data.source=grammar",),
+    "melodies": ("data.source=melodies",),
 }
 
 

@@ -130,6 +130,12 @@ def _grammar(spec: DataSpec) -> TokenSource:
     return GrammarSource(spec.grammar, located(spec))
 
 
+def _melodies(spec: DataSpec) -> TokenSource:
+    from scaling.data.melodies import MelodiesSource
+
+    return MelodiesSource(spec.melodies, located(spec))
+
+
 def _shapes(spec: DataSpec) -> TokenSource:
     from scaling.data.shapes import ShapesSource
 
@@ -148,6 +154,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "markov": _markov,
     "grammar": _grammar,
     "huggingface": _hub,
+    "melodies": _melodies,
     "shapes": _shapes,
     "scenes": _scenes,
 }

@@ -46,6 +46,26 @@ class GrammarSpec(Part):
     seed: Seed = 0
 
 
+class MelodySpec(Part):
+    """Melodies of known entropy: tunes with a key, bars that repeat others, and notes of its scale.
+
+    Attributes:
+        bars: of a tune, each of eight quavers; the last one is the tonic. A tune has ``1 + 9 * bars`` tokens.
+        keys: in which tunes stand: C, C minor, C sharp, C sharp minor, and so on.
+        repeats: how likely a middle bar repeats an earlier one.
+        rests: share of notes that are rests.
+        tokens: length of all training tunes.
+        seed: of the tunes.
+    """
+
+    bars: Annotated[Whole, Field(ge=2, le=8)] = 7
+    keys: Annotated[Whole, Field(le=24)] = 24
+    repeats: Annotated[float, Field(ge=0, le=0.9)] = 0.4
+    rests: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    tokens: Whole = 8_000_000
+    seed: Seed = 0
+
+
 class ShapesSpec(Part):
     """Drawn pictures of known Bayes error: one figure each, at any of many sizes, angles and places, under noise.
 
@@ -104,8 +124,8 @@ class DataSpec(Part):
     Attributes:
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
-            dataset that ``dataset`` names; ``shapes``, drawn pictures of known Bayes error; ``scenes``, drawn
-            pictures with captions. Ignored when ``path`` is given.
+            dataset that ``dataset`` names; ``melodies``, tunes of known entropy; ``shapes``, drawn pictures of known
+            Bayes error; ``scenes``, drawn pictures with captions. Ignored when ``path`` is given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -122,13 +142,14 @@ class DataSpec(Part):
         validation_tokens: size of the fixed validation set, chosen by hash of the document.
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
+        melodies: settings of ``source: melodies``.
         shapes: settings of ``source: shapes``.
         scenes: settings of ``source: scenes``.
     """
 
-    source: Literal["python-stdlib", "python-installed", "markov", "grammar", "huggingface", "shapes", "scenes"] = (
-        "python-stdlib"
-    )
+    source: Literal[
+        "python-stdlib", "python-installed", "markov", "grammar", "huggingface", "melodies", "shapes", "scenes"
+    ] = "python-stdlib"
     path: str | list[str] | None = None
     format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
     field: str = "text"
@@ -144,6 +165,7 @@ class DataSpec(Part):
     validation_tokens: Whole = 65_536
     markov: MarkovSpec = MarkovSpec()
     grammar: GrammarSpec = GrammarSpec()
+    melodies: MelodySpec = MelodySpec()
     shapes: ShapesSpec = ShapesSpec()
     scenes: ScenesSpec = ScenesSpec()
 

@@ -24,7 +24,7 @@ for name in sys.argv[1:]:
 """
 SHIPPED = shipped_sweeps()
 QUICK = {name.rpartition("/")[2]: path for name, path in SHIPPED.items() if name.startswith("families/quick/")}
-TEXT = [name for name in QUICK if get_family(name).eats == "tokens"]
+TEXT = [name for name in QUICK if name in FAMILIES and get_family(name).eats == "tokens"]
 SIZES, HORIZONS = "[{d_model: 8}, {d_model: 16}, {d_model: 24}, {d_model: 32}]", "[60k, 90k, 130k, 180k]"
 IDENTITY = DataIdentity(
     source="path",

@@ -2,11 +2,13 @@
 
 from scaling.data.tokenizer.choose import fixed_tokenizer
 from scaling.data.tokenizer.contract import Tokenizer, token_dtype
+from scaling.data.tokenizer.melody import MelodyTokenizer
 from scaling.data.tokenizer.plain import ByteTokenizer, SymbolTokenizer
 from scaling.data.tokenizer.store import find, is_kept, keep
 
 __all__ = [
     "ByteTokenizer",
+    "MelodyTokenizer",
     "SymbolTokenizer",
     "Tokenizer",
     "find",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scaling.data.folder import cache_folder
 from scaling.data.tokenizer.contract import Tokenizer
+from scaling.data.tokenizer.melody import MelodyTokenizer
 from scaling.data.tokenizer.plain import ByteTokenizer, SymbolTokenizer
 from scaling.errors import MachineError
 from scaling.spec.schema import DataIdentity
@@ -15,6 +16,7 @@ _PLAIN: Mapping[str, Callable[[int], Tokenizer]] = {
     "ascii": ByteTokenizer,
     "bytes": ByteTokenizer,
     "symbols": SymbolTokenizer,
+    "melody": MelodyTokenizer,
 }
 
 
