@@ -131,7 +131,12 @@ def _price(material: Material, own: budget.Device, flops: float) -> str:
     """Say what a budget costs at the rates that this sweep measured; what was not measured is named."""
     hours = None if own.flops_per_s is None else flops / own.flops_per_s / 3600
     joules = None if own.joules_per_flop is None else flops * own.joules_per_flop
-    time = "time unknown (no training was timed)" if hours is None else f"{format_duration(3600 * hours)} on one slot"
+    where = f" ({own.name})" if own.name else ""
+    time = (
+        "time unknown (no training was timed)"
+        if hours is None
+        else f"{format_duration(3600 * hours)} on one slot{where}"
+    )
     energy = "energy not measured" if joules is None else f"{format_energy(joules)} of GPU energy"
     return f"{format_flops(flops)} at the rates measured here: {time}, {energy}, {_money(material, hours, joules)}."
 

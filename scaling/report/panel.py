@@ -188,6 +188,7 @@ class Panel:
 
     Attributes:
         missing: why there is nothing to draw; then ``plots`` is empty.
+        broad: its drawings need more width than those that stand four in a row.
     """
 
     anchor: str
@@ -198,6 +199,7 @@ class Panel:
     table: Table | None = None
     missing: str | None = None
     notes: tuple[str, ...] = field(default=())
+    broad: bool = False
 
 
 def absent(anchor: str, claim: str, reason: str) -> Panel:

@@ -86,10 +86,14 @@ def _fact(side: Side) -> Fact:
 
 
 def findings(comparison: Comparison) -> Iterator[Finding]:
-    """Yield two findings for every two studies: which is ahead, and whether their exponents differ."""
+    """Yield two findings for every two studies: which is ahead, and whether their exponents differ.
+
+    Where one reason forbids both, the first says it.
+    """
     for rank, pair in enumerate(comparison.pairs):
         yield _ahead(pair, rank)
-        yield _differ(pair, rank)
+        if pair.why_no_differences is None or pair.why_no_differences != pair.verdict:
+            yield _differ(pair, rank)
 
 
 def _ahead(pair: Pair, rank: int) -> Finding:

@@ -175,6 +175,7 @@ def panel(material: Material) -> Panel:
         plots=plots,
         legend=legend([*(seed_style(seeds, s) for s in seeds), _MEAN, _FLOOR]),
         table=_table(found),
+        broad=True,
     )
 
 

@@ -191,7 +191,7 @@ def panel(material: Material, look: Look) -> Panel:
         caption=(
             "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie "
             "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
-            + " ".join([*_annealed(found), _about_law(found, material), *gone])
+            + " ".join([*_annealed(found), *_probes(material), _about_law(found, material), *gone])
         ),
         plots=(
             Plot.switched(
@@ -215,6 +215,13 @@ def _annealed(found: Curves) -> list[str]:
         "cooldown": "Annealed by a branch of falling learning rate before each mark; the curves are the trunks.",
     }
     return [told[name] for name in sorted(how) if name in told]
+
+
+def _probes(material: Material) -> list[str]:
+    """Say why curves and marks may lie apart where the training text holds probes."""
+    if material.abilities.empty or material.curves.empty:
+        return []
+    return ["The training text holds probe tasks, the validation text none: the two losses are not of one text."]
 
 
 def _about_law(found: Curves, material: Material) -> str:

@@ -76,6 +76,19 @@ def draw_paths(found: dict[str, Path], look: dict[str, Style]) -> Figure:
     return figure
 
 
+def comparable(comparison: Comparison) -> list[list[str]]:
+    """Return the studies in groups whose losses compare, in order; one that compares with none stands alone."""
+    groups: list[list[str]] = [[side.name] for side in comparison.sides]
+    for pair in comparison.pairs:
+        if pair.gap is None:
+            continue
+        one, other = (next(g for g in groups if name in g) for name in (pair.left, pair.right))
+        if one is not other:
+            one.extend(other)
+            groups.remove(other)
+    return groups
+
+
 def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
     """Return best loss against compute of all studies."""
     found = {name: path for name, path in paths(comparison.sides).items() if len(path.rows)}
@@ -93,12 +106,13 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         Column("loss_low", "2.5 %", "loss"),
         Column("loss_high", "97.5 %", "loss"),
     )
-    compared = all(pair.gap is not None for pair in comparison.pairs)
-    beware = (
-        ""
-        if compared
-        else " Losses of some studies were not taken on the same text or task: their heights do not compare."
-    )
+    groups = comparable(comparison)
+    apart = [
+        (names, {name: path for name, path in found.items() if name in names})
+        for names in groups
+        if any(name in found for name in names)
+    ]
+    beware = " Studies whose losses do not compare stand in drawings of their own." if len(apart) > 1 else ""
     return Panel(
         anchor=PATHS,
         claim="Loss of the best split against compute, by study",
@@ -106,7 +120,16 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
             "Each line is one study’s own law, with the interval of the law; its mark is the largest compute it was "
             f"fitted to, and beyond it the line is dashed.{beware}"
         ),
-        plots=(Plot("paths", f"Loss, {_unit(comparison.sides)}", draw_paths(found, look), 460),),
+        plots=tuple(
+            Plot(
+                "paths" if rank == 0 else f"paths-{rank + 1}",
+                f"Loss, {_unit([side for side in comparison.sides if side.name in names])}"
+                + (f": {visible(', '.join(part))}" if len(apart) > 1 else ""),
+                draw_paths(part, look),
+                460,
+            )
+            for rank, (names, part) in enumerate(apart)
+        ),
         legend=tuple(look[name] for name in found),
         table=Table.of("paths", "Best loss by study and compute", columns, rows),
     )
