@@ -142,6 +142,12 @@ def _shapes(spec: DataSpec) -> TokenSource:
     return ShapesSource(spec.shapes, located(spec))
 
 
+def _moving(spec: DataSpec) -> TokenSource:
+    from scaling.data.moving import MovingSource
+
+    return MovingSource(spec.moving, located(spec))
+
+
 def _scenes(spec: DataSpec) -> TokenSource:
     from scaling.data.scenes import ScenesSource
 
@@ -157,6 +163,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "melodies": _melodies,
     "shapes": _shapes,
     "scenes": _scenes,
+    "moving": _moving,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, clip, gpt, gpt_memory, lstm, moe, t5, vit
+from scaling.families import bert, clip, gpt, gpt_memory, jepa, lstm, moe, t5, vit
 from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Contrast, Family, FlopsPerToken, Params
 from scaling.families.recipe import Recipe
 
@@ -139,6 +139,37 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "recall_chance": f"the same for a guess: what of {clip.CANDIDATES} is right, equal captions included",
             },
             floors={"recall_caption": "recall_chance", "recall_picture": "recall_chance"},
+        ),
+        "jepa": Family(
+            name="jepa",
+            title="joint-embedding predictor of moving pictures; a patch of two frames is a token",
+            module="scaling.models.jepa",
+            fields=jepa.FIELDS,
+            build_config=jepa.build_config,
+            config_for_params=jepa.config_for_params,
+            params=jepa.params,
+            flops_per_token=jepa.flops_per_token,
+            memory_bytes=jepa.memory_bytes,
+            objective="what comes next, measured by a linear readout of the state",
+            unit="unexplained share of the state's variance",
+            eats="clips",
+            together=jepa.TOGETHER,
+            whole=True,
+            metrics={
+                "place_error": "share of the variance of the place that the readout leaves unexplained",
+                "velocity_error": "the same of the velocity",
+                "patches_place_error": "the same for a readout of every patch's embedding apart",
+                "patches_velocity_error": "the same of the velocity",
+                "pixels_place_error": "the same for a readout of the pixels themselves, without a model",
+                "pixels_velocity_error": "the same of the velocity",
+                "best_place_error": "the same for the best estimate there is, from the pixels and the law of the noise",
+                "best_velocity_error": "the same of the velocity",
+                "guess_error": "the same for a guess, which is the mean",
+                "training_loss": "squared error of what is told of the next frames; sizes do not compare in it",
+                "embedding_spread": "standard deviation of the embedding over clips: near zero, it has collapsed",
+                "embedding_rank": "effective number of its independent directions",
+            },
+            floors={"place_error": "pixels_place_error", "velocity_error": "pixels_velocity_error"},
         ),
     }
 )

@@ -95,7 +95,7 @@ class Family:
         memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
         objective: what it is trained on, in words. Losses of different objectives do not compare.
         unit: of its loss.
-        eats: kind of data: ``tokens``, ``images`` or ``pairs`` of a picture and its caption.
+        eats: kind of data: ``tokens``, ``images``, ``pairs`` of a picture and its caption, or ``clips`` that move.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
             an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
         asked: FLOPs of a token where so many tokens of a window, chosen by someone else, are asked for in place of its
@@ -103,6 +103,9 @@ class Family:
             ``None`` where it cannot.
         stacks: ``scaling.models.stacked`` takes its module: trials of one shape may be trained in one program.
         contrast: its loss compares the rows of a batch with each other; ``None``: each row has a loss of its own.
+        together: rows that validation measures at once, where what is recorded is told by many; ``None``: a row alone
+            says it.
+        whole: its loss looks across the rows of a batch, such as at their spread: a batch is never cut.
         metrics: what is measured beside the loss at every horizon, with a line on each.
         floors: metrics by name, each with the metric that says what a guess has.
     """
@@ -123,8 +126,20 @@ class Family:
     asked: Callable[[Config, int], FlopsPerToken] | None = None
     stacks: bool = False
     contrast: Contrast | None = None
+    together: int | None = None
+    whole: bool = False
     metrics: Mapping[str, str] = field(default_factory=dict)
     floors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measured_rows(self) -> int | None:
+        """Validation rows that are measured at once; ``None``: any number will do."""
+        return self.together if self.contrast is None else self.contrast.candidates
+
+    @property
+    def keeps_batches(self) -> bool:
+        """Whether a batch is neither cut into micro-batches nor divided over processes."""
+        return self.whole or self.contrast is not None
 
     def item_places(self, context: int) -> int:
         """Return how many tokens of a probe's items fit a window: one more where the last is predicted, never read."""

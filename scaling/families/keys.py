@@ -26,6 +26,7 @@ class Keys:
         whole: keys that are whole numbers above zero.
         flags: keys that are true or false.
         numbers: keys that are numbers above zero.
+        or_zero: keys that are numbers of zero or more.
     """
 
     family: str
@@ -34,6 +35,7 @@ class Keys:
     whole: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    or_zero: tuple[str, ...] = ()
 
     def check(self, model: Model) -> None:
         """Raise ``UsageError`` on the first key or value that does not belong."""
@@ -48,6 +50,8 @@ class Keys:
                 raise bad(key, f"{value!r} is not a whole number above zero")
             if key in self.numbers and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
                 raise bad(key, f"{value!r} is not a number above zero")
+            if key in self.or_zero and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+                raise bad(key, f"{value!r} is not a number of zero or more")
 
     def chosen(self, model: Model) -> dict[str, object]:
         """Return the words and flags that are given."""

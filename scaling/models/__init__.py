@@ -13,7 +13,7 @@ import torch
 from scaling.families import Config, Family
 from scaling.models.objective import Filling, Objective
 
-__all__ = ["Filling", "Objective", "Trainable", "build", "objective_of"]
+__all__ = ["Filling", "Follower", "Objective", "Trainable", "build", "objective_of"]
 
 
 @runtime_checkable
@@ -22,6 +22,15 @@ class Trainable(Protocol):
 
     def hidden_matrices(self) -> list[tuple[torch.nn.Parameter, tuple[int, ...]]]:
         """Return the matrices between activations (Muon's), with the rows of each matrix in a parameter."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A model of which a part follows the rest after every step; its buffers, which a checkpoint holds."""
+
+    def follow(self) -> None:
+        """Move that part by one step."""
         ...
 
 

@@ -118,6 +118,28 @@ class ScenesSpec(Part):
     seed: Seed = 0
 
 
+class MovingSpec(Part):
+    """Clips of four frames with a known state: one figure that flies straight, at any place and speed, under noise.
+
+    Attributes:
+        figures: that may fly, from disc, ring, square, frame, triangle, plus, bar, ell, tee, half; each in four angles.
+        side: of a frame, in pixels.
+        speed: the most pixels that a figure moves from a frame to the next, across and down.
+        noise: standard deviation of a pixel, in units of the contrast between figure and ground.
+        specks: share of pixels of any grey.
+        clips: training clips.
+        seed: of the clips.
+    """
+
+    figures: Annotated[Whole, Field(le=10)] = 4
+    side: Annotated[Whole, Field(ge=8, le=24)] = 16
+    speed: Annotated[Whole, Field(le=4)] = 2
+    noise: Annotated[float, Field(ge=0.05, le=4)] = 0.5
+    specks: Annotated[float, Field(ge=0.01, le=1)] = 0.02
+    clips: Whole = 65_536
+    seed: Seed = 0
+
+
 class DataSpec(Part):
     """Where tokens come from.
 
@@ -125,7 +147,8 @@ class DataSpec(Part):
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
             dataset that ``dataset`` names; ``melodies``, tunes of known entropy; ``shapes``, drawn pictures of known
-            Bayes error; ``scenes``, drawn pictures with captions. Ignored when ``path`` is given.
+            Bayes error; ``scenes``, drawn pictures with captions; ``moving``, clips of known state.
+            Ignored when ``path`` is given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -138,17 +161,27 @@ class DataSpec(Part):
         tokenizer: ``bytes``; ``bpe``, trained on the training text; ``tiktoken:NAME``, ``tiktoken:FILE.tiktoken``;
             ``hf:NAME``, ``hf:FILE.json``.
         vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
-        context: tokens in a window; of pictures: patches in a picture, each a token; of pairs: patches and words.
+        context: tokens in a window; of pictures: patches in a picture, each a token; of pairs: patches and words; of
+            clips: patches of the first two frames and of the next two.
         validation_tokens: size of the fixed validation set, chosen by hash of the document.
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
         melodies: settings of ``source: melodies``.
         shapes: settings of ``source: shapes``.
         scenes: settings of ``source: scenes``.
+        moving: settings of ``source: moving``.
     """
 
     source: Literal[
-        "python-stdlib", "python-installed", "markov", "grammar", "huggingface", "melodies", "shapes", "scenes"
+        "python-stdlib",
+        "python-installed",
+        "markov",
+        "grammar",
+        "huggingface",
+        "melodies",
+        "shapes",
+        "scenes",
+        "moving",
     ] = "python-stdlib"
     path: str | list[str] | None = None
     format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
@@ -168,6 +201,7 @@ class DataSpec(Part):
     melodies: MelodySpec = MelodySpec()
     shapes: ShapesSpec = ShapesSpec()
     scenes: ScenesSpec = ScenesSpec()
+    moving: MovingSpec = MovingSpec()
 
 
 class DataIdentity(Part):
@@ -188,7 +222,8 @@ class DataIdentity(Part):
         validation_entropy_nats: the loss of the language itself on the validation windows.
         kind: what a row holds, for the families that eat it: ``tokens``; ``images``: the pixels of a picture, patch by
             patch, then its label: a patch is a token, ``vocab_size`` the number of labels; ``pairs``: the patches of
-            a picture, then the words of its caption: patches and words are tokens, ``vocab_size`` counts the words.
+            a picture, then the words of its caption: patches and words are tokens, ``vocab_size`` counts the words;
+            ``clips``: the patches of two frames, those of the next two, and the state that is known.
         shape: what a model must know of rows that are not tokens; it goes into the model's keys.
         row_values: numbers in a row that is not ``context + 1`` tokens.
         entropy_unit: of the two entropies: per token, or per image for the loss of the best classifier there is.
@@ -207,7 +242,7 @@ class DataIdentity(Part):
     context: int
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
-    kind: Literal["tokens", "images", "pairs"] = "tokens"
+    kind: Literal["tokens", "images", "pairs", "clips"] = "tokens"
     shape: Mapping[str, int] = {}  # pydantic copies defaults
     row_values: int | None = None
     entropy_unit: str = "nats per token"

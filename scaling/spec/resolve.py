@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from scaling.errors import UsageError
-from scaling.families import Config, Contrast, Family, FlopsPerToken, Params, Recipe
+from scaling.families import Config, Family, FlopsPerToken, Params, Recipe
 from scaling.spec.abilities import MIN_CONTEXT, AbilitiesSpec
 from scaling.spec.blocks import Cell, Wish
 from scaling.spec.document import KeyPath, Problem, dotted
@@ -127,8 +127,13 @@ class Resolver:
         family, spec = self._family, self._spec
         if self._identity.kind != family.eats:
             _refuse(("data",), f"model family {family.name} eats {family.eats}, and this data is {self._identity.kind}")
-        if family.contrast is not None:
-            self._suits_contrast(family.contrast)
+        if family.measured_rows is not None:
+            self._suits_together(family.measured_rows)
+        if family.keeps_batches and spec.executor.gpus_per_trial > 1:
+            _refuse(
+                ("executor", "gpus_per_trial"),
+                f"family {family.name} compares the rows of a batch, which several processes would divide: use 1",
+            )
         if family.predicts_next:
             return
         why = f"model family {family.name} is trained on {family.objective}: it"
@@ -137,20 +142,15 @@ class Resolver:
         if spec.samples.prompts:
             _refuse(("samples", "prompts"), f"{why} gives no next token, so no prompt can be continued")
 
-    def _suits_contrast(self, contrast: Contrast) -> None:
-        """Refuse what would compare other rows than were asked for."""
-        rows, rest = divmod(self._identity.validation_tokens // self._identity.context, contrast.candidates)
+    def _suits_together(self, together: int) -> None:
+        """Refuse what would measure other rows together than were asked for."""
+        rows, rest = divmod(self._identity.validation_tokens // self._identity.context, together)
         if rest:
-            whole = contrast.candidates * self._identity.context
+            whole = together * self._identity.context
             use = " or ".join(f"{n * whole:,}" for n in (rows, rows + 1) if n)
             _refuse(
                 ("data", "validation_tokens"),
-                f"rows are compared by {contrast.candidates}, and {rest} would be left over: use {use}",
-            )
-        if self._spec.executor.gpus_per_trial > 1:
-            _refuse(
-                ("executor", "gpus_per_trial"),
-                f"family {self._family.name} compares the rows of a batch, which several processes would divide: use 1",
+                f"rows are compared by {together}, and {rest} would be left over: use {use}",
             )
 
     def _abilities(self) -> AbilitiesSpec | None:

@@ -19,6 +19,7 @@ from torch import nn
 
 from scaling.data import TokenStream
 from scaling.errors import MachineError
+from scaling.models import Follower
 from scaling.models.objective import Losses
 from scaling.spec.schema import TrainSpec
 from scaling.store.records import CurveLine, SteadyWindow
@@ -193,6 +194,8 @@ class Trainer:
         for optimizer in state.optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        if isinstance(state.model, Follower):
+            state.model.follow()
         state.step += 1
         if state.average is not None:
             state.average.update(state.step)

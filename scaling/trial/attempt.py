@@ -141,7 +141,7 @@ class Trial:
         return fresh_state(initial_model(self.member).to(self.device), self.spec.train)
 
     def _make_trainer(self, state: TrainState) -> Trainer:
-        whole = self.member.compared is not None
+        whole = self.member.family.keeps_batches
         return Trainer(state, self._losses(), self.stream, self.spec.train, self.device, self, self.team, whole=whole)
 
     def _prepare(self) -> None:

@@ -85,8 +85,8 @@ class Member:
 
     @property
     def compared(self) -> int | None:
-        """Validation rows that are compared with each other; ``None`` where each row has a loss of its own."""
-        return None if self.family.contrast is None else self.family.contrast.candidates
+        """Validation rows that are measured together; ``None`` where each row has a loss of its own."""
+        return self.family.measured_rows
 
     @property
     def batch_windows(self) -> int:
