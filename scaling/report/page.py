@@ -50,7 +50,7 @@ from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.report.thin import thinned
 
 _HERE = Path(__file__).parent / "templates"
-_PACK_ABOVE = 500_000  # characters; below it the data can be read in the page's source
+_PACK_ABOVE = 100_000  # characters; below it the data can be read in the page's source
 _SCRIPTS = ("data.js", "report.js", "tables.js", "budget.js")
 
 

@@ -318,7 +318,7 @@ def _loss_table(results: Sequence[AbilityResult], frame: pd.DataFrame) -> Table:
         Column("loss_nats", "Loss (nats)", "loss"),
         Column("score", "Exact match", "score"),
     )
-    return Table.of("ability-by-loss", "Scores beside their loss", columns, frame_of(results, frame), filterable=True)
+    return Table.of("ability-by-loss", "Scores beside their loss", columns, frame_of(results, frame))
 
 
 def _seeds(frame: pd.DataFrame) -> list[str]:

@@ -257,7 +257,7 @@ def exponents_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
             Plot(f"exponents-{e}", _GREEK[e], draw_exponents(frame, look, e), 90 + 42 * len(comparison.sides))
             for e in known
         ),
-        legend=tuple(look.values()),
+        legend=tuple(style for name, style in look.items() if (frame["study"] == name).any()),
         table=Table.of("exponents", "Exponents by study", columns, frame),
     )
 
