@@ -88,13 +88,13 @@ def test_items(task: Task, count: int) -> Items:
     return Items(np.stack([r for r, _ in rows]), np.stack([m for _, m in rows]))
 
 
-def pack(items: Items, context: int) -> tuple[Tokens, Mask]:
-    """Lay items one after another into windows.
+def pack(items: Items, context: int, per: int | None = None) -> tuple[Tokens, Mask]:
+    """Lay items one after another into windows, ``per`` to a window; as many as fit by default.
 
     Returns:
         Windows ``(n, context + 1)``, filled up with newlines, and the mask of their targets ``(n, context)``.
     """
-    per = (context + 1) // items.tokens.shape[1]
+    per = per or (context + 1) // items.tokens.shape[1]
     windows = -(-len(items.tokens) // per)
     tokens = np.full((windows, context + 1), PAD, dtype=np.uint8)
     mask = np.zeros((windows, context + 1), dtype=bool)
@@ -105,10 +105,10 @@ def pack(items: Items, context: int) -> tuple[Tokens, Mask]:
     return tokens, mask[:, 1:]
 
 
-def unpack(values: NDArray[np.float64], items: Items, context: int) -> NDArray[np.float64]:
+def unpack(values: NDArray[np.float64], items: Items, context: int, per: int | None = None) -> NDArray[np.float64]:
     """Return values of targets ``(windows, context)`` by item ``(n, length)``: the inverse of ``pack``."""
     n, length = items.tokens.shape
-    per = (context + 1) // length
+    per = per or (context + 1) // length
     full = np.concatenate([np.full((len(values), 1), np.nan), values], axis=1)[:, : per * length]
     return np.asarray(full.reshape(-1, length)[:n], dtype=float)
 

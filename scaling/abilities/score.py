@@ -36,14 +36,24 @@ class AbilityProbe:
         items: test items at most.
         context: tokens in a window.
         filling: how the model is asked, where it is not by the tokens before the answer.
+        per: items to a window; as many as fit by default.
     """
 
-    def __init__(self, name: str, ability: str, items: int, context: int, filling: "Filling | None" = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        ability: str,
+        items: int,
+        context: int,
+        filling: "Filling | None" = None,
+        per: int | None = None,
+    ) -> None:
         self.task, self.ability = make_task(name), ability
         self.context = context if filling is None else context - 1  # what fills in reads the last token too
         self.items = test_items(self.task, items)
         self.floor = measure_floor(self.task, self.items)
-        windows, self._answers = pack(self.items, self.context)
+        self._per = per
+        windows, self._answers = pack(self.items, self.context, per)
         batch, counted = (windows, self._answers) if filling is None else fill_in(filling, windows, self._answers)
         self._batch, self._counted = torch.from_numpy(batch).int(), torch.from_numpy(counted)
         self._predict = predict_next if filling is None else filling.predict
@@ -87,7 +97,7 @@ class AbilityProbe:
         """Return values of all answer tokens in order as ``(items, answer tokens)``."""
         grid = np.zeros(self._answers.shape)
         grid[self._answers] = values
-        return unpack(grid, self.items, self.context)[:, self.items.answer[0]]
+        return unpack(grid, self.items, self.context, self._per)[:, self.items.answer[0]]
 
 
 def fill_in(

@@ -64,15 +64,23 @@ class ItemStream:
         context: tokens predicted per window.
         batch_windows: windows in a step.
         seed: of the items and their order.
-        places: tokens of a window that items may take; by default one more than are predicted.
+        places: tokens of a window; by default one more than are predicted.
+        per: items to a window; as many as fit by default.
     """
 
     def __init__(
-        self, task: Task, count: int, context: int, batch_windows: int, seed: int, places: int | None = None
+        self,
+        task: Task,
+        count: int,
+        context: int,
+        batch_windows: int,
+        seed: int,
+        places: int | None = None,
+        per: int | None = None,
     ) -> None:
         self._context, self._batch, self._seed, self._count = context, batch_windows, seed, count
         self._places = context + 1 if places is None else places
-        self._per = self._places // task.length
+        self._per = per or self._places // task.length
         self._items = nested_items(task, count, seed)
         self._order = (-1, np.empty(0, dtype=np.intp))
 
@@ -91,7 +99,7 @@ class ItemStream:
     def _step(self, step: int) -> tuple[Tokens, Mask]:
         first = step * self._batch * self._per
         rows = np.asarray([self._item(i) for i in range(first, first + self._batch * self._per)])
-        return pack(self._items.take(rows), self._places - 1)
+        return pack(self._items.take(rows), self._places - 1, self._per)
 
     def _item(self, index: int) -> int:
         epoch, position = divmod(index, self._count)

@@ -10,7 +10,16 @@ from types import MappingProxyType
 
 from scaling.errors import UsageError
 from scaling.families import bert, clip, gpt, gpt_memory, jepa, lstm, moe, t5, vit
-from scaling.families.contract import NATS_PER_IMAGE, NATS_PER_TOKEN, Config, Contrast, Family, FlopsPerToken, Params
+from scaling.families.contract import (
+    NATS_PER_IMAGE,
+    NATS_PER_TOKEN,
+    Asked,
+    Config,
+    Contrast,
+    Family,
+    FlopsPerToken,
+    Params,
+)
 from scaling.families.recipe import Recipe
 
 __all__ = [
@@ -58,7 +67,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             flops_per_token=bert.flops_per_token,
             memory_bytes=bert.memory_bytes,
             objective="masked token",
-            asked=bert.flops_asked,
+            asked=Asked(items=bert.items_asked, flops=bert.flops_asked),
             unit="nats per masked token",
             metrics=_ACCURACY,
         ),
@@ -101,6 +110,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             flops_per_token=t5.flops_per_token,
             memory_bytes=t5.memory_bytes,
             objective="span corruption",
+            asked=Asked(items=t5.items_asked, flops=t5.flops_asked),
             unit="nats per target token",
             metrics=_ACCURACY,
         ),

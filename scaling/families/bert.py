@@ -50,11 +50,20 @@ def params(c: BertConfig) -> Params:
 
 def flops_per_token(c: BertConfig) -> FlopsPerToken:
     """Return the training FLOPs of a token of text, masked or not; attention sees the whole window."""
-    return flops_asked(c, masked(c.context))
+    return _flops(c, masked(c.context))
 
 
-def flops_asked(c: BertConfig, places: int) -> FlopsPerToken:
-    """Return the same where ``places`` tokens of a window are masked: no others are unembedded."""
+def items_asked(context: int, length: int, runs: int) -> int:
+    """Return how many items of ``length`` tokens fit a window."""
+    return context // length
+
+
+def flops_asked(c: BertConfig, items: int, answers: int, runs: int) -> FlopsPerToken:
+    """Return the same where the answers of so many items are masked: no other places are unembedded."""
+    return _flops(c, items * answers)
+
+
+def _flops(c: BertConfig, places: int) -> FlopsPerToken:
     blocks = gpt.forward_flops_per_token(c, attention_share=1.0) - 2.0 * c.vocab_size * c.d_model
     forward = blocks + 2.0 * c.vocab_size * c.d_model * places / c.context
     return FlopsPerToken.of_forward(forward, forward, params(c))

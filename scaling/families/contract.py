@@ -80,6 +80,19 @@ class FlopsPerToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a family fills in the answers of a probe's items, several items to a window.
+
+    Attributes:
+        items: context, tokens of an item, runs of answer tokens in it -> items to a window, 0 where none fits.
+        flops: config, items to a window, answer tokens of an item, their runs -> FLOPs of a token of such a window.
+    """
+
+    items: Callable[[int, int, int], int]
+    flops: Callable[[Config, int, int, int], FlopsPerToken]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """What the house must know of a family without torch. Whatever a family lacks follows from its facts here.
 
@@ -98,9 +111,8 @@ class Family:
         eats: kind of data: ``tokens``, ``images``, ``pairs`` of a picture and its caption, or ``clips`` that move.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
             an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
-        asked: FLOPs of a token where so many tokens of a window, chosen by someone else, are asked for in place of its
-            own objective's: config, number -> FLOPs. Then it can be fine-tuned on a probe by filling in the answers;
-            ``None`` where it cannot.
+        asked: how it fills in the answers of a probe's items, so that it can be fine-tuned on them; ``None`` where it
+            cannot, or tells them from the tokens before.
         stacks: ``scaling.models.stacked`` takes its module: trials of one shape may be trained in one program.
         contrast: its loss compares the rows of a batch with each other; ``None``: each row has a loss of its own.
         together: rows that validation measures at once, where what is recorded is told by many; ``None``: a row alone
@@ -123,7 +135,7 @@ class Family:
     unit: str = NATS_PER_TOKEN
     eats: str = "tokens"
     predicts_next: bool = False
-    asked: Callable[[Config, int], FlopsPerToken] | None = None
+    asked: Asked | None = None
     stacks: bool = False
     contrast: Contrast | None = None
     together: int | None = None
@@ -141,6 +153,6 @@ class Family:
         """Whether a batch is neither cut into micro-batches nor divided over processes."""
         return self.whole or self.contrast is not None
 
-    def item_places(self, context: int) -> int:
-        """Return how many tokens of a probe's items fit a window: one more where the last is predicted, never read."""
-        return context + 1 if self.predicts_next else context
+    def items_to_a_window(self, context: int, length: int, runs: int) -> int:
+        """Return how many items of ``length`` tokens fit a window: one token more where the last is never read."""
+        return (context + 1) // length if self.asked is None else self.asked.items(context, length, runs)

@@ -81,7 +81,11 @@ class Spans:
 def spans_of(context: int) -> Spans:
     """Return how windows of ``context`` tokens are cut; both what is cut and what is left is in that many pieces."""
     cut = min(max(1, round(NOISE_SHARE * context)), context - 1)
-    spans = max(1, min(round(cut / MEAN_SPAN), context - cut))
+    return cut_out(context, cut, max(1, min(round(cut / MEAN_SPAN), context - cut)))
+
+
+def cut_out(context: int, cut: int, spans: int) -> Spans:
+    """Return how a window is read and written with ``cut`` of its tokens cut out in ``spans`` pieces."""
     return Spans(cut=cut, spans=spans, encoded=context - cut + spans, decoded=cut + spans + 1)
 
 
@@ -126,12 +130,25 @@ def params(c: T5Config) -> Params:
 
 def flops_per_token(c: T5Config) -> FlopsPerToken:
     """Return the training FLOPs of a token of the window: what encoder and decoder do for it, over its tokens."""
-    half, full = (_window_flops(c, share) / c.context for share in (0.5, 1.0))
+    return _flops(c, spans_of(c.context))
+
+
+def items_asked(context: int, length: int, runs: int) -> int:
+    """Return how many items of ``length`` tokens fit a window: each run of answers takes a sentinel of its own."""
+    return min(context // length, spans_of(context).spans // runs)
+
+
+def flops_asked(c: T5Config, items: int, answers: int, runs: int) -> FlopsPerToken:
+    """Return the same where the answers of so many items are cut out."""
+    return _flops(c, cut_out(c.context, items * answers, items * runs))
+
+
+def _flops(c: T5Config, cut: Spans) -> FlopsPerToken:
+    half, full = (_window_flops(c, cut, share) / c.context for share in (0.5, 1.0))
     return FlopsPerToken.of_forward(half, full, params(c))
 
 
-def _window_flops(c: T5Config, causal_share: float) -> float:
-    cut = spans_of(c.context)
+def _window_flops(c: T5Config, cut: Spans, causal_share: float) -> float:
     queries = c.d_model  # all heads together
     scores = 4.0 * queries  # scores and weighted values of one query and one key
     block = gpt.matmul_per_block(c.blocks)

@@ -42,6 +42,10 @@ class Filling:
     ask: Callable[[NDArray[Any], NDArray[np.bool_]], tuple[NDArray[Any], NDArray[np.bool_]]]
     predict: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
 
+    def losses(self, model: nn.Module, batch: Tensor) -> Tensor:
+        """Return the losses ``(B, K)`` of such a batch, in nats."""
+        return cross_entropy(*self.predict(model, batch))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:

@@ -23,7 +23,7 @@ from scaling.models.gpt import (
     rotary_frequencies,
 )
 from scaling.models.linear import Linear
-from scaling.models.objective import Extras, Objective, Rows, accuracy, cross_entropy
+from scaling.models.objective import Extras, Filling, Objective, Rows, accuracy, cross_entropy
 
 
 class CrossAttention(nn.Module):
@@ -158,6 +158,40 @@ def _cut_row(row: NDArray[np.int32], rng: np.random.Generator, how: Spans, first
     return np.concatenate([*shown, *asked, sentinels[-1]])
 
 
+def cut_answers(rows: Rows, answers: NDArray[np.bool_], vocab_size: int) -> tuple[Rows, NDArray[np.bool_]]:
+    """Cut the answers out of each row, and nothing else: each run of them is a span.
+
+    Args:
+        rows: windows ``(B, T)``, read whole.
+        answers: which of their tokens are answers: at the same places of every row, or at fewer of these.
+        vocab_size: number of the first sentinel.
+
+    Returns:
+        ``(B, 1 + S + K)``: how many places are shown, what is shown, the targets; and which of the K are answers.
+    """
+    cut = answers.any(axis=0)
+    (begins,) = np.nonzero(np.diff(cut, prepend=False, append=False))
+    sentinels = [np.full((len(rows), 1), vocab_size + i, dtype=np.int32) for i in range(len(begins) // 2 + 1)]
+    unasked = np.zeros((len(rows), 1), dtype=bool)
+    shown, asked, counted, end = [], [], [], 0
+    for sentinel, begin, after in zip(sentinels, begins[::2], begins[1::2], strict=False):
+        shown += [rows[:, end:begin], sentinel]
+        asked += [sentinel, rows[:, begin:after]]
+        counted += [unasked, answers[:, begin:after]]
+        end = after
+    shown.append(rows[:, end:])
+    width = np.full((len(rows), 1), sum(part.shape[1] for part in shown), dtype=np.int32)
+    batch = np.concatenate([width, *shown, *asked, sentinels[-1]], axis=1, dtype=np.int32)
+    return batch, np.concatenate([*counted, unasked], axis=1)
+
+
+def _predict_answers(model: nn.Module, batch: Int[Tensor, "B S"]) -> tuple[Tensor, Tensor]:
+    """Return logits ``(B, K, V)`` and targets ``(B, K)`` of a batch from ``cut_answers``."""
+    shown = int(batch[0, 0])
+    targets = batch[:, 1 + shown :]
+    return model(batch[:, 1 : 1 + shown], targets), targets
+
+
 def _pieces(length: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return lengths of ``count`` pieces, one or more each, every division as likely as any other."""
     marks = np.sort(rng.choice(np.arange(1, length), size=count - 1, replace=False))
@@ -181,7 +215,12 @@ def objective(config: T5Config) -> Objective:
         logits, targets = _predict(model, batch, how)
         return cross_entropy(logits, targets), {"accuracy": accuracy(logits, targets)}
 
-    return Objective(losses=losses, measure=measure, corrupt=partial(cut_spans, vocab_size=config.vocab_size))
+    return Objective(
+        losses=losses,
+        measure=measure,
+        corrupt=partial(cut_spans, vocab_size=config.vocab_size),
+        filling=Filling(ask=partial(cut_answers, vocab_size=config.vocab_size), predict=_predict_answers),
+    )
 
 
 def build(config: T5Config) -> T5:

@@ -1,5 +1,6 @@
 """Which abilities a sweep trains and measures: probe tasks by name and level, at a share of the windows."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -142,3 +143,9 @@ def answer_places(name: str) -> tuple[int, ...]:
     kind, _, level = name.rpartition("-")
     facts, length = TASKS[kind], item_tokens(name)
     return tuple(length - 1 - facts.stride * i for i in reversed(range(facts.answers(int(level)))))
+
+
+def answer_runs(name: str) -> int:
+    """Return how many runs of tokens that follow each other the answer of an item is made of."""
+    places = answer_places(name)
+    return 1 + sum(b > a + 1 for a, b in itertools.pairwise(places))

@@ -21,7 +21,8 @@ from scaling.spec.tuning import (
     Method,
     Preference,
     PreferenceSpec,
-    asked_places,
+    asked_flops,
+    window_items,
 )
 from scaling.spec.tuning import preference_flops as flops_by_part
 
@@ -41,6 +42,9 @@ def refusals(after: AfterSpec, trials: Sequence[PlannedTrial], family: Family, e
         found.append(Problem(("data", "context"), f"after needs a data.context of {MIN_CONTEXT} tokens or more"))
     if tokenizer not in ("ascii", "bytes"):
         found.append(Problem(("after",), f"probes are written in bytes; the tokenizer here is {tokenizer!r}"))
+    if not window_items(family, after.probe, context):
+        what = f"no item of {after.probe} fits a window of {context} tokens of family {family.name}"
+        found.append(Problem(("after", "probe"), what))
     batch = _batch_tokens(after.finetune, trials[0].spec.train)
     if batch % context:
         message = f"a batch of {batch:,} tokens is not a multiple of data.context {context}"
@@ -100,10 +104,8 @@ def _supervised(
         }
     )
     context = spec.data.context
-    windows = -(-items // (family.item_places(context) // item_tokens(after.probe)))
-    per_token = trial.flops_per_token
-    if family.asked is not None:
-        per_token = family.asked(trial.config, asked_places(after.probe, context))
+    windows = -(-items // window_items(family, after.probe, context))
+    per_token = asked_flops(family, trial.config, after.probe, context)
     planned = _planned(trial, spec, windows * context, per_token.train * spec.horizons[-1])
     return replace(planned, flops_per_token=per_token)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from scaling.spec.abilities import answer_places, check_probe, item_tokens
+from scaling.families import Config, Family, FlopsPerToken
+from scaling.spec.abilities import answer_places, answer_runs, check_probe, item_tokens
 from scaling.spec.fields import Count, Part, Whole
 
 TUNE_VERSION = 1  # raised by hand when the same settings would tune to other numbers: part of these trials' identity
@@ -159,9 +160,17 @@ class Preference(Part):
 Tune = Annotated[Finetune | Preference, Field(discriminator="stage")]
 
 
-def asked_places(probe: str, context: int) -> int:
-    """Return how many answer tokens a full window of a probe's items holds for a model that fills them in."""
-    return context // item_tokens(probe) * len(answer_places(probe))
+def window_items(family: Family, probe: str, context: int) -> int:
+    """Return how many items of a probe a window of a family holds; 0 where none fits."""
+    return family.items_to_a_window(context, item_tokens(probe), answer_runs(probe))
+
+
+def asked_flops(family: Family, config: Config, probe: str, context: int) -> FlopsPerToken:
+    """Return the training FLOPs of a token in windows of a probe's items."""
+    if family.asked is None:
+        return family.flops_per_token(config)
+    items = window_items(family, probe, context)
+    return family.asked.flops(config, items, len(answer_places(probe)), answer_runs(probe))
 
 
 REWARD_BATCH = 64  # comparisons in a step of the reward model

@@ -148,7 +148,7 @@ class Trial:
         """Do what comes before the first step, inside the windows of the meters."""
 
     def _losses(self) -> Losses:
-        losses = self.member.objective.losses
+        losses = self.member.losses
         if not self.spec.train.compile:
             return losses
         # Kernels of one shape are compiled by its first trial and read from there by the others.

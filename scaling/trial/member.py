@@ -16,11 +16,12 @@ from scaling.data.tokenizer import find, keep
 from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
 from scaling.models import Objective, objective_of
+from scaling.models.objective import Losses
 from scaling.provenance import Reading
 from scaling.spec.abilities import item_tokens
 from scaling.spec.resolve import recipe_of
 from scaling.spec.schema import DataIdentity, TrialSpec
-from scaling.spec.tuning import Finetune, Preference, asked_places, preference_flops
+from scaling.spec.tuning import Finetune, Preference, asked_flops, preference_flops
 from scaling.store.layout import TrialFolder
 from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, SteadyWindow, Utilisation
 from scaling.training.checkpoint import save_weights
@@ -78,10 +79,16 @@ class Member:
         self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
         self.objective: Objective = objective_of(self.family, self.config)
         self.flops_before = 0.0  # of what comes before the first step
-        if isinstance(self.spec.tune, Finetune) and self.family.asked is not None:
-            self.flops = self.family.asked(self.config, asked_places(self.spec.tune.probe, self.spec.data.context))
+        if isinstance(self.spec.tune, Finetune):
+            self.flops = asked_flops(self.family, self.config, self.spec.tune.probe, self.spec.data.context)
         if isinstance(self.spec.tune, Preference):
             self.count_comparisons(2 * self.spec.tune.comparisons)
+
+    @property
+    def losses(self) -> Losses:
+        """What training minimises: the family's own losses, or those of the answers that are filled in."""
+        filling = self.objective.filling
+        return self.objective.losses if filling is None or self.spec.tune is None else filling.losses
 
     @property
     def compared(self) -> int | None:

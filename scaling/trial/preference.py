@@ -61,7 +61,7 @@ class PreferenceTrial(Trial):
         return TrainState(model=policy, optimizers=make_optimizers(policy, self.spec.train), average=None)
 
     def _make_trainer(self, state: TrainState) -> Trainer:
-        losses = self.member.objective.losses
+        losses = self.member.losses
         return PreferenceTrainer(state, losses, self.stream, self.spec.train, self.device, self, self.team)
 
     def _prepare(self) -> None:

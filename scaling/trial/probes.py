@@ -16,7 +16,7 @@ from scaling.families import get_family
 from scaling.models import Filling
 from scaling.spec.abilities import ability_of
 from scaling.spec.schema import TrialSpec
-from scaling.spec.tuning import Tune
+from scaling.spec.tuning import Tune, window_items
 
 
 class Probe(Protocol):
@@ -34,8 +34,9 @@ class Probe(Protocol):
 def open_probes(spec: TrialSpec, filling: Filling | None = None) -> tuple[Probe, ...]:
     """Return the probes that a trial asks for; ``filling``: how, of a family that fills in."""
     if spec.tune is not None:
-        task = spec.tune.probe
-        return (AbilityProbe(task, ability_of(task), spec.tune.test_items, spec.data.context, filling),)
+        task, context = spec.tune.probe, spec.data.context
+        per = window_items(get_family(spec.family), task, context)
+        return (AbilityProbe(task, ability_of(task), spec.tune.test_items, context, filling, per),)
     if spec.abilities is None:
         return ()
     wanted, context = spec.abilities, spec.data.context
@@ -45,9 +46,11 @@ def open_probes(spec: TrialSpec, filling: Filling | None = None) -> tuple[Probe,
 def tune_stream(spec: TrialSpec, tune: Tune, batch_windows: int, filling: Filling | None) -> TokenStream:
     """Return the items that a trial is tuned on, to be continued or, with ``filling``, filled in."""
     task, context = make_task(tune.probe), spec.data.context
-    places = get_family(spec.family).item_places(context)
-    items = ItemStream(task, tune.items, context, batch_windows, spec.seed, places)
-    return items if filling is None else FilledStream(items, filling)
+    per = window_items(get_family(spec.family), tune.probe, context)
+    if filling is None:
+        return ItemStream(task, tune.items, context, batch_windows, spec.seed, per=per)
+    items = ItemStream(task, tune.items, context, batch_windows, spec.seed, context, per)
+    return FilledStream(items, filling)
 
 
 def mix_probes(spec: TrialSpec, corpus: Corpus, batch_windows: int) -> TokenStream:

@@ -102,4 +102,6 @@ def test_flops_follow_the_number_of_answers(config, places):
         model, batch = build(BERT, config), torch.zeros((2, CONTEXT + 2 * places), dtype=torch.int32)
     with FlopCounterMode(display=False) as counter:
         objective_of(BERT, config).losses(model, batch).mean().backward()
-    assert counter.get_total_flops() == pytest.approx(2 * CONTEXT * BERT.asked(config, places).train, rel=1e-12)
+    assert counter.get_total_flops() == pytest.approx(
+        2 * CONTEXT * BERT.asked.flops(config, places, 1, 1).train, rel=1e-12
+    )

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.families import get_family
 from scaling.families.t5 import spans_of
 from scaling.models import build, objective_of
+from scaling.models.objective import cross_entropy
 
 T5 = get_family("t5")
 CONTEXT, VOCAB = 40, 50
@@ -102,3 +104,43 @@ def _lengths(row):
     asked = shown_and_asked()[1][row]
     at = np.flatnonzero(asked >= VOCAB)
     return (np.diff(at) - 1).tolist()
+
+
+def test_answers_are_cut_out_and_written():
+    rows = ROWS[:2, :CONTEXT]
+    answers = np.zeros(rows.shape, dtype=bool)
+    answers[:, 5:8] = True
+    answers[0, 20:22] = True  # the second row has fewer answers: cut alike, not counted
+    batch, counted = objective_of(T5, config_of()).filling.ask(rows, answers)
+    width = batch[0, 0]
+    shown, asked = batch[:, 1 : 1 + width], batch[:, 1 + width :]
+    for row, left, cut in zip(rows, shown, asked, strict=True):
+        assert restore(left, cut) == row.tolist()
+    assert asked[0, counted[0]].tolist() == [*rows[0, 5:8], *rows[0, 20:22]]
+    assert asked[1, counted[1]].tolist() == rows[1, 5:8].tolist()
+    assert (asked[counted] < VOCAB).all()
+
+
+def test_flops_and_losses_of_answers():
+    config, rows = config_of(), ROWS[:3, :CONTEXT]
+    answers = np.zeros(rows.shape, dtype=bool)
+    answers[:, 6:9] = answers[:, 16:19] = True  # two items of three answers each
+    filling = objective_of(T5, config).filling
+    batch = torch.from_numpy(filling.ask(rows, answers)[0])
+    torch.manual_seed(0)
+    model = build(T5, config)
+    assert filling.losses(model, batch).shape == (3, 6 + 2 + 1)
+    _, targets = filling.predict(model, batch)
+    assert torch.equal(targets, batch[:, 1 + int(batch[0, 0]) :])
+    shown = int(batch[0, 0])
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        read, written = (torch.zeros((3, n), dtype=torch.int32) for n in (shown, batch.shape[1] - 1 - shown))
+        cross_entropy(build(T5, config)(read, written), written).mean().backward()
+    flops = T5.asked.flops(config, 2, 3, 1)
+    assert counter.get_total_flops() / (3 * CONTEXT) == pytest.approx(flops.train_full_attention, rel=1e-12)
+
+
+def test_no_more_items_than_sentinels():
+    assert T5.items_to_a_window(64, 18, 1) == 3
+    assert T5.items_to_a_window(128, 8, 1) == spans_of(128).spans
+    assert T5.items_to_a_window(64, 18, 4) == 0

@@ -131,6 +131,9 @@ def test_a_family_that_fills_in_is_tuned_and_not_pressed():
     assert tuned.epochs == tuned.tokens / (3 * 128)
     saved = 3 * 2.0 * 128 * 8 * (19 - 7 * 8) / 128
     assert tuned.flops_per_token.train == pytest.approx(base.flops_per_token.train - saved)
+    few = IDENTITY.model_copy(update={"context": 66})  # three sentinels, and the answers of lookup stand in four places
+    with pytest.raises(SpecError, match="no item of lookup-7 fits a window of 66 tokens of family t5"):
+        plan({**supervised, "probe": "lookup-7"}, few, model={**bert, "family": "t5"}, train={"batch_tokens": 1056})
     assert tuned.flops_total == pytest.approx(tuned.flops_per_token.train * tuned.tokens)
 
 
