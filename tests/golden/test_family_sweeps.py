@@ -50,7 +50,8 @@ def test_it_plans(name):
     loaded = load_sweep(name)
     family = get_family(str(loaded.spec.model["family"]))
     if family.eats == "tokens":
-        assert len({trial.params.total for trial in expand(loaded.spec, IDENTITY, {})}) >= 4
+        identity = IDENTITY.model_copy(update={"context": loaded.spec.data.context})
+        assert len({trial.params.total for trial in expand(loaded.spec, identity, {})}) >= 4
 
 
 def test_the_study_of_them_all_lists_each_of_tokens():
