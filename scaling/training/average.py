@@ -15,7 +15,7 @@ class GrowingAverage:
     """Averages the parameters of a model after every step.
 
     Args:
-        model: the model in training; its parameters are read, never changed.
+        model: the model in training; its parameters and buffers are read, never changed.
         lag: mean age of the average as a share of the steps so far, below 0.5.
     """
 
@@ -23,12 +23,15 @@ class GrowingAverage:
         self.model = copy.deepcopy(model)
         self._source = [p.detach() for p in model.parameters()]
         self._target = [p.detach() for p in self.model.parameters()]
+        self._buffers = [b.detach() for b in self.model.buffers()], [b.detach() for b in model.buffers()]
         self._gamma = 1 / lag - 2
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` (from 1)."""
         torch._foreach_lerp_(self._target, self._source, self.share(step))
+        if self._buffers[0]:  # what follows the weights is no average of its own
+            torch._foreach_copy_(*self._buffers)
 
     def share(self, step: int) -> float:
         """Return the share of the weights after ``step`` in the average."""

@@ -77,6 +77,15 @@ def test_the_slow_copy_follows_and_is_no_parameter(rows):
         assert copy.grad is None
 
 
+def test_the_average_has_the_copy_of_the_model_in_training(rows):
+    run = trainer(rows, small())
+    run.run([5])
+    averaged = dict(run.state.average.model.named_buffers())
+    assert averaged
+    for name, copy in run.state.model.named_buffers():
+        assert torch.equal(averaged[name], copy), name
+
+
 def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(rows, tmp_path):
     whole, first, second = (trainer(rows, small()) for _ in range(3))
     whole.run([12])
