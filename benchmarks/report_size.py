@@ -49,6 +49,7 @@ def gather(count, steps, resamples):
     points = synthetic.points_frame(frame, rng)
     analysis = analyse(points, synthetic.CUTS, resamples=resamples)
     return Material(
+        runs=synthetic.runs_of(frame),
         law=synthetic.law_of_points(points, analysis),
         isoflop=synthetic.profiles(points),
         approaches=compute_optimal(points, analysis, cuts=synthetic.CUTS, resamples=resamples),
