@@ -42,7 +42,7 @@ class Split:
     entropy_unit: str = NATS_PER_TOKEN
     entropy_se_nats: float | None = None
     best_accuracy: float | None = None
-    kind: Literal["tokens", "images", "pairs", "clips"] = "tokens"
+    kind: Literal["tokens", "images", "pairs", "clips", "points"] = "tokens"
     shape: Mapping[str, int] = field(default_factory=dict)
 
 

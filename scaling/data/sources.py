@@ -148,6 +148,12 @@ def _moving(spec: DataSpec) -> TokenSource:
     return MovingSource(spec.moving, located(spec))
 
 
+def _points(spec: DataSpec) -> TokenSource:
+    from scaling.data.points import PointsSource
+
+    return PointsSource(spec.points, located(spec))
+
+
 def _scenes(spec: DataSpec) -> TokenSource:
     from scaling.data.scenes import ScenesSource
 
@@ -164,6 +170,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "shapes": _shapes,
     "scenes": _scenes,
     "moving": _moving,
+    "points": _points,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, clip, gpt, gpt_memory, jepa, lstm, moe, t5, vit
+from scaling.families import bert, clip, gan, gpt, gpt_memory, jepa, lstm, moe, t5, vit
 from scaling.families.contract import (
     NATS_PER_IMAGE,
     NATS_PER_TOKEN,
@@ -149,6 +149,28 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "recall_chance": f"the same for a guess: what of {clip.CANDIDATES} is right, equal captions included",
             },
             floors={"recall_caption": "recall_chance", "recall_picture": "recall_chance"},
+        ),
+        "gan": Family(
+            name="gan",
+            title="generator and discriminator, adversarial; a point is a token",
+            module="scaling.models.gan",
+            fields=gan.FIELDS,
+            build_config=gan.build_config,
+            config_for_params=gan.config_for_params,
+            params=gan.params,
+            flops_per_token=gan.flops_per_token,
+            memory_bytes=gan.memory_bytes,
+            objective="points that a discriminator takes for true, measured by their distance to the known density",
+            unit="squared MMD, a distance and no likelihood",
+            eats="points",
+            together=gan.TOGETHER,
+            metrics={
+                "true_distance": "the same distance for as many true points: its sampling error, zero on average",
+                "clouds_missed": "share of the clouds with less than a tenth of their due: where it has collapsed",
+                "off_clouds": "share of generated points that belong to no cloud",
+                "discriminator_loss": "of telling true from generated points, in nats; sizes do not compare in it",
+                "generator_loss": "of being taken for true; likewise",
+            },
         ),
         "jepa": Family(
             name="jepa",

@@ -108,7 +108,8 @@ class Family:
         memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
         objective: what it is trained on, in words. Losses of different objectives do not compare.
         unit: of its loss.
-        eats: kind of data: ``tokens``, ``images``, ``pairs`` of a picture and its caption, or ``clips`` that move.
+        eats: kind of data: ``tokens``, ``images``, ``pairs`` of a picture and its caption, ``clips`` that move,
+            ``points``.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
             an ability probed, and only then is its loss bits per byte, with the entropy of a language as its floor.
         asked: how it fills in the answers of a probe's items, so that it can be fine-tuned on them; ``None`` where it

@@ -140,6 +140,22 @@ class MovingSpec(Part):
     seed: Seed = 0
 
 
+class PointsSpec(Part):
+    """Points of the plane from a known density: round clouds on a square grid, each as likely.
+
+    Attributes:
+        across: clouds in a row of the grid, and down it.
+        deviation: standard deviation of a cloud; the grid reaches from -2 to 2.
+        points: training points.
+        seed: of the points.
+    """
+
+    across: Annotated[Whole, Field(le=16)] = 5
+    deviation: Annotated[float, Field(ge=0.01, le=0.5)] = 0.1
+    points: Whole = 1_000_000
+    seed: Seed = 0
+
+
 class DataSpec(Part):
     """Where tokens come from.
 
@@ -147,8 +163,8 @@ class DataSpec(Part):
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
             dataset that ``dataset`` names; ``melodies``, tunes of known entropy; ``shapes``, drawn pictures of known
-            Bayes error; ``scenes``, drawn pictures with captions; ``moving``, clips of known state.
-            Ignored when ``path`` is given.
+            Bayes error; ``scenes``, drawn pictures with captions; ``moving``, clips of known state;
+            ``points`` of a known density. Ignored when ``path`` is given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -162,7 +178,7 @@ class DataSpec(Part):
             ``hf:NAME``, ``hf:FILE.json``.
         vocab_size: tokens of ``bpe`` (8,192 by default); of token files without a tokenizer.
         context: tokens in a window; of pictures: patches in a picture, each a token; of pairs: patches and words; of
-            clips: patches of the first two frames and of the next two.
+            clips: patches of the first two frames and of the next two; of points: 1.
         validation_tokens: size of the fixed validation set, chosen by hash of the document.
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
@@ -170,6 +186,7 @@ class DataSpec(Part):
         shapes: settings of ``source: shapes``.
         scenes: settings of ``source: scenes``.
         moving: settings of ``source: moving``.
+        points: settings of ``source: points``.
     """
 
     source: Literal[
@@ -182,6 +199,7 @@ class DataSpec(Part):
         "shapes",
         "scenes",
         "moving",
+        "points",
     ] = "python-stdlib"
     path: str | list[str] | None = None
     format: Literal["auto", "text", "jsonl", "parquet", "tokens"] = "auto"
@@ -202,6 +220,7 @@ class DataSpec(Part):
     shapes: ShapesSpec = ShapesSpec()
     scenes: ScenesSpec = ScenesSpec()
     moving: MovingSpec = MovingSpec()
+    points: PointsSpec = PointsSpec()
 
 
 class DataIdentity(Part):
@@ -223,7 +242,8 @@ class DataIdentity(Part):
         kind: what a row holds, for the families that eat it: ``tokens``; ``images``: the pixels of a picture, patch by
             patch, then its label: a patch is a token, ``vocab_size`` the number of labels; ``pairs``: the patches of
             a picture, then the words of its caption: patches and words are tokens, ``vocab_size`` counts the words;
-            ``clips``: the patches of two frames, those of the next two, and the state that is known.
+            ``clips``: the patches of two frames, those of the next two, and the state that is known; ``points``: the
+            coordinates of one, which is a token.
         shape: what a model must know of rows that are not tokens; it goes into the model's keys.
         row_values: numbers in a row that is not ``context + 1`` tokens.
         entropy_unit: of the two entropies: per token, or per image for the loss of the best classifier there is.
@@ -242,7 +262,7 @@ class DataIdentity(Part):
     context: int
     entropy_nats: float | None = None
     validation_entropy_nats: float | None = None
-    kind: Literal["tokens", "images", "pairs", "clips"] = "tokens"
+    kind: Literal["tokens", "images", "pairs", "clips", "points"] = "tokens"
     shape: Mapping[str, int] = {}  # pydantic copies defaults
     row_values: int | None = None
     entropy_unit: str = "nats per token"

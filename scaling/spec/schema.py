@@ -18,6 +18,7 @@ from scaling.spec.corpus import GrammarSpec as GrammarSpec
 from scaling.spec.corpus import MarkovSpec as MarkovSpec
 from scaling.spec.corpus import MelodySpec as MelodySpec
 from scaling.spec.corpus import MovingSpec as MovingSpec
+from scaling.spec.corpus import PointsSpec as PointsSpec
 from scaling.spec.corpus import ScenesSpec as ScenesSpec
 from scaling.spec.corpus import ShapesSpec as ShapesSpec
 from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
