@@ -3,7 +3,7 @@
 No torch here: arrays are numpy, so that ``plan`` can fingerprint a corpus in a second.
 """
 
-from scaling.data.corpus import Corpus, load, prepare
+from scaling.data.corpus import Corpus, load, prepare, reader_of
 from scaling.data.corrupt import Corrupt, CorruptedStream, corrupt_validation
 from scaling.data.stream import Tokens, TokenStream, WindowStream
 
@@ -17,4 +17,5 @@ __all__ = [
     "corrupt_validation",
     "load",
     "prepare",
+    "reader_of",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scaling.data import cache
-from scaling.data.source import Inputs, Progress, TokenSource
+from scaling.data.source import Inputs, Progress, Readable, Reader, TokenSource
 from scaling.data.sources import open_source
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import is_kept, keep
@@ -70,9 +70,7 @@ def load(identity: DataIdentity, location: Mapping[str, object]) -> Corpus:
     kept = cache.read(identity, verify=True) if is_kept(identity) else None
     if kept is not None:
         return Corpus(identity, location, *kept)
-    known = {key: list(value) if isinstance(value, tuple) else value for key, value in location.items()}
-    keys = {**known, "context": identity.context, "validation_tokens": identity.validation_tokens}
-    corpus = prepare(DataSpec.model_validate(keys))
+    corpus = prepare(_spec(identity, location))
     if corpus.identity.hashed() != identity.hashed():
         raise UsageError(
             "data.changed",
@@ -82,6 +80,18 @@ def load(identity: DataIdentity, location: Mapping[str, object]) -> Corpus:
             hint="restore the text, or run the sweep under a new name",
         )
     return corpus
+
+
+def reader_of(identity: DataIdentity, location: Mapping[str, object]) -> Reader | None:
+    """Return who judges rows of a corpus, ``None`` where nobody can."""
+    source = open_source(_spec(identity, location))
+    return source.reader(identity.context) if isinstance(source, Readable) else None
+
+
+def _spec(identity: DataIdentity, location: Mapping[str, object]) -> DataSpec:
+    known = {key: list(value) if isinstance(value, tuple) else value for key, value in location.items()}
+    keys = {**known, "context": identity.context, "validation_tokens": identity.validation_tokens}
+    return DataSpec.model_validate(keys)
 
 
 def _unheard(more: int) -> None:

@@ -55,6 +55,11 @@ class ScenesSource:
         """Return nothing: the settings say it all."""
         return []
 
+    def reader(self, context: int) -> "SceneReader":
+        """Return who sees in pictures as much as anyone could."""
+        patches = context - caption_words(self.spec)
+        return SceneReader(self.spec, Scenes.of(self.spec), patch_side(self.spec.side, patches))
+
     def split(self, context: int, validation_tokens: int, progress: Progress) -> Split:
         """Draw training and validation pairs; ``context`` is the patches of a picture and the words of its caption.
 
@@ -218,3 +223,56 @@ class Scenes:
         arrangements = self.arrangements
         places = arrangements[best[:, arrangements].sum(axis=2).argmax(axis=1)]
         return self.captions(places, np.take_along_axis(kinds, places, axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class SceneReader:
+    """A ``Reader`` of rows of scenes, by the likelihood of a picture under every caption.
+
+    Attributes:
+        spec: of the scenes.
+        world: that is drawn.
+        patch: side of a patch in pixels.
+    """
+
+    spec: ScenesSpec
+    world: Scenes
+    patch: int
+
+    def pictures(self, rows: Tokens) -> Pixels:
+        """Return pictures ``(n, side, side, 3)``."""
+        patches, _ = self._parts(rows)
+        return pictures_of(patches, self.patch).astype(np.uint8)
+
+    def captions(self, rows: Tokens) -> list[str]:
+        """Return the captions in words."""
+        return self._spoken(self._parts(rows)[1])
+
+    def seen(self, rows: Tokens) -> list[str]:
+        """Return the likeliest caption of each picture in words."""
+        return self._spoken(self.world.read(self.pictures(rows)))
+
+    def agreement(self, rows: Tokens, asked: Tokens) -> dict[str, Floats]:
+        """Return how much of the captions of ``asked`` the pictures of ``rows`` show, each ``(n,)``, 0 to 1.
+
+        ``place``: figures for which something stands at their place; ``colour`` and ``figure``: those that are right
+        there; ``scene``: all of that for all figures.
+        """
+        places, kinds = self.world.meaning(self._parts(asked)[1])
+        stands, shown = self.world.meaning(self.world.read(self.pictures(rows)))
+        at = np.full((len(rows), len(PLACES)), -1)
+        np.put_along_axis(at, stands, shown, axis=1)
+        found = np.take_along_axis(at, places, axis=1)
+        there, (colour, figure) = found >= 0, np.divmod(found, self.world.figures)
+        right = {"place": there, "colour": there & (colour == kinds // self.world.figures)}
+        right |= {"figure": there & (figure == kinds % self.world.figures)}
+        scene = np.logical_and.reduce(list(right.values())).all(axis=1).astype(float)
+        return {**{name: hit.mean(axis=1) for name, hit in right.items()}, "scene": scene}
+
+    def _parts(self, rows: Tokens) -> tuple[Tokens, Tokens]:
+        patches, captions = np.split(rows, [-caption_words(self.spec)], axis=1)
+        return patches, captions
+
+    def _spoken(self, captions: Tokens) -> list[str]:
+        words = vocabulary(self.spec)
+        return [" ".join(words[i] for i in caption).replace(" .", "") for caption in captions]

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import Tokenizer
@@ -44,6 +47,30 @@ class Split:
     best_accuracy: float | None = None
     kind: Literal["tokens", "images", "pairs", "clips", "points"] = "tokens"
     shape: Mapping[str, int] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Who sees in the rows of a corpus as much as anyone could: judges rows that a model has made."""
+
+    def pictures(self, rows: Tokens) -> NDArray[np.uint8]:
+        """Return rows as pictures ``(n, height, width, 3)``."""
+
+    def captions(self, rows: Tokens) -> list[str]:
+        """Return what is said of each, in words."""
+
+    def seen(self, rows: Tokens) -> list[str]:
+        """Return what each shows, in words."""
+
+    def agreement(self, rows: Tokens, asked: Tokens) -> Mapping[str, NDArray[np.float64]]:
+        """Return by name how much of what is said in ``asked`` the pictures of ``rows`` show, each ``(n,)``, 0 to 1."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A source whose rows can be judged."""
+
+    def reader(self, context: int) -> Reader:
+        """Return its reader."""
 
 
 class TokenSource(Protocol):

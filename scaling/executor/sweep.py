@@ -110,7 +110,7 @@ def document(
                 "id": t.id,
                 "sha256": t.sha256,
                 "label": t.spec.label,
-                **({} if t.spec.tune is None else {"stage": t.spec.tune.stage}),
+                **({} if t.spec.stage == "pretrain" else {"stage": t.spec.stage}),
                 "seed": t.spec.seed,
                 "horizons": list(t.spec.horizons),
                 "flops_train": t.flops_total,
@@ -199,11 +199,11 @@ def make_jobs(store: StoreFolder, trials: Sequence[Planned], only: Sequence[str]
 
 
 def _needs(store: StoreFolder, spec: TrialSpec | CommandTrialSpec) -> Path | None:
-    """Return the weights that a trial starts from, ``None`` for one that starts by itself."""
-    if isinstance(spec, CommandTrialSpec) or spec.tune is None or spec.tune.base is None:
+    """Return the weights that a trial starts from or stands on, ``None`` for one that needs no other."""
+    if isinstance(spec, CommandTrialSpec):
         return None
-    base = spec.tune.base
-    return store.trial(base.trial).weights_path(base.tokens)
+    base = spec.base if spec.tune is None else spec.tune.base
+    return None if base is None else store.trial(base.trial).weights_path(base.tokens)
 
 
 def _named(jobs: Sequence[Job], name: str) -> Job:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from scaling.errors import UsageError
-from scaling.families import bert, clip, gan, gpt, gpt_memory, jepa, lstm, moe, t5, vit
+from scaling.families import bert, clip, dalle, dvae, gan, gpt, gpt_memory, jepa, lstm, moe, t5, vit
 from scaling.families.contract import (
     NATS_PER_IMAGE,
     NATS_PER_TOKEN,
@@ -19,6 +19,7 @@ from scaling.families.contract import (
     Family,
     FlopsPerToken,
     Params,
+    StandsOn,
 )
 from scaling.families.recipe import Recipe
 
@@ -32,12 +33,23 @@ __all__ = [
     "FlopsPerToken",
     "Params",
     "Recipe",
+    "StandsOn",
     "get_family",
 ]
 
 _ACCURACY = {"accuracy": "share of the targets that are likeliest"}
 _NEXT_TOKEN = "next token"
 _BY_POSITION = {"loss_by_position": "loss at places 1, 2, 3 to 4, 5 to 8, … of a window: what context is worth"}
+_SAMPLES = {  # of drawn pictures, as the best possible reader sees them
+    "sample_place": "share of captioned figures for which something stands at their place",
+    "sample_colour": "share of captioned figures whose place shows their colour",
+    "sample_figure": "share of captioned figures whose place shows this figure",
+    "sample_scene": "share of drawn pictures that show all that their caption names",
+    **{
+        f"other_{part}": "the same against another picture's caption" for part in ("place", "colour", "figure", "scene")
+    },
+}
+_GUESSES = {f"sample_{part}": f"other_{part}" for part in ("place", "colour", "figure", "scene")}
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -202,6 +214,44 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "embedding_rank": "effective number of its independent directions",
             },
             floors={"place_error": "pixels_place_error", "velocity_error": "pixels_velocity_error"},
+        ),
+        "dvae": Family(
+            name="dvae",
+            title="discrete VAE of patches: the first stage of dalle",
+            module="scaling.models.dvae",
+            fields=dvae.FIELDS,
+            build_config=dvae.build_config,
+            config_for_params=dvae.config_for_params,
+            params=dvae.params,
+            flops_per_token=dvae.flops_per_token,
+            memory_bytes=dvae.memory_bytes,
+            objective="code length of an image",
+            unit=NATS_PER_IMAGE,
+            eats="pairs",
+            metrics={"code_share": "share of the patches that have each code", **_SAMPLES},
+            floors=_GUESSES,
+        ),
+        "dalle": Family(
+            name="dalle",
+            title="discrete VAE and decoder over words and codes; a word or a patch is a token",
+            module="scaling.models.dalle",
+            fields=dalle.FIELDS,
+            build_config=dalle.build_config,
+            config_for_params=dalle.config_for_params,
+            params=dalle.params,
+            flops_per_token=dalle.flops_per_token,
+            memory_bytes=dalle.memory_bytes,
+            objective="next word or code of a patch",
+            eats="pairs",
+            stands_on=StandsOn(family="dvae", keys=("codes",)),
+            metrics={
+                "loss_text": "nats per word of the caption",
+                "loss_image": "nats per code of the picture, given its caption",
+                **_SAMPLES,
+                "rebuilt_scene": "the same of pictures made of their true codes: the best that can be drawn with them",
+            },
+            floors=_GUESSES,
+            ceilings={"sample_scene": "rebuilt_scene"},
         ),
     }
 )

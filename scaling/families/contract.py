@@ -27,6 +27,19 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandsOn:
+    """What a family stands on: the frozen weights of one trial of another, the same for every size.
+
+    Attributes:
+        family: of that trial, which the section ``before`` of a sweep file asks for.
+        keys: of the model, which its config says.
+    """
+
+    family: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """Parameter counts in the conventions of the field, and by group.
 
@@ -119,8 +132,10 @@ class Family:
         together: rows that validation measures at once, where what is recorded is told by many; ``None``: a row alone
             says it.
         whole: its loss looks across the rows of a batch, such as at their spread: a batch is never cut.
+        stands_on: whose frozen weights its trials stand on; ``None``: they start from nothing.
         metrics: what is measured beside the loss at every horizon, with a line on each.
         floors: metrics by name, each with the metric that says what a guess has.
+        ceilings: metrics by name, each with the metric that says what the best of its kind could have.
     """
 
     name: str
@@ -141,8 +156,10 @@ class Family:
     contrast: Contrast | None = None
     together: int | None = None
     whole: bool = False
+    stands_on: StandsOn | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
     floors: Mapping[str, str] = field(default_factory=dict)
+    ceilings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measured_rows(self) -> int | None:

@@ -1,8 +1,9 @@
 """Torch modules, one file per family, loaded by name inside the trial only.
 
 Each file gives ``build(config) -> nn.Module`` and ``objective(config) -> Objective``: how rows of the data become
-losses. Of the module the trainer asks only ``hidden_matrices()``: which parameters are matrices between activations.
-One that predicts the next token maps tokens ``(B, T)`` to logits ``(B, T, V)``.
+losses; a family that stands on another's frozen model takes that too. Of the module the trainer asks only
+``hidden_matrices()``: which parameters are matrices between activations. One that predicts the next token maps tokens
+``(B, T)`` to logits ``(B, T, V)``.
 """
 
 import importlib
@@ -40,7 +41,7 @@ def build(family: Family, config: Config) -> torch.nn.Module:
     return cast(torch.nn.Module, module.build(config))
 
 
-def objective_of(family: Family, config: Config) -> Objective:
-    """Return what models of a config are trained by and measured by."""
+def objective_of(family: Family, config: Config, base: torch.nn.Module | None = None) -> Objective:
+    """Return what models of a config are trained by and measured by; ``base`` is the frozen model they stand on."""
     module = importlib.import_module(family.module)
-    return cast(Objective, module.objective(config))
+    return cast(Objective, module.objective(config) if base is None else module.objective(config, base))

@@ -23,6 +23,11 @@ Rows = NDArray[Any]
 Losses = Callable[[nn.Module, Tensor], Tensor]
 """Maps a model and a batch ``(B, …)`` to float32 losses ``(B, K)``, in the family's unit; their mean is minimised."""
 
+Encode = Callable[[Rows], Rows]
+"""Makes of rows of the corpus ``(n, …)`` the rows that a family is trained on, once and for all."""
+Draw = Callable[[nn.Module, Tensor, int], Rows]
+"""Maps a model, rows and a seed to rows of the corpus that the model makes of what is given in them."""
+
 Extras = Mapping[str, Tensor]
 Measure = Callable[[nn.Module, Tensor], tuple[Tensor, Extras]]
 """Maps a model and a batch to the losses ``(B, K)`` that validation records, and further metrics ``(B,)`` or
@@ -56,12 +61,18 @@ class Objective:
         measure: what validation records; it may leave out what only helps training, such as a router's balance.
         corrupt: makes the batch from rows of the corpus; ``None``: the rows are the batch.
         filling: how it is asked for chosen tokens of a window; ``None`` where it is not, or by the tokens before them.
+        encode: makes the rows of training and validation from those of the corpus; ``None``: they are the same.
+        draw: writes rows of the corpus, to be looked at and judged; ``None``: the family makes none.
+        rebuild: makes rows of the corpus from encoded ones: the best that could be drawn.
     """
 
     losses: Losses
     measure: Measure
     corrupt: "Corrupt | None" = None
     filling: Filling | None = None
+    encode: Encode | None = None
+    draw: Draw | None = None
+    rebuild: Callable[[Tensor], Rows] | None = None
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

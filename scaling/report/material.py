@@ -56,7 +56,7 @@ class Material:
         points: one row per annealed evaluation.
         trials: one row per trial.
         curves: training as it went, one row per logged step.
-        samples: generated text: trial, label, total parameters, prompt, text.
+        samples: generated text or pictures: trial, label, total parameters, prompt, text, PNG in base64 or ``None``.
         environments: each distinct environment, with the trials that ran in it under ``trials``.
         host: host energy over the whole sweep, readings by component; ``None`` when not metered.
         analysis: fits and what follows from them, or why parts are missing.
@@ -85,7 +85,7 @@ class Material:
     points: pd.DataFrame
     trials: pd.DataFrame
     curves: pd.DataFrame
-    samples: Sequence[tuple[str, str, int, str, str]]
+    samples: Sequence[tuple[str, str, int, str, str, str | None]]
     environments: Sequence[Mapping[str, Any]]
     host: Mapping[str, Any] | None
     analysis: Analysis

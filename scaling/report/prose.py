@@ -1,5 +1,6 @@
 """Fixed words of the page, the facts under its title, and the samples grouped for reading."""
 
+import base64
 from dataclasses import dataclass
 
 import pandas as pd
@@ -21,7 +22,7 @@ LEDES: dict[str, str] = {
     "sec-returns": "What the next doubling of compute would buy, and when it stops being worth it.",
     "sec-system": "How fast the hardware ran each size, how much of its peak was used, and what had to fit in memory.",
     "sec-energy": "What the training cost in joules, as far as this machine can know.",
-    "sec-samples": "Text from the final weights: the same prompts, seed and temperature for every size.",
+    "sec-samples": "What the final weights make of the same prompts, with the same random numbers for every size.",
     "sec-abilities": "Tasks with a right answer: where each appears, and whether the smaller sizes foretold it.",
     "sec-tuning": "Fine-tuning and preference tuning of the stored weights: what pre-training is worth.",
     "sec-runs": "Single trials as they went, the power they drew, and the last lines of their logs.",
@@ -29,6 +30,7 @@ LEDES: dict[str, str] = {
 }
 
 MAX_SAMPLE_SIZES = 12
+MAX_PICTURE = 20_000  # characters
 
 
 def reservations(material: Material) -> list[str]:
@@ -115,25 +117,41 @@ def _time_fact(material: Material) -> list[Fact]:
 
 @dataclass(frozen=True, slots=True)
 class SampleGroup:
-    """One prompt and what each size wrote after it: (label, parameters, text, style), by size."""
+    """One prompt and what each size made of it: (label, parameters, text, style, picture), by size.
+
+    ``drawn`` says that they are pictures, each the address of its own data; elsewhere it is empty.
+    """
 
     prompt: str
-    entries: tuple[tuple[str, str, str, Style], ...]
+    entries: tuple[tuple[str, str, str, Style, str], ...]
     left_out: int
+    drawn: bool = False
 
 
 def sample_groups(material: Material, look: Look) -> list[SampleGroup]:
     """Return samples by prompt: one trial per size, at most twelve sizes; the rest stay in the store."""
-    prompts = list(dict.fromkeys(prompt for _, _, _, prompt, _ in material.samples))
+    prompts = list(dict.fromkeys(prompt for _, _, _, prompt, _, _ in material.samples))
     return [_group(material, look, prompt) for prompt in prompts]
 
 
 def _group(material: Material, look: Look, prompt: str) -> SampleGroup:
-    mine = sorted((n, label, text) for _, label, n, p, text in material.samples if p == prompt)
-    first: dict[int, tuple[str, str, str, Style]] = {}
-    for n, label, text in mine:
-        first.setdefault(n, (label, f"{format_si(n)} parameters", text, look.size(n)))
+    mine = sorted((n, label, text, address(png)) for _, label, n, p, text, png in material.samples if p == prompt)
+    first: dict[int, tuple[str, str, str, Style, str]] = {}
+    for n, label, text, picture in mine:
+        first.setdefault(n, (label, f"{format_si(n)} parameters", text, look.size(n), picture))
     sizes = list(first)
     step = max(1, -(-len(sizes) // MAX_SAMPLE_SIZES))
     kept = sizes[::-1][::step][::-1]  # the largest size is always among them
-    return SampleGroup(prompt, tuple(first[n] for n in kept), len(mine) - len(kept))
+    entries = tuple(first[n] for n in kept)
+    return SampleGroup(prompt, entries, len(mine) - len(kept), any(picture for *_, picture in entries))
+
+
+def address(picture: str | None) -> str:
+    """Return the data address of a PNG file in base64; empty for none, and for what is no small PNG file."""
+    if not isinstance(picture, str) or len(picture) > MAX_PICTURE:
+        return ""
+    try:
+        sound = base64.b64decode(picture, validate=True).startswith(b"\x89PNG\r\n\x1a\n")
+    except ValueError:
+        return ""
+    return f"data:image/png;base64,{picture}" if sound else ""

@@ -46,6 +46,8 @@ def trial_hash(spec: TrialSpec) -> str:
     }
     if spec.abilities is not None:  # trials without probes keep the ids they had before there were any
         content["abilities"] = {**spec.abilities.model_dump(mode="json"), "version": PROBE_VERSION}
+    if spec.base is not None:
+        content["base"] = spec.base.model_dump(mode="json")
     if spec.tune is not None:
         versions = {"version": TUNE_VERSION, "probe_version": PROBE_VERSION}
         content["tune"] = {**spec.tune.model_dump(mode="json"), **versions}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from scaling.errors import SpecError
 from scaling.families import FAMILIES, Family
 from scaling.spec.after import refusals, tuned_trials
+from scaling.spec.before import before_trial, missing
 from scaling.spec.blocks import count_cells, list_cells
 from scaling.spec.document import Problem, dotted
 from scaling.spec.explain import nearest
@@ -49,8 +50,14 @@ def expand(
     family = str(spec.model.get("family", DEFAULT_FAMILY))
     if family not in FAMILIES:
         raise_problems([Problem(("model", "family"), f"unknown model family {family!r}{nearest(family, FAMILIES)}")])
-    resolver = Resolver(spec, FAMILIES[family], identity, location)
+    raise_problems(missing(spec, FAMILIES[family]))
     problems: dict[Problem, None] = {}
+    before: PlannedTrial | None = None
+    try:
+        before = before_trial(spec, FAMILIES[family], identity, location)
+    except Refused as refused:
+        raise_problems(list(refused.problems))
+    resolver = Resolver(spec, FAMILIES[family], identity, location, before)
     drafts: dict[str, PlannedTrial] = {}
     for cell in list_cells(spec):
         if isinstance(cell, Problem):
@@ -68,7 +75,7 @@ def expand(
     if spec.lr_check and trials:
         trials += [t for t in lr_check_trials(trials, spec.fit.min_params) if t.sha256 not in drafts]
     after = _after(spec, trials[: len(drafts)], FAMILIES[family], raise_problems)
-    return [*_ordered(trials), *after]
+    return [*([] if before is None else [before]), *_ordered(trials), *after]
 
 
 def _after(

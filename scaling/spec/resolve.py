@@ -14,6 +14,7 @@ from scaling.spec.document import KeyPath, Problem, dotted
 from scaling.spec.explain import axis_keys, nearest, problems_of
 from scaling.spec.identity import TRAINER_VERSION, model_keys, trial_hash, trial_id
 from scaling.spec.schema import DataIdentity, Scalar, SweepSpec, TrainSpec, TrialSpec
+from scaling.spec.tuning import Base
 from scaling.units import format_si
 
 MAX_PARAMS = 1e13
@@ -73,13 +74,21 @@ class Refused(Exception):
 
 
 class Resolver:
-    """Turns cells into trials; remembers the models it has built."""
+    """Turns cells into trials, which stand on ``before`` where there is such a trial; remembers the models built."""
 
-    def __init__(self, spec: SweepSpec, family: Family, identity: DataIdentity, location: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        spec: SweepSpec,
+        family: Family,
+        identity: DataIdentity,
+        location: Mapping[str, object],
+        before: PlannedTrial | None = None,
+    ) -> None:
         self._spec = spec
         self._family = family
         self._identity = identity
         self._location = location
+        self._before = before
         self._models: dict[tuple[object, ...], _Model] = {}
         self._known = frozenset(axis_keys(family.name))
 
@@ -104,6 +113,7 @@ class Resolver:
             data_location=self._location,
             samples=self._spec.samples,
             abilities=self._abilities(),
+            base=None if self._before is None else Base(trial=self._before.id, tokens=self._before.tokens),
         )
         sha256 = trial_hash(spec)
         tokens = spec.horizons[-1]
@@ -193,16 +203,25 @@ class Resolver:
     def _model(self, cell: Cell, train: TrainSpec) -> _Model:
         keys: dict[str, Scalar] = {k: v for k, v in self._spec.model.items() if k != "family"}
         keys |= {key.removeprefix("model."): v for key, v in cell.keys.items() if key.startswith("model.")}
-        contrast = self._family.contrast
-        if contrast is not None:
-            if contrast.key in keys:
-                where = self._model_place(cell, contrast.key)
-                _refuse(where, f"model.{contrast.key} is not to be chosen: train.batch_tokens says it")
-            keys[contrast.key] = train.batch_tokens // self._identity.context
+        for key, (value, says) in self._settled(train).items():
+            if key in keys:
+                _refuse(self._model_place(cell, key), f"model.{key} is not to be chosen: {says} says it")
+            keys[key] = value
         cache_key = (cell.size, *sorted((k, type(v).__name__, v) for k, v in keys.items()))
         if cache_key not in self._models:
             self._models[cache_key] = self._build(cell, keys)
         return self._models[cache_key]
+
+    def _settled(self, train: TrainSpec) -> dict[str, tuple[Scalar, str]]:
+        """Return keys of the model that follow from elsewhere in the sweep, and from where."""
+        found: dict[str, tuple[Scalar, str]] = {}
+        if self._family.contrast is not None:
+            rows = train.batch_tokens // self._identity.context
+            found[self._family.contrast.key] = (rows, "train.batch_tokens")
+        if self._before is not None and self._family.stands_on is not None:
+            says = self._before.spec.model
+            found |= {key: (says[key], f"before.model.{key}") for key in self._family.stands_on.keys}
+        return found
 
     def _build(self, cell: Cell, keys: Mapping[str, Scalar]) -> _Model:
         vocab_size, context = self._identity.vocab_size, self._identity.context

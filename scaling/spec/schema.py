@@ -22,7 +22,7 @@ from scaling.spec.corpus import PointsSpec as PointsSpec
 from scaling.spec.corpus import ScenesSpec as ScenesSpec
 from scaling.spec.corpus import ShapesSpec as ShapesSpec
 from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
-from scaling.spec.tuning import AfterSpec, Tune
+from scaling.spec.tuning import AfterSpec, Base, Tune
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # of a sweep; a folder is called like it
 Scalar = bool | int | float | str
@@ -263,6 +263,22 @@ class FitSpec(Part):
     min_params: Count | None = None
 
 
+class BeforeSpec(Part):
+    """The one trial that all trials of the sweep stand on, for a family of two stages, such as ``dalle``.
+
+    Attributes:
+        model: keys of the first stage's family.
+        train: its recipe; the sweep's by default.
+        horizon: how far it is trained: tokens, tokens per parameter or FLOPs, as in a ladder.
+        seed: of its weights and order of data.
+    """
+
+    model: dict[str, Scalar]
+    train: TrainSpec | None = None
+    horizon: HorizonText
+    seed: Seed = 0
+
+
 class SweepSpec(Part):
     """One sweep file.
 
@@ -274,6 +290,7 @@ class SweepSpec(Part):
         trials: blocks that list the trials.
         abilities: probes mixed into the corpus; part of a trial's identity where given.
         lr_check: also train the smallest and the largest size at half and twice the learning rates (``--lr-check``).
+        before: the first stage of a family that has two: one trial, on which all others stand.
         after: fine-tuning and preference tuning of the weights that the trials leave behind.
         command: somebody else's trainer to sweep instead of the built-in one.
     """
@@ -288,6 +305,7 @@ class SweepSpec(Part):
     train: TrainSpec = TrainSpec()
     trials: list[TrialBlock] = Field(min_length=1)
     abilities: AbilitiesSpec | None = None
+    before: BeforeSpec | None = None
     after: AfterSpec | None = None
     lr_check: bool = False
     command: CommandSpec | None = None
@@ -301,14 +319,16 @@ class TrialSpec(Part):
     """One trial, fully resolved: what its process reads, and the source of its id.
 
     The id is a hash of ``family``, ``model``, ``data``, ``train``, ``seed`` and ``trainer_version``: everything that
-    changes the number; of ``abilities`` and ``tune`` too, where there are any. Horizons, label, samples and where the
-    corpus lies are not part of it.
+    changes the number; of ``abilities``, ``base`` and ``tune`` too, where there are any. Horizons, label, samples and
+    where the corpus lies are not part of it.
 
     Attributes:
         label: short name for people, such as ``d64 s1``.
         horizons: tokens at which a point is published, ascending, each a multiple of the batch.
         data_location: how to load the corpus again: the keys of ``DataSpec`` that are not at their default.
         tune: what it does to the weights of another trial; ``None`` for pre-training.
+        base: the trial whose frozen weights it stands on.
+        before: it is what the sweep's own trials stand on; no part of the id.
     """
 
     family: str
@@ -323,8 +343,12 @@ class TrialSpec(Part):
     samples: SamplesSpec
     abilities: AbilitiesSpec | None = None
     tune: Tune | None = None
+    base: Base | None = None
+    before: bool = False
 
     @property
     def stage(self) -> str:
-        """``pretrain``, ``finetune`` or ``rlhf``."""
+        """``before`` (what pre-training stands on), ``pretrain``, ``finetune`` or ``rlhf``."""
+        if self.before:
+            return "before"
         return "pretrain" if self.tune is None else self.tune.stage

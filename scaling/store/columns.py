@@ -152,7 +152,8 @@ SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         **_ID,
         "params_total": _PARAMS["params_total"],
         "prompt": ("", "what the model was given"),
-        "text": ("", "what it went on with"),
+        "text": ("", "what it went on with; of a picture, what the best possible reader sees in it"),
+        "picture": ("", "a PNG file in base64, of a model that draws; empty for text"),
     }
 )
 

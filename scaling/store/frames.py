@@ -361,8 +361,9 @@ def samples(records: Sequence[TrialRecord]) -> pd.DataFrame:
                 "params_total": record.params.total,
                 "prompt": sample.prompt,
                 "text": sample.text,
+                "picture": sample.picture,
             }
-            for record in _planned(records)
+            for record in _planned(records, stage=None)
             if record.end is not None
             for sample in record.end.samples
         ),

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -38,6 +39,7 @@ from scaling.trial import device as hardware
 from scaling.trial.base import initial_model
 from scaling.trial.energy import TrainingEnergy
 from scaling.trial.failure import fail
+from scaling.trial.gallery import open_gallery
 from scaling.trial.member import Member, Metered
 from scaling.trial.probes import measure_all, open_probes
 from scaling.trial.replay import replay
@@ -66,12 +68,15 @@ class Trial:
         self.probes = open_probes(self.spec, self.member.objective.filling)
         self.team = join_team()
         self.device = hardware.pick_device()
-        self.corpus: Corpus = load(self.spec.data, self.spec.data_location)
+        began = time.perf_counter()
+        self.corpus: Corpus = self.member.encoded(load(self.spec.data, self.spec.data_location))
         self.validation = self.member.validation_rows(self.corpus)
         self.stream = self.member.open_stream(self.corpus)
         self.gpu: GpuMeter = hardware.open_meters(self.device, self.team)
         self.cpu: CpuMeter = open_cpu_meter()
-        self.seconds = {"compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
+        self.gallery = open_gallery(self.member, self.validation)
+        prepare = time.perf_counter() - began if self.member.objective.encode is not None else 0.0
+        self.seconds = {"prepare": prepare, "compile": 0.0, "evaluate": 0.0, "replay": 0.0, "samples": 0.0, "save": 0.0}
         self.slots = hardware.trials_at_once()
         self.before_bytes = hardware.host_rss_bytes()
         self.resumed_from = 0
@@ -116,6 +121,8 @@ class Trial:
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(self.probes, model, self.device)
+        if self.gallery is not None:
+            measured = replace(measured, metrics={**measured.metrics, **self.gallery.judge(model, self.device)})
         self.seconds["evaluate"] += time.perf_counter() - began
         if self.team.leads:
             self.member.publish_point(step, measured, self.stream, train_s=train_s, energy_gpu_j=gpu_j, probes=probes)
@@ -207,6 +214,8 @@ class Trial:
         if diverged is None:
             began = time.perf_counter()
             samples = self.member.write_samples(self._annealed)
+            if self.gallery is not None:
+                samples = (*samples, *self.gallery.samples(self._annealed, self.device))
             self.seconds["samples"] = time.perf_counter() - began
             began = time.perf_counter()
             weights = self.member.write_weights(self._annealed)

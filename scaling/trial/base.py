@@ -1,19 +1,24 @@
-"""The weights that a tuned trial starts from: another trial's, checked before they are used."""
+"""The weights that a tuned trial starts from, or that one stands on: another trial's, checked before they are used."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from safetensors.torch import load as load_tensors
 from torch import nn
 
 from scaling.errors import UsageError
+from scaling.families import get_family
 from scaling.models import build
+from scaling.spec.schema import TrialSpec
 from scaling.spec.tuning import Base
 from scaling.store.files import bad_record
 from scaling.store.layout import TrialFolder
-from scaling.trial.member import Member
+
+if TYPE_CHECKING:
+    from scaling.trial.member import Member
 
 
-def initial_model(member: Member) -> nn.Module:
+def initial_model(member: "Member") -> nn.Module:
     """Return the model that a trial starts with: random weights, or those of the trial it is based on.
 
     Raises:
@@ -23,6 +28,16 @@ def initial_model(member: Member) -> nn.Module:
     model = build(member.family, member.config)
     tune = member.spec.tune
     return model if tune is None or tune.base is None else load_base(member.folder, tune.base, model)
+
+
+def standing_on(folder: TrialFolder, spec: TrialSpec) -> nn.Module | None:
+    """Return the frozen model that a trial stands on, ``None`` for one that stands on nothing; raises as above."""
+    if spec.base is None:
+        return None
+    theirs = TrialFolder(folder.root, spec.base.trial).read_spec()
+    family = get_family(theirs.family)
+    model = build(family, family.build_config(theirs.model, theirs.data.vocab_size, theirs.data.context))
+    return load_base(folder, spec.base, model).eval().requires_grad_(False)
 
 
 def load_base(folder: TrialFolder, base: Base, model: nn.Module) -> nn.Module:

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from scaling.data import Corpus, CorruptedStream, TokenStream, corrupt_validation
+from scaling.data.cache import digest
+from scaling.data.stream import TokenRuns
 from scaling.data.tokenizer import find, keep
 from scaling.errors import UsageError
 from scaling.families import Config, Family, FlopsPerToken, Params, get_family
@@ -27,6 +29,7 @@ from scaling.store.records import EndRecord, Point, Sample, SteadyEnergy, Steady
 from scaling.training.checkpoint import save_weights
 from scaling.training.evaluate import Evaluation
 from scaling.training.sampling import generate
+from scaling.trial.base import standing_on
 from scaling.trial.probes import mix_probes, tune_stream
 
 
@@ -77,7 +80,8 @@ class Member:
         )
         self.params: Params = self.family.params(self.config)
         self.flops: FlopsPerToken = self.family.flops_per_token(self.config)
-        self.objective: Objective = objective_of(self.family, self.config)
+        self.objective: Objective = objective_of(self.family, self.config, standing_on(folder, self.spec))
+        self.validation_fingerprint = self.spec.data.validation_fingerprint
         self.flops_before = 0.0  # of what comes before the first step
         if isinstance(self.spec.tune, Finetune):
             self.flops = asked_flops(self.family, self.config, self.spec.tune.probe, self.spec.data.context)
@@ -104,6 +108,16 @@ class Member:
     def horizon_steps(self) -> list[int]:
         """The horizons in optimizer steps."""
         return [tokens // self.spec.train.batch_tokens for tokens in self.spec.horizons]
+
+    def encoded(self, corpus: Corpus) -> Corpus:
+        """Return a corpus as the family is trained on it: losses compare where its validation rows are the same."""
+        encode = self.objective.encode
+        if encode is None:
+            return corpus
+        assert not isinstance(corpus.train, TokenRuns)  # rows, not tokens
+        own = replace(corpus, train=encode(corpus.train), validation=encode(corpus.validation))
+        self.validation_fingerprint = digest(own.validation)
+        return own
 
     def open_stream(self, corpus: Corpus) -> TokenStream:
         """Return the training rows by step."""
@@ -162,7 +176,7 @@ class Member:
             anneal="none" if isinstance(self.spec.tune, Preference) else self.spec.train.anneal,
             train_s=train_s,
             energy_gpu_j=energy_gpu_j,
-            validation_fingerprint=data.validation_fingerprint,
+            validation_fingerprint=self.validation_fingerprint,
             probes=probes,
             objective=self.family.objective,
             loss_unit=self.family.unit,

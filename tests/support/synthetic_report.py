@@ -173,7 +173,7 @@ def _curve(trial, rng, step):
 def _samples(trials):
     text = "self, name):\n        self.name = name\n\n    def read(self):\n        return self._{}\n"
     return [
-        (t["trial"], t["label"], t["params_total"], prompt, text.format(t["label"].replace(" ", "_")))
+        (t["trial"], t["label"], t["params_total"], prompt, text.format(t["label"].replace(" ", "_")), None)
         for t in trials[trials["state"] == "done"].to_dict("records")
         for prompt in ("def read(", "import ")
     ]
@@ -286,8 +286,8 @@ def hostile_material():
     """Return the same sweep with names that try to break out of wherever they are put."""
     full = material()
     samples = [
-        (trial, label + HOSTILE, n, prompt + HOSTILE, text + HOSTILE + "\x00\x1b[31m\ud800")
-        for trial, label, n, prompt, text in full.samples
+        (trial, label + HOSTILE, n, prompt + HOSTILE, text + HOSTILE + "\x00\x1b[31m\ud800", HOSTILE)
+        for trial, label, n, prompt, text, _ in full.samples
     ]
     return dataclasses.replace(
         full,

@@ -23,7 +23,10 @@ _ACROSS: Mapping[str, tuple[str, Callable[[float], str]]] = {
 }
 _DASHES = ("solid", "dash", "dot")
 _FLOOR = Style("what a guess has", "var(--ink-3)", "", "dash")
+_CEILING = Style("the best of its kind", "var(--ink-2)", "", "dot")
 _HEIGHT = 330
+
+Levels = list[tuple[str, str, Style]]
 
 
 def data(material: Material) -> pd.DataFrame:
@@ -47,8 +50,14 @@ def _own_rates(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
 
 def floors(material: Material) -> Mapping[str, str]:
     """Return the metrics that have a floor, each with the metric that tells it."""
-    names = set(material.metrics["family"].dropna())
-    return {metric: floor for name in names & FAMILIES.keys() for metric, floor in FAMILIES[name].floors.items()}
+    return {metric: told for metric, told, style in _levels(material) if style is _FLOOR}
+
+
+def _levels(material: Material) -> Levels:
+    """Return metrics, each with the metric that tells its floor or its ceiling."""
+    known = [FAMILIES[name] for name in sorted(set(material.metrics["family"].dropna()) & FAMILIES.keys())]
+    below = [(metric, told, _FLOOR) for family in known for metric, told in family.floors.items()]
+    return [*below, *((metric, told, _CEILING) for family in known for metric, told in family.ceilings.items())]
 
 
 def panel(material: Material, look: Look) -> Panel:
@@ -57,8 +66,10 @@ def panel(material: Material, look: Look) -> Panel:
     if found.empty:
         return absent(ANCHOR, _CLAIM, _NONE)
     floor, batches = floors(material), _batches(material)
-    shown = [name for name in found["metric"].unique() if name not in floor.values()]
-    plots = tuple(_plot(found, str(name), floor.get(str(name)), batches, look) for name in shown)
+    levels = _levels(material)
+    beneath = {told for _, told, _ in levels}
+    shown = [name for name in found["metric"].unique() if name not in beneath]
+    plots = tuple(_plot(found, str(name), levels, batches, look) for name in shown)
     several = len(batches) > 1
     if several:
         heading = f"Loss by rows in a step, {material.unit}"
@@ -69,7 +80,7 @@ def panel(material: Material, look: Look) -> Panel:
         claim=_words(found if not batches else found[found["batch_rows"] == batches[0]], floor),
         caption=" ".join(_caption(material, shown, batches)),
         plots=plots,
-        legend=legend([*sizes, *_batch_styles(batches), *([_FLOOR] if floor else [])]),
+        legend=legend([*sizes, *_batch_styles(batches), *(style for _, _, style in levels)]),
         table=_table(found),
     )
 
@@ -86,8 +97,10 @@ def _batch_styles(batches: list[int]) -> list[Style]:
     return [Style(f"{b} rows a step", "var(--ink-2)", "", dash) for b, dash in dashes] if len(batches) > 1 else []
 
 
-def _plot(found: pd.DataFrame, name: str, floor: str | None, batches: list[int], look: Look) -> Plot:
-    choices = [Choice(key, title, _draw(found, name, floor, key, batches, look)) for key, (title, _) in _ACROSS.items()]
+def _plot(found: pd.DataFrame, name: str, levels: Levels, batches: list[int], look: Look) -> Plot:
+    choices = [
+        Choice(key, title, _draw(found, name, levels, key, batches, look)) for key, (title, _) in _ACROSS.items()
+    ]
     return Plot.switched(f"beside-{name}", spelled(name), choices, _HEIGHT)
 
 
@@ -96,11 +109,11 @@ def spelled(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _draw(found: pd.DataFrame, name: str, floor: str | None, across: str, batches: list[int], look: Look) -> Figure:
+def _draw(found: pd.DataFrame, name: str, levels: Levels, across: str, batches: list[int], look: Look) -> Figure:
     rows = found[found["metric"] == name]
     title, text = _ACROSS[across]
     values = rows["value"].astype(float)
-    wide = values.min() > 0 and values.max() > 10 * values.min() and floor is None
+    wide = values.min() > 0 and values.max() > 10 * values.min() and all(metric != name for metric, _, _ in levels)
     figure = canvas(
         log_axis(title, rows[across].astype(float), text), log_axis("", values, plain) if wide else linear_axis()
     )
@@ -111,8 +124,9 @@ def _draw(found: pd.DataFrame, name: str, floor: str | None, across: str, batche
         line(figure, ordered[across], ordered["value"], style.colour, dash=dash, width=1.5, group=style.label)
         hover = [_hover(row, name) for row in ordered.to_dict("records")]
         marks(figure, ordered[across], ordered["value"], style, hover, size=6)
-    if floor is not None:
-        level(figure, float(found[found["metric"] == floor]["value"].mean()), "dash")
+    for metric, told, style in levels:
+        if metric == name and (found["metric"] == told).any():
+            level(figure, float(found[found["metric"] == told]["value"].mean()), style.dash)
     return figure
 
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from scaling.data import load, prepare
-from scaling.data.scenes import COLOURS, Scenes, caption_words, pictures_of, rows_of, vocabulary
+from scaling.data import load, prepare, reader_of
+from scaling.data.scenes import COLOURS, Scenes, ScenesSource, caption_words, pictures_of, rows_of, vocabulary
 from scaling.errors import UsageError
 from scaling.spec.schema import DataSpec, ScenesSpec
 
@@ -113,3 +113,32 @@ def test_what_a_caption_leaves_of_the_context_must_cut_the_picture():
     assert "24" in caught.value.hint
     with pytest.raises(UsageError, match="fewer than 16"):
         prepared(validation_tokens=240)
+
+
+def test_a_reader_counts_what_of_a_caption_a_picture_shows():
+    spec = ScenesSpec(pairs=64, noise=0.1, jitter=0, angles=1, figures=4, side=24)
+    world, reader = Scenes.of(spec), ScenesSource(spec, {}).reader(24)
+    pictures, captions = world.draw(64, np.random.default_rng(5))
+    rows = rows_of(pictures, captions, 6)
+    np.testing.assert_array_equal(reader.pictures(rows), pictures)
+    assert reader.captions(rows) == reader.seen(rows)
+    assert all(share.mean() == 1 for share in reader.agreement(rows, rows).values())
+    places, kinds = world.meaning(captions)
+    asked = rows.copy()
+    asked[:, -8:] = world.captions(places, (kinds + 4) % 16)  # the same figures at the same places in other colours
+    told = reader.agreement(rows, asked)
+    assert {name: share.mean() for name, share in told.items()} == {"place": 1, "colour": 0, "figure": 1, "scene": 0}
+    asked[:, -8:] = world.captions(places, kinds // 4 * 4 + (kinds + 1) % 4)
+    told = reader.agreement(rows, asked)
+    assert {name: share.mean() for name, share in told.items()} == {"place": 1, "colour": 1, "figure": 0, "scene": 0}
+    empty = np.full((64, 2), [[0, 3]])
+    asked[:, -8:] = world.captions(empty, kinds)
+    share = reader.agreement(rows, asked)["place"]
+    np.testing.assert_allclose(share, (places == 0).any(axis=1) * 0.5 + (places == 3).any(axis=1) * 0.5)
+
+
+def test_only_a_corpus_that_can_be_judged_has_a_reader():
+    corpus = prepared()
+    assert reader_of(corpus.identity, corpus.location).captions(corpus.validation[:1])[0].count(" and ") == 1
+    shapes = prepare(DataSpec(source="shapes", context=16, validation_tokens=1024, shapes={"images": 64}))
+    assert reader_of(shapes.identity, shapes.location) is None

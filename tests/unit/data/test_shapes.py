@@ -1,12 +1,14 @@
 """Drawn pictures: the best possible classifier that is told is the one that Bayes' rule gives, by enumeration."""
 
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
 
 from scaling.data import WindowStream, load, prepare
-from scaling.data.drawing import FIGURES, PixelNoise, render
+from scaling.data.drawing import FIGURES, PixelNoise, png, render
 from scaling.data.shapes import Shapes, patch_side, rows_of
 from scaling.errors import UsageError
 from scaling.spec.schema import DataSpec, ShapesSpec
@@ -111,3 +113,21 @@ def test_an_epoch_shows_every_picture_once():
     assert sorted(map(bytes, seen)) == sorted(map(bytes, np.asarray(corpus.train)))
     assert not np.array_equal(stream.batch(8), stream.batch(0))
     assert stream.tokens_unique(10**9) == 64 * 16
+
+
+def test_a_png_file_holds_the_picture_line_by_line():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    data, parts = png(picture), {}
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at = 8
+    while at < len(data):
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        name, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", data[at + 8 + length : at + 12 + length]) == (zlib.crc32(name + body),)
+        parts[name] = body
+        at += 12 + length
+    assert list(parts) == [b"IHDR", b"IDAT", b"IEND"]
+    assert struct.unpack(">IIBBBBB", parts[b"IHDR"]) == (7, 5, 8, 2, 0, 0, 0)
+    lines = np.frombuffer(zlib.decompress(parts[b"IDAT"]), dtype=np.uint8).reshape(5, 22)
+    assert not lines[:, 0].any()
+    np.testing.assert_array_equal(lines[:, 1:].reshape(5, 7, 3), picture)
