@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 
+import numpy as np
 import pytest
 from support import synthetic_report as synthetic
 from support.page_elements import LIBRARY, Elements, block
 
+from scaling.data.drawing import png
 from scaling.findings import RULES
 from scaling.report import render_material
 from scaling.report.anchors import ANCHORS, FIGURES
@@ -190,3 +192,18 @@ def test_a_trial_that_ran_out_of_memory_says_what_its_speed_is_of(material):
     told = reservations(dataclasses.replace(material, trials=material.trials.assign(micro_batches=pieces)))
     assert sum("in 4 micro-batches" in text for text in told) == 1
     assert not any("micro-batches" in text for text in reservations(material))
+
+
+def test_drawn_samples_are_shown_by_size_and_what_is_no_png_is_not(material):
+    picture = base64.b64encode(png(np.zeros((4, 4, 3), dtype=np.uint8))).decode()
+    others = [synthetic.HOSTILE, base64.b64encode(b"<svg onload=alert(1)>").decode(), "A" * 30_000]
+    drawn = [
+        (f"t{i}", f"d{i}", n, "red disc upper-left", "red ring upper-left", content)
+        for i, (n, content) in enumerate(zip((1000, 2000, 3000, 4000), [picture, *others], strict=True))
+    ]
+    text = build(page_of(dataclasses.replace(material, samples=drawn)), LIBRARY)
+    images = [a for tag, a in Elements(text).tags if tag == "img"]
+    assert [image["src"] for image in images] == [f"data:image/png;base64,{picture}"]
+    assert images[0]["alt"] == "shows red ring upper-left"
+    assert text.count("<dt>") >= 4
+    assert "For <code>red disc upper-left</code>" in text
