@@ -214,6 +214,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
                 "embedding_rank": "effective number of its independent directions",
             },
             floors={"place_error": "pixels_place_error", "velocity_error": "pixels_velocity_error"},
+            ceilings={"place_error": "best_place_error", "velocity_error": "best_velocity_error"},
         ),
         "dvae": Family(
             name="dvae",
