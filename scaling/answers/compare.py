@@ -212,14 +212,14 @@ def _difference(law: str, parameter: str, left: Fit, right: Fit) -> Difference:
     one, other = _values(left, parameter), _values(right, parameter)
     draws = min(len(one), len(other))
     between = interval(one[0] - other[0], one[1:draws] - other[1:draws])
-    known = between.low is not None and between.high is not None
+    low, high = between.low, between.high
     return Difference(
         law=law,
         parameter=parameter,
         left=interval(one[0], one[1:]),
         right=interval(other[0], other[1:]),
         difference=between,
-        differ=not (between.low <= 0 <= between.high) if known else None,  # type: ignore[operator]
+        differ=None if low is None or high is None else not low <= 0 <= high,
     )
 
 
