@@ -25,7 +25,7 @@ def open_engine(resolved: "Resolved | CommandSweep", store: "StoreFolder") -> "E
     asked = resolved.spec.executor
     built_in = [trial.spec for trial in resolved.trials if isinstance(trial.spec, TrialSpec)]
     check(asked, built_in, ask=asked.kind == "slurm")
-    return open_executor(asked, resolved.spec.name, store, say)
+    return open_executor(asked, resolved.spec.name, store, say, built_in=bool(built_in))
 
 
 def open_store(root: Path, shard: "Shard | None") -> "tuple[StoreFolder, ExitStack]":

@@ -35,17 +35,22 @@ def search_path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))}
 
 
+def touch(log: Path) -> None:
+    """Make a log file that is not there yet. Raises ``MachineError`` when it cannot be written."""
+    try:
+        log.open("ab").close()
+    except OSError as error:
+        raise unwritable(log, error) from error
+
+
 def start_logged(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, with this one's variables and more; what it prints goes to ``log``.
 
     Raises:
         MachineError: no process can be made, or the log not be written.
     """
-    try:
-        file = log.open("ab")
-    except OSError as error:
-        raise unwritable(log, error) from error
-    with file:
+    touch(log)
+    with log.open("ab") as file:
         try:
             return subprocess.Popen(
                 command,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.executor.command import start_logged, trial_command
+from scaling.executor.forging import Forged, Forging
 from scaling.executor.processes import adopt_orphans, kill_marked
 from scaling.executor.protocol import Phase, Slot, Status, Task
 from scaling.store.files import read_json
@@ -23,7 +24,7 @@ MARK = "SCALING_ATTEMPT"  # in the environment of everything an attempt starts
 class _Child:
     """A supervisor that this executor started."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forged
     attempt: AttemptFolder
     kill_at: float | None = None  # monotonic time at which a cancelled attempt has had its grace
 
@@ -38,6 +39,7 @@ class LocalExecutor:
         slots: places to run.
         module: module run as ``python -m MODULE STORE TRIAL ATTEMPT``.
         processes: processes that train one trial together.
+        modules: what the trial's module imports: loaded once, in a process that trials on the CPU are forked from.
     """
 
     name = "local"
@@ -45,10 +47,18 @@ class LocalExecutor:
     outlives_runner = False
     patience_s = 0.0
 
-    def __init__(self, slots: tuple[Slot, ...], module: str = "scaling.trial", *, processes: int = 1) -> None:
+    def __init__(
+        self,
+        slots: tuple[Slot, ...],
+        module: str = "scaling.trial",
+        *,
+        processes: int = 1,
+        modules: tuple[str, ...] = (),
+    ) -> None:
         self._slots = slots
         self._processes = processes
         self._module = module
+        self._forging = Forging(modules, slots, processes)
         self._children: dict[str, _Child] = {}
         adopt_orphans()
 
@@ -69,13 +79,16 @@ class LocalExecutor:
             "parent": os.getpid(),
             "hang_s": task.hang_s,
         }
-        shim = [sys.executable, "-P", "-m", "scaling.executor.shim", json.dumps(order)]
         environment = {
             "SCALING_SLOTS": str(len(self._slots)),  # a trial that ran alone may book the machine's counters
             **slot.environment,
             MARK: str(task.attempt.path.resolve()),
         }
-        process = start_logged(shim, task.attempt.log_path, environment)
+        process = self._forging.start(
+            order, task.attempt.log_path, environment, {MARK: str(task.store.resolve())}
+        ) or start_logged(
+            [sys.executable, "-P", "-m", "scaling.executor.shim", json.dumps(order)], task.attempt.log_path, environment
+        )
         handle = str(task.attempt.path)
         self._children[handle] = _Child(process, task.attempt)
         return handle
@@ -96,6 +109,7 @@ class LocalExecutor:
         return self._ended(child)
 
     def _ended(self, child: _Child) -> Status:
+        assert child.process.returncode is not None
         try:
             record = read_json(child.attempt.exit_path)
         except FileNotFoundError:
@@ -123,6 +137,7 @@ class LocalExecutor:
         for child in self._children.values():
             child.process.wait()
         self._children.clear()
+        self._forging.close()
 
 
 def _signal_of(code: int) -> int:

@@ -9,8 +9,12 @@ from scaling.executor.protocol import Executor
 from scaling.spec.schema import ExecutorSpec, SweepSpec, TrialSpec
 from scaling.store.layout import StoreFolder
 
+_TRAINER = ("scaling.trial.attempt",)  # what a built-in trial imports: loaded in other processes alone
 
-def open_executor(spec: ExecutorSpec, sweep: str, store: StoreFolder, tell: Callable[[str], None]) -> Executor:
+
+def open_executor(
+    spec: ExecutorSpec, sweep: str, store: StoreFolder, tell: Callable[[str], None], *, built_in: bool = True
+) -> Executor:
     """Return the engine of a sweep.
 
     Args:
@@ -18,6 +22,7 @@ def open_executor(spec: ExecutorSpec, sweep: str, store: StoreFolder, tell: Call
         sweep: the sweep's name.
         store: where its trials are.
         tell: is given a line for each device that is left alone.
+        built_in: the trials are this package's own; a command brings its own modules.
 
     Raises:
         MachineError: the engine is not installed or not to be reached, or this machine has not what was asked.
@@ -43,7 +48,7 @@ def open_executor(spec: ExecutorSpec, sweep: str, store: StoreFolder, tell: Call
         return DebugExecutor(slots[0])
     from scaling.executor.local import LocalExecutor
 
-    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial))
+    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial), modules=_TRAINER if built_in else ())
 
 
 def check(spec: ExecutorSpec, trials: Sequence[TrialSpec], *, ask: bool = True) -> str | None:

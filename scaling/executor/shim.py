@@ -17,10 +17,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from scaling.executor.booking import Booking
 from scaling.executor.processes import (
@@ -43,6 +44,24 @@ _DUMP_S = 1.0  # for a hung trial to write its stacks
 _GRACE_S = 10.0  # for a hung trial to end by itself
 
 
+class Launched(Protocol):
+    """A trial's process as far as its supervisor knows it."""
+
+    pid: int
+    returncode: int | None
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+
+Launch = Callable[[Sequence[str], Callable[[], None]], Launched]
+
+
+def spawn(command: Sequence[str], begin: Callable[[], None]) -> Launched:
+    """Start a trial's process; ``begin`` is what it runs first."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=begin)  # noqa: PLW1509
+
+
 class Supervisor:
     """Runs one command to its end.
 
@@ -51,16 +70,19 @@ class Supervisor:
         command: argument list of the trial's process.
         parent: process id of the runner.
         hang_s: silence after which the trial counts as hung.
+        launch: starts the command.
     """
 
-    def __init__(self, attempt: Path, command: list[str], parent: int, hang_s: float = HANG_S) -> None:
-        self._attempt = attempt
+    def __init__(
+        self, attempt: Path, command: list[str], parent: int, hang_s: float = HANG_S, launch: Launch = spawn
+    ) -> None:
+        self._attempt, self._launch = attempt, launch
         self._command = command
         self._parent = parent
         self._every_s = min(5.0, hang_s / 10)
         self._watchdog = Watchdog(attempt, hang_s, self._every_s)
         self._hung: str | None = None
-        self._trial: subprocess.Popen[bytes] | None = None
+        self._trial: Launched | None = None
         self._terminate = False
 
     def run(self) -> int:
@@ -73,8 +95,7 @@ class Supervisor:
         if not publish(self._attempt / "claim.json", claims.to_json(claims.this_process())):
             return EXIT_TAKEN
         before, began, booking = out_of_memory_kills(), time.monotonic(), Booking()
-        start = death_bound_start(os.getpid())
-        self._trial = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, preexec_fn=start)  # noqa: PLW1509
+        self._trial = self._launch(self._command, death_bound_start(os.getpid()))
         if self._terminate:  # asked to end while the trial was being started
             self._trial.terminate()
         signal.signal(signal.SIGALRM, self._on_alarm)
@@ -136,14 +157,14 @@ class Supervisor:
         os._exit(128 + signal.SIGHUP)
 
 
-def main(argument: str) -> int:
-    """Supervise the attempt that ``argument`` describes (JSON: attempt, command, cpus, parent, hang_s)."""
-    order: dict[str, Any] = json.loads(argument)
+def supervise(order: Mapping[str, Any], launch: Launch = spawn) -> int:
+    """Supervise the attempt that ``order`` describes: attempt, command, cpus, parent, hang_s."""
     if order["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order["cpus"])
-    code = Supervisor(Path(order["attempt"]), order["command"], order["parent"], order.get("hang_s", HANG_S)).run()
+    hang_s = order.get("hang_s", HANG_S)
+    code = Supervisor(Path(order["attempt"]), order["command"], order["parent"], hang_s, launch).run()
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(supervise(json.loads(sys.argv[1])))

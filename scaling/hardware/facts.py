@@ -15,6 +15,7 @@ from scaling import __version__
 
 _PACKAGES = ("torch", "numpy", "codecarbon", "nvidia-ml-py")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+FORKED = "SCALING_FORKED"  # the process id of a trial that is a fork of a process with its modules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def environment() -> dict[str, object]:
         "cpu": asdict(cpu_facts()),
         "versions": {"scaling": __version__, **{name: package_version(name) for name in _PACKAGES}},
         "variables": {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+        "forked": os.environ.get(FORKED) == str(os.getpid()),
         "host": hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12],
     }
 

@@ -61,6 +61,8 @@ def memory_peak_bytes(device: torch.device, before: float) -> dict[str, float | 
     Args:
         device: what the trial ran on.
         before: ``host_rss_bytes`` before there was a model; kept as ``host_rss_before``.
+
+    Pages that a forked trial shares with the process it was forked from count as its own, as shared libraries do.
     """
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     allocated = torch.cuda.max_memory_allocated() if device.type == "cuda" else None

@@ -32,7 +32,8 @@ def main():
     module, count = os.environ.get("DRIVE", "fake_trial 1").split()
     processes = int(count)
     slots = core_slots(2 // processes)
-    with lock, closing(LocalExecutor(slots, module=module, processes=processes)) as executor:
+    modules = tuple(filter(None, [os.environ.get("FORGE")]))
+    with lock, closing(LocalExecutor(slots, module=module, processes=processes, modules=modules)) as executor:
         try:
             outcome = Runner(executor, todo, Recorder(), Limits(grace_s=20, min_free_bytes=0)).run()
         except MachineError as error:

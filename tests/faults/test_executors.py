@@ -34,6 +34,18 @@ class TestLocal(ExecutorKit):
             yield executor
 
 
+class TestForged(ExecutorKit):
+    @pytest.fixture
+    def executor(self):
+        with closing(LocalExecutor(core_slots(2), module="fake_trial", modules=("json",))) as executor:
+            yield executor
+
+    def run(self, executor, sweep, limits=None):
+        outcome = super().run(executor, sweep, limits)
+        executor._forging.close()  # what it has forked carries the same mark
+        return outcome
+
+
 class TestDebug(ExecutorKit):
     isolated = False
 
