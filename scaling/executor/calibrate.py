@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from scaling.errors import MachineError
-from scaling.executor.command import search_path
+from scaling.executor.command import TRAINER, search_path
+from scaling.executor.forging import forgeable
 from scaling.executor.processes import signal_on_parent_death
 from scaling.executor.protocol import Slot
 from scaling.hardware import devices
@@ -34,7 +35,10 @@ def known_calibration(slots: Sequence[Slot]) -> Calibration | None:
 
 
 def calibrate(
-    slots: Sequence[Slot], tick: Callable[[float], None] | None = None, module: str = "scaling.trial.calibrate"
+    slots: Sequence[Slot],
+    tick: Callable[[float], None] | None = None,
+    module: str = "scaling.trial.calibrate",
+    preloaded: str = TRAINER,
 ) -> Calibration:
     """Measure this machine and keep the result in the cache.
 
@@ -42,13 +46,15 @@ def calibrate(
         slots: the places of trials; each measures at the same time.
         tick: told the seconds so far, about ten times a second.
         module: what is run as ``python -m MODULE OUT.json``.
+        preloaded: what is imported before that where trials are forked, so that the start is the one they pay.
 
     Raises:
         MachineError: a measuring process failed or hung.
     """
     with tempfile.TemporaryDirectory(prefix="scaling-calibrate-") as folder, ExitStack() as stack:
         began = time.monotonic()
-        children = [_start(slot, Path(folder, str(i)), module) for i, slot in enumerate(slots)]
+        forged = ["scaling.executor.forge", "once", preloaded] if forgeable(slots) else []
+        children = [_start(slot, Path(folder, str(i)), [*forged, module]) for i, slot in enumerate(slots)]
         for child in children:
             stack.callback(child.wait)
             stack.callback(child.kill)
@@ -66,11 +72,11 @@ def calibrate(
     return merged
 
 
-def _start(slot: Slot, out: Path, module: str) -> subprocess.Popen[bytes]:
+def _start(slot: Slot, out: Path, words: Sequence[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **search_path(), **slot.environment}
     with out.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(out)],
+            [sys.executable, "-P", "-m", *words, str(out)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

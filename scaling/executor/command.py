@@ -12,6 +12,8 @@ from scaling.errors import MachineError
 from scaling.executor.protocol import Task
 from scaling.store.files import unwritable
 
+TRAINER = "scaling.trial.attempt"  # what a built-in trial imports: by name, loaded in other processes alone
+
 
 def trial_command(module: str, task: Task, processes: int = 1) -> list[str]:
     """Return the argument list that trains one attempt.

@@ -5,7 +5,8 @@ forks of it, fresh processes all the same. The fork in between ends at once, and
 supervisor to the runner, which has asked for orphans (prctl(2)): it waits for the supervisor, and takes it along when
 it dies, as if it had started it itself. On Linux, for trials on the CPU: CUDA does not survive a fork, nor do threads.
 
-Started as ``python -m scaling.executor.forge DESCRIPTOR RUNNER MODULE…``; the modules are imported.
+Started as ``python -m scaling.executor.forge DESCRIPTOR RUNNER MODULE…``; the modules are imported. ``… once PRELOADED
+MODULE ARGUMENT…`` runs one module as a trial would be run.
 """
 
 import importlib
@@ -25,7 +26,7 @@ from typing import Any, NoReturn
 
 from scaling.executor import shim
 from scaling.executor.forging import Forged
-from scaling.executor.processes import signal_on_parent_death
+from scaling.executor.processes import death_bound_start, signal_on_parent_death
 from scaling.hardware.facts import FORKED
 
 _TASKS = Path("/proc/self/task")
@@ -115,8 +116,17 @@ def _end_with(run: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
+def fork_once(preloaded: str, module: str, *arguments: str) -> int:
+    """Import ``preloaded``, run ``python -m MODULE ARGUMENT…`` as a fork as a trial is, and return its exit code."""
+    importlib.import_module(preloaded)
+    code = fork_trial(["-m", module, *arguments], death_bound_start(os.getpid())).wait()
+    return 1 if code is None or code < 0 else code
+
+
 def main(argv: Sequence[str]) -> int:
     """Import the modules, then serve; 1 where they have started threads, which no fork would have."""
+    if argv[0] == "once":
+        return fork_once(*argv[1:])
     descriptor, runner, *modules = argv
     signal_on_parent_death(signal.SIGKILL, int(runner))
     for module in modules:

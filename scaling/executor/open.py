@@ -5,11 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scaling.errors import MachineError, UsageError
+from scaling.executor.command import TRAINER
 from scaling.executor.protocol import Executor
 from scaling.spec.schema import ExecutorSpec, SweepSpec, TrialSpec
 from scaling.store.layout import StoreFolder
-
-_TRAINER = ("scaling.trial.attempt",)  # what a built-in trial imports: loaded in other processes alone
 
 
 def open_executor(
@@ -48,7 +47,7 @@ def open_executor(
         return DebugExecutor(slots[0])
     from scaling.executor.local import LocalExecutor
 
-    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial), modules=_TRAINER if built_in else ())
+    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial), modules=(TRAINER,) if built_in else ())
 
 
 def check(spec: ExecutorSpec, trials: Sequence[TrialSpec], *, ask: bool = True) -> str | None:

@@ -10,10 +10,15 @@ import psutil
 import pytest
 from support.fake_sweep import Recorder, wait_for
 
+from scaling.data import prepare
+from scaling.executor.command import TRAINER
 from scaling.executor.local import LocalExecutor
+from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
 from scaling.executor.slots import core_slots
+from scaling.spec import expand, load_sweep
 from scaling.store.claims import read_claim
+from scaling.store.layout import StoreFolder
 from scaling.store.state import State
 
 pytestmark = pytest.mark.slow
@@ -114,3 +119,32 @@ def test_interrupting_forked_trials_checkpoints_them(make_sweep, monkeypatch):
     assert runner.returncode == 130, output
     assert (sweep.jobs[0].folder.path / "a1" / "checkpoints" / "state.json").exists()
     assert sweep.await_empty() == []
+
+
+SWEEP = """
+schema: 1
+name: small
+data: {context: 64, validation_tokens: 4096}
+model: {family: gpt, d_model: 16, n_layer: 1, head_dim: 8}
+train: {batch_tokens: 256, warmup_steps: 5}
+trials:
+  - ladder: {sizes: [{d_model: 16}], horizons: [20k]}
+"""
+
+
+def test_a_forked_trial_is_the_executed_one_bit_for_bit_and_says_which_it_is(tmp_path):
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    spec = load_sweep(str(tmp_path / "small.yaml")).spec
+    corpus = prepare(spec.data)
+    (planned,) = expand(spec, corpus.identity, corpus.location)
+    found = {}
+    for modules in ((), (TRAINER,)):
+        trial = StoreFolder(tmp_path / f"store {len(modules)}").trial(planned.id)
+        trial.write_spec(planned.spec)
+        jobs = [Job(folder=trial, label="x", horizons=planned.spec.horizons, flops=1e6)]
+        with closing(LocalExecutor(core_slots(1), modules=modules)) as executor:
+            states = Runner(executor, jobs, Recorder(), Limits()).run().states
+        assert states[planned.id].state is State.DONE, states[planned.id].reason
+        found[bool(modules)] = ([(p.tokens, p.loss_nats) for p in trial.points()], trial.end().environment["forked"])
+    assert found[True][0] == found[False][0]
+    assert (found[True][1], found[False][1]) == (True, False)
