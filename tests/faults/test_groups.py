@@ -1,6 +1,7 @@
 """Trials trained by one process: a record for each, whatever dies, and the same numbers as alone."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def trial_processes(store):
     for process in psutil.process_iter():
         try:
             ours = process.environ().get(MARK, "").startswith(str(store))
-            if ours and "scaling.trial" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            inner = ours and os.getsid(process.pid) != process.pid  # a supervisor leads its session
+            if inner and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.Error, OSError):
             continue
