@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from scaling.errors import MachineError
-from scaling.executor.command import TRAINER, search_path
+from scaling.executor.command import PRELOADED, search_path
 from scaling.executor.forging import forgeable
 from scaling.executor.processes import signal_on_parent_death
 from scaling.executor.protocol import Slot
@@ -38,7 +38,7 @@ def calibrate(
     slots: Sequence[Slot],
     tick: Callable[[float], None] | None = None,
     module: str = "scaling.trial.calibrate",
-    preloaded: str = TRAINER,
+    preloaded: Sequence[str] = PRELOADED,
 ) -> Calibration:
     """Measure this machine and keep the result in the cache.
 
@@ -53,7 +53,7 @@ def calibrate(
     """
     with tempfile.TemporaryDirectory(prefix="scaling-calibrate-") as folder, ExitStack() as stack:
         began = time.monotonic()
-        forged = ["scaling.executor.forge", "once", preloaded] if forgeable(slots) else []
+        forged = ["scaling.executor.forge", "once", ",".join(preloaded)] if forgeable(slots) else []
         children = [_start(slot, Path(folder, str(i)), [*forged, module]) for i, slot in enumerate(slots)]
         for child in children:
             stack.callback(child.wait)

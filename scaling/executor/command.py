@@ -12,7 +12,10 @@ from scaling.errors import MachineError
 from scaling.executor.protocol import Task
 from scaling.store.files import unwritable
 
-TRAINER = "scaling.trial.attempt"  # what a built-in trial imports: by name, loaded in other processes alone
+PRELOADED = (  # what a built-in trial imports: by name, loaded in other processes alone
+    "scaling.trial.attempt",
+    "torch._dynamo",  # by torch.optim, when the first optimizer is made
+)
 
 
 def trial_command(module: str, task: Task, processes: int = 1) -> list[str]:

@@ -5,8 +5,8 @@ forks of it, fresh processes all the same. The fork in between ends at once, and
 supervisor to the runner, which has asked for orphans (prctl(2)): it waits for the supervisor, and takes it along when
 it dies, as if it had started it itself. On Linux, for trials on the CPU: CUDA does not survive a fork, nor do threads.
 
-Started as ``python -m scaling.executor.forge DESCRIPTOR RUNNER MODULE…``; the modules are imported. ``… once PRELOADED
-MODULE ARGUMENT…`` runs one module as a trial would be run.
+Started as ``python -m scaling.executor.forge DESCRIPTOR RUNNER PRELOADED…``; what is preloaded is imported.
+``… once PRELOADED,… MODULE ARGUMENT…`` runs one module as a trial would be run.
 """
 
 import importlib
@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -117,10 +117,15 @@ def _end_with(run: Callable[[], int]) -> NoReturn:
 
 
 def fork_once(preloaded: str, module: str, *arguments: str) -> int:
-    """Import ``preloaded``, run ``python -m MODULE ARGUMENT…`` as a fork as a trial is, and return its exit code."""
-    importlib.import_module(preloaded)
+    """Import what is preloaded, run ``python -m MODULE ARGUMENT…`` as a trial is run, and return its exit code."""
+    _load(preloaded.split(","))
     code = fork_trial(["-m", module, *arguments], death_bound_start(os.getpid())).wait()
     return 1 if code is None or code < 0 else code
+
+
+def _load(modules: Iterable[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -129,8 +134,7 @@ def main(argv: Sequence[str]) -> int:
         return fork_once(*argv[1:])
     descriptor, runner, *modules = argv
     signal_on_parent_death(signal.SIGKILL, int(runner))
-    for module in modules:
-        importlib.import_module(module)
+    _load(modules)
     if len(list(_TASKS.iterdir())) > 1:
         return 1
     serve(socket.socket(fileno=int(descriptor)), int(runner))

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scaling.errors import MachineError, UsageError
-from scaling.executor.command import TRAINER
+from scaling.executor.command import PRELOADED
 from scaling.executor.protocol import Executor
 from scaling.spec.schema import ExecutorSpec, SweepSpec, TrialSpec
 from scaling.store.layout import StoreFolder
@@ -47,7 +47,7 @@ def open_executor(
         return DebugExecutor(slots[0])
     from scaling.executor.local import LocalExecutor
 
-    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial), modules=(TRAINER,) if built_in else ())
+    return LocalExecutor(slots, processes=max(1, spec.gpus_per_trial), modules=PRELOADED if built_in else ())
 
 
 def check(spec: ExecutorSpec, trials: Sequence[TrialSpec], *, ask: bool = True) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from support.fake_sweep import Recorder, wait_for
 
 from scaling.data import prepare
-from scaling.executor.command import TRAINER
+from scaling.executor.command import PRELOADED
 from scaling.executor.local import LocalExecutor
 from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
@@ -138,7 +138,7 @@ def test_a_forked_trial_is_the_executed_one_bit_for_bit_and_says_which_it_is(tmp
     corpus = prepare(spec.data)
     (planned,) = expand(spec, corpus.identity, corpus.location)
     found = {}
-    for modules in ((), (TRAINER,)):
+    for modules in ((), PRELOADED):
         trial = StoreFolder(tmp_path / f"store {len(modules)}").trial(planned.id)
         trial.write_spec(planned.spec)
         jobs = [Job(folder=trial, label="x", horizons=planned.spec.horizons, flops=1e6)]

@@ -44,7 +44,7 @@ def test_one_process_a_slot_and_the_result_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("SCALING_CACHE", str(tmp_path / "cache"))
     (tmp_path / "fake_calibrate.py").write_text(FAKE.format(device="one"))
     monkeypatch.setenv("PYTHONPATH", ":".join([str(tmp_path), *sys.path]))
-    found = calibrate(core_slots(2), module="fake_calibrate", preloaded="json")
+    found = calibrate(core_slots(2), module="fake_calibrate", preloaded=["json"])
     assert found.slots == 2
     assert json.loads(next((tmp_path / "cache" / "calibration").iterdir()).read_text())["slots"] == 2
     assert known_calibration(core_slots(2)) is None  # of another device than this one
@@ -55,5 +55,5 @@ def test_a_measuring_process_that_fails_says_so(tmp_path, monkeypatch):
     (tmp_path / "broken_calibrate.py").write_text("raise SystemExit('no torch here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(MachineError) as caught:
-        calibrate(core_slots(1), module="broken_calibrate", preloaded="json")
+        calibrate(core_slots(1), module="broken_calibrate", preloaded=["json"])
     assert "no torch here" in caught.value.hint
