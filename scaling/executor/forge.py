@@ -118,12 +118,13 @@ def _end_with(run: Callable[[], int]) -> NoReturn:
 
 def fork_once(preloaded: str, module: str, *arguments: str) -> int:
     """Import what is preloaded, run ``python -m MODULE ARGUMENT…`` as a trial is run, and return its exit code."""
-    _load(preloaded.split(","))
+    load(preloaded.split(","))
     code = fork_trial(["-m", module, *arguments], death_bound_start(os.getpid())).wait()
     return 1 if code is None or code < 0 else code
 
 
-def _load(modules: Iterable[str]) -> None:
+def load(modules: Iterable[str]) -> None:
+    """Import them."""
     for module in modules:
         importlib.import_module(module)
 
@@ -134,7 +135,7 @@ def main(argv: Sequence[str]) -> int:
         return fork_once(*argv[1:])
     descriptor, runner, *modules = argv
     signal_on_parent_death(signal.SIGKILL, int(runner))
-    _load(modules)
+    load(modules)
     if len(list(_TASKS.iterdir())) > 1:
         return 1
     serve(socket.socket(fileno=int(descriptor)), int(runner))

@@ -8,7 +8,7 @@ from scaling.hardware.catalogue import (
     find_accelerator,
     peak_flops_per_s,
 )
-from scaling.hardware.facts import CpuFacts, cpu_facts, environment, git_state, package_version
+from scaling.hardware.facts import CpuFacts, cpu_facts, environment, git_state, package_version, process_age_s
 from scaling.hardware.gpus import Gpu, GpuScan, devices, scan_gpus
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "git_state",
     "package_version",
     "peak_flops_per_s",
+    "process_age_s",
     "scan_gpus",
 ]

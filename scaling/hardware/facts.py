@@ -5,6 +5,7 @@ import os
 import platform
 import socket
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,6 +55,17 @@ def _cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
         if key.strip() == "model name":
             return value.strip()
     return platform.machine() or None
+
+
+def process_age_s() -> float:
+    """Return the seconds since this process was started or forked, to a hundredth."""
+    try:
+        stat = Path("/proc/self/stat").read_bytes()
+    except OSError:
+        return time.time() - psutil.Process().create_time()
+    ticks = int(stat[stat.rindex(b")") + 2 :].split()[19])
+    # By the clock that the kernel counts them in: as a date, the boot is known to the second alone.
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def environment() -> dict[str, object]:

@@ -14,13 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-import psutil
 import torch
 from torch import nn
 
 from scaling.data import Corpus, load
 from scaling.data.folder import cache_folder
-from scaling.hardware import environment, git_state
+from scaling.hardware import environment, git_state, process_age_s
 from scaling.meters.gpu import GpuMeter
 from scaling.meters.host import BoardTracker
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
@@ -273,8 +272,7 @@ class Trial:
 
 def main(argv: list[str]) -> int:
     """Run one attempt. Returns the exit code."""
-    age_s = time.time() - psutil.Process().create_time()  # the interpreter and the imports are part of the start
-    started = time.perf_counter() - age_s
+    started = time.perf_counter() - process_age_s()  # the interpreter and the imports are part of the start
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # the supervisor of a hung trial asks for its stacks
     store, trial, number = argv
     folder = TrialFolder(store, trial)

@@ -14,13 +14,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import nn
 
 from scaling.data import TokenStream, WindowStream
 from scaling.families import get_family
-from scaling.hardware import package_version
+from scaling.hardware import package_version, process_age_s
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.models import build, objective_of
 from scaling.models.objective import Losses, Measure
@@ -197,7 +196,7 @@ def main(argv: list[str]) -> int:
     """Measure and write the calibration to the file named by the only argument."""
     device = hardware.pick_device()
     build(get_family("gpt"), get_family("gpt").build_config(CPU_SHAPES[0].model(), _VOCAB, 128)).to(device)
-    start_s = time.time() - psutil.Process().create_time()
+    start_s = process_age_s()
     meter = open_gpu_meter(hardware.gpu_uuid(device), hardware.synchroniser(device))
     found = calibrate(device, hardware.calibrated_name(device), start_s, meter)
     meter.close()

@@ -1,19 +1,33 @@
 """What is recorded of the machine and the code."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from scaling.hardware import cpu_facts, environment, git_state, package_version
+from scaling.hardware import cpu_facts, environment, git_state, package_version, process_age_s
 
 
 def test_processor():
     cpu = cpu_facts()
     assert 1 <= cpu.usable_cores <= cpu.logical_cores
     assert cpu.memory_bytes > 1e8
+
+
+def test_age_is_that_of_a_fork_and_not_of_what_it_was_forked_from():
+    read, write = os.pipe()
+    began = time.perf_counter()
+    if os.fork() == 0:
+        time.sleep(0.1)
+        os.write(write, repr(process_age_s()).encode())
+        os._exit(0)
+    os.wait()
+    assert 0.08 < float(os.read(read, 99)) < time.perf_counter() - began + 0.02  # the kernel counts hundredths
+    assert process_age_s() > 0.1
 
 
 def test_environment_is_json_and_hides_the_host(monkeypatch):
