@@ -3,7 +3,7 @@
     python benchmarks/executor.py --trials 5000
 
 No-op trials, real processes, 8 slots (whatever the cores). The yardstick starts the same two processes for each trial
-(supervisor and trial, with all their files), 8 at a time, by a bare loop that knows no trials, states or retries.
+(supervisor and trial, forks of one process as built-in trials on the CPU are, with all their files), 8 at a time, by a bare loop that knows no trials, states or retries.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def run(jobs):
             memory.append(state)
 
     watch, began = Watch(), time.perf_counter()
-    with closing(LocalExecutor(SLOTS, module="noop_trial")) as executor:
+    with closing(LocalExecutor(SLOTS, module="noop_trial", modules=("noop_trial",))) as executor:
         Runner(executor, jobs, watch, Limits()).run()
     assert len(memory) == len(jobs)
     return time.perf_counter() - began, watch.early, process.memory_info().rss
@@ -70,7 +70,7 @@ def run(jobs):
 def run_bare(jobs):
     """Start the same processes by a bare loop; returns seconds."""
     began, waiting, free, running = time.perf_counter(), deque(jobs), deque(SLOTS), {}
-    with closing(LocalExecutor(SLOTS, module="noop_trial")) as executor:
+    with closing(LocalExecutor(SLOTS, module="noop_trial", modules=("noop_trial",))) as executor:
         while waiting or running:
             while waiting and free:
                 job, slot = waiting.popleft(), free.popleft()
