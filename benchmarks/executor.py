@@ -3,7 +3,8 @@
     python benchmarks/executor.py --trials 5000
 
 No-op trials, real processes, 8 slots (whatever the cores). The yardstick starts the same two processes for each trial
-(supervisor and trial, forks of one process as built-in trials on the CPU are, with all their files), 8 at a time, by a bare loop that knows no trials, states or retries.
+(supervisor and trial, forked as built-in trials on the CPU are, with all their files), 8 at a time, by a bare loop that
+knows no trials, states or retries.
 """
 
 import argparse
