@@ -1,4 +1,4 @@
-"""A storm of kills over many small sweeps: runners, supervisors and trials die by SIGKILL at random moments.
+"""A storm of kills over many small sweeps: runners, forges, supervisors and trials die by SIGKILL at random moments.
 
 Each sweep is run again until it is whole, then held against the run that nobody disturbed.
 """
@@ -22,7 +22,7 @@ from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
 from scaling.executor.slots import core_slots
 from scaling.executor.sweep import settled_state
-from scaling.store.claims import StoreLock
+from scaling.store.claims import StoreLock, read_claim
 from scaling.store.files import read_jsonl
 from scaling.store.layout import StoreFolder
 from scaling.store.state import State, read_state
@@ -37,7 +37,7 @@ class Tally:
     """What a storm came to."""
 
     seed: int
-    kills: dict[str, int] = field(default_factory=lambda: {"runner": 0, "supervisor": 0, "trial": 0})
+    kills: dict[str, int] = field(default_factory=lambda: {"runner": 0, "forge": 0, "supervisor": 0, "trial": 0})
     sweeps: int = 0
     trials: int = 0
     attempts: int = 0
@@ -75,7 +75,7 @@ def drive(root):
         spec = store.trial(name).read_spec()
         jobs.append(Job(folder=store.trial(name), label=spec.label, horizons=spec.horizons, flops=1e6))
     todo = [job for job in jobs if settled_state(job).state is not State.DONE]
-    with lock, closing(LocalExecutor(core_slots(SLOTS), module="fake_trial")) as executor:
+    with lock, closing(LocalExecutor(core_slots(SLOTS), module="fake_trial", modules=("json",))) as executor:
         Runner(executor, todo, Recorder(), Limits(same_failures=1000)).run()
     return 0
 
@@ -175,7 +175,7 @@ class Storm:
                 self.tally.faults.append(f"{len(left)} processes outlived their runner in {sweep.store.root.name}")
 
     def _kill_one(self, sweep, runner):
-        kind = self._dice.choice(["runner", "supervisor", "trial", "trial"])
+        kind = self._dice.choice(["runner", "forge", "supervisor", "supervisor", "trial", "trial", "trial"])
         victim = runner.pid if kind == "runner" else self._pick(sweep, kind)
         if victim is None:
             return
@@ -184,12 +184,13 @@ class Storm:
             self.tally.kills[kind] += 1
 
     def _pick(self, sweep, kind):
-        found = []
+        found = {"forge": [], "supervisor": [], "trial": []}
+        claims = {claim.pid for path in sweep.store.root.glob("trials/*/a*/claim.json") if (claim := read_claim(path))}
         for process in sweep.processes():
-            with contextlib.suppress(psutil.Error):
-                if ("scaling.executor.shim" in process.cmdline()) == (kind == "supervisor"):
-                    found.append(process.pid)
-        return self._dice.choice(found) if found else None
+            with contextlib.suppress(ProcessLookupError):
+                leads = os.getsid(process.pid) == process.pid
+                found["trial" if not leads else "supervisor" if process.pid in claims else "forge"].append(process.pid)
+        return self._dice.choice(found[kind]) if found[kind] else None
 
     def _done(self, sweep):
         return all(read_state(job.folder, job.horizons).state is State.DONE for job in sweep.jobs)
