@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from support.fake_sweep import FAULTS, Recorder, Sweep
 
 from scaling.executor.local import LocalExecutor
