@@ -3,7 +3,7 @@
     python benchmarks/kill_storm.py --kills 1000
 
 Runners, forges, supervisors and trials, real processes all, die by SIGKILL at random moments. The trials train nothing
-(a step is a pause of 20 ms and a line of the curve; a checkpoint every 10 steps), so that a thousand kills take minutes;
+(a step is a pause of 20 ms and a line of the curve; a checkpoint every 10 steps), so that a thousand take minutes;
 ``--real`` kills a sweep of real models as well and holds its table, bit for bit, against the unbroken one.
 """
 
