@@ -1,11 +1,11 @@
 """Which devices of this machine a sweep may use: those it was given that nobody else uses, named by UUID."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaling.errors import MachineError
 from scaling.executor.protocol import Slot
 from scaling.executor.slots import core_slots, gpu_slots
-from scaling.hardware import Gpu, GpuScan
+from scaling.hardware import MEASURE, Gpu, GpuScan
 from scaling.spec.schema import ExecutorSpec
 from scaling.units import format_bytes
 
@@ -60,10 +60,14 @@ def local_slots(spec: ExecutorSpec, found: Devices) -> tuple[Slot, ...]:
     if spec.gpus_per_trial and (found.free or found.busy):
         _enough(found, spec.gpus_per_trial)
         boards = [(gpu.uuid, gpu.name) for gpu in found.free]
-        return gpu_slots(boards, spec.gpus_per_trial, spec.cpus_per_trial)
-    processes = max(1, spec.gpus_per_trial)
-    wanted = None if spec.slots == "auto" else int(spec.slots)
-    return core_slots(wanted, max(processes, spec.cpus_per_trial or 1), processes)
+        slots = gpu_slots(boards, spec.gpus_per_trial, spec.cpus_per_trial, spec.trials_per_gpu)
+    else:
+        processes = max(1, spec.gpus_per_trial)
+        wanted = None if spec.slots == "auto" else int(spec.slots)
+        slots = core_slots(wanted, max(processes, spec.cpus_per_trial or 1), processes)
+    if spec.measure == "all":
+        return slots
+    return tuple(replace(slot, environment={**slot.environment, MEASURE: "loss"}) for slot in slots)
 
 
 def _enough(devices: Devices, wanted: int) -> None:

@@ -51,18 +51,21 @@ def serve(connection: socket.socket, runner: int) -> None:
             lines.flush()
 
 
-def _leave_an_orphan(write: int, begin: Callable[[], int]) -> NoReturn:
+def _leave_an_orphan(write: int, begin: Callable[[int], int]) -> NoReturn:
+    between = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(write)
-        _end_with(begin)
+        _end_with(partial(begin, between))
     os.write(write, str(pid).encode())
     os._exit(0)
 
 
-def _supervise(asked: Mapping[str, Any], runner: int) -> int:
+def _supervise(asked: Mapping[str, Any], runner: int, between: int) -> int:
     os.setsid()
-    while os.getppid() != runner:  # until the fork in between has ended
+    while (parent := os.getppid()) != runner:
+        if parent != between:  # which has ended, and left this process to another than the runner: that is gone, too
+            return 1
         time.sleep(0.0005)
     for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY), (1, asked["log"], os.O_WRONLY | os.O_APPEND)):
         opened = os.open(path, flags)

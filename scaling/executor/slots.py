@@ -89,7 +89,9 @@ def core_slots(wanted: int | None = None, per_slot: int = 1, processes: int = 1)
     )
 
 
-def gpu_slots(devices: Sequence[tuple[str, str]], per_slot: int = 1, cpus: int | None = None) -> tuple[Slot, ...]:
+def gpu_slots(
+    devices: Sequence[tuple[str, str]], per_slot: int = 1, cpus: int | None = None, sharers: int = 1
+) -> tuple[Slot, ...]:
     """Return slots of ``per_slot`` GPUs, each given as (UUID, name); the cores are shared out evenly.
 
     By UUID, since indices differ between CUDA (fastest first) and NVML (bus order), and the joules of the
@@ -99,6 +101,7 @@ def gpu_slots(devices: Sequence[tuple[str, str]], per_slot: int = 1, cpus: int |
         devices: the GPUs to use.
         per_slot: GPUs of one slot; what does not fill a slot is left idle.
         cpus: cores of one slot; an even share by default.
+        sharers: slots on the same GPUs; the first slots are one to each, so that few trials do not meet on one GPU.
 
     Raises:
         MachineError: there are not GPUs enough for one slot.
@@ -111,14 +114,15 @@ def gpu_slots(devices: Sequence[tuple[str, str]], per_slot: int = 1, cpus: int |
             hint="see `scaling doctor`; executor.gpus_per_trial: 0 trains on the CPU",
         )
     cores = physical_cores()
-    share = cpus or max(1, len(cores) // count)
+    share = cpus or max(1, len(cores) // (count * sharers))
     slots = []
-    for index in range(count):
-        mine = devices[index * per_slot : (index + 1) * per_slot]
-        places = "+".join(str(index * per_slot + k) for k in range(per_slot))
+    for index in range(count * sharers):
+        turn, board = divmod(index, count)
+        mine = devices[board * per_slot : (board + 1) * per_slot]
+        places = "+".join(str(board * per_slot + k) for k in range(per_slot))
         slots.append(
             Slot(
-                name=f"{mine[0][1]} {places}",
+                name=f"{mine[0][1]} {places}" + (f", {turn + 1} of {sharers}" if sharers > 1 else ""),
                 cpus=_flat([cores[(index * share + k) % len(cores)] for k in range(share)]),
                 environment={
                     **_threads(share // per_slot),

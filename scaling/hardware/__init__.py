@@ -8,10 +8,20 @@ from scaling.hardware.catalogue import (
     find_accelerator,
     peak_flops_per_s,
 )
-from scaling.hardware.facts import CpuFacts, cpu_facts, environment, git_state, package_version, process_age_s
+from scaling.hardware.facts import (
+    MEASURE,
+    CpuFacts,
+    cpu_facts,
+    environment,
+    git_state,
+    not_measured,
+    package_version,
+    process_age_s,
+)
 from scaling.hardware.gpus import Gpu, GpuScan, devices, scan_gpus
 
 __all__ = [
+    "MEASURE",
     "Accelerator",
     "CpuFacts",
     "Gpu",
@@ -24,6 +34,7 @@ __all__ = [
     "environment",
     "find_accelerator",
     "git_state",
+    "not_measured",
     "package_version",
     "peak_flops_per_s",
     "process_age_s",

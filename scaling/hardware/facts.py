@@ -16,6 +16,7 @@ from scaling import __version__
 
 _PACKAGES = ("torch", "numpy", "codecarbon", "nvidia-ml-py")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+MEASURE = "SCALING_MEASURE"  # what a trial is to measure: all, or its loss only
 FORKED = "SCALING_FORKED"  # the process id of a trial that is a fork of a process with its modules
 
 
@@ -66,6 +67,13 @@ def process_age_s() -> float:
     ticks = int(stat[stat.rindex(b")") + 2 :].split()[19])
     # By the clock that the kernel counts them in: as a date, the boot is known to the second alone.
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def not_measured() -> str | None:
+    """Return why this trial's speed and energy are not to be measured; ``None`` where they are."""
+    if os.environ.get(MEASURE, "all") == "all":
+        return None
+    return "executor.measure is loss: trials may share a device, whose speed and energy are then none of one trial"
 
 
 def environment() -> dict[str, object]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from scaling.hardware.facts import not_measured
 from scaling.hardware.nvml import NvmlError, OpenNvml, open_nvml
 from scaling.meters.nvml import NvmlMeter
 from scaling.meters.window import GpuWindow
@@ -85,6 +86,8 @@ def open_gpu_meter(
     Returns:
         A meter. Where nothing can be metered its readings are missing and name the reason.
     """
+    if (why := not_measured()) is not None:
+        return MissingGpuMeter(why, synchronise)
     if uuid is None:
         return MissingGpuMeter("no NVIDIA GPU: this trial runs on the CPU", synchronise)
     try:

@@ -235,6 +235,8 @@ class ExecutorSpec(Part):
         gpus_per_trial: GPUs that train one trial together; 0 trains on the CPU. Without a GPU: processes.
         cpus_per_trial: cores of one trial; by default one, or a GPU's share of the machine.
         use_busy_gpus: take GPUs that other processes use.
+        measure: ``all``, or ``loss``: neither speed nor energy of a trial, which are then recorded as missing.
+        trials_per_gpu: trials at once on each GPU of this machine; more than one needs ``measure: loss``.
         group: trials that differ in seed and learning rates alone, trained by one process in one batched program:
             ``off``, ``auto`` (where it pays), or how many at most. Losses then agree to rounding, not to the bit.
         slurm: options of ``kind: slurm``.
@@ -246,9 +248,23 @@ class ExecutorSpec(Part):
     gpus_per_trial: Annotated[int, Field(ge=0, le=1024)] = 1
     cpus_per_trial: Whole | None = None
     use_busy_gpus: bool = False
+    measure: Literal["all", "loss"] = "all"
+    trials_per_gpu: Whole = 1
     group: Literal["off", "auto"] | Whole = "off"
     slurm: SlurmSpec = SlurmSpec()
     ray: RaySpec = RaySpec()
+
+    @model_validator(mode="after")
+    def _alone_when_measured(self) -> "ExecutorSpec":
+        if self.measure == "loss" and self.kind != "local":
+            raise ValueError(f"measure: loss is for kind: local; {self.kind} gives each trial what it asks for")
+        if self.trials_per_gpu > 1 and self.measure != "loss":
+            raise ValueError(
+                "trials that share a GPU have no speed and no energy of their own: trials_per_gpu needs measure: loss"
+            )
+        if self.trials_per_gpu > 1 and self.gpus_per_trial != 1:
+            raise ValueError("trials_per_gpu needs gpus_per_trial: 1")
+        return self
 
 
 class FitSpec(Part):

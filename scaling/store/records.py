@@ -6,7 +6,7 @@ other. Every figure that can be missing is a ``Reading`` or ``None`` with a reas
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaling.provenance import Reading
@@ -80,6 +80,10 @@ class SteadyWindow:
     seconds: float
     tokens_per_s: float | None
     reason: str | None = None
+
+    def unless(self, reason: str | None) -> "SteadyWindow":
+        """Return it without its throughput where there is a reason against it."""
+        return self if reason is None else replace(self, tokens_per_s=None, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

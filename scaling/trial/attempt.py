@@ -19,7 +19,7 @@ from torch import nn
 
 from scaling.data import Corpus, load
 from scaling.data.folder import cache_folder
-from scaling.hardware import environment, git_state, process_age_s
+from scaling.hardware import environment, git_state, not_measured, process_age_s
 from scaling.meters.gpu import GpuMeter
 from scaling.meters.host import BoardTracker
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
@@ -174,7 +174,7 @@ class Trial:
             print(f"resuming at step {state.step} from {path.parent.parent.name}", flush=True)  # noqa: T201
 
     def _open_energy(self) -> TrainingEnergy:
-        uuid = hardware.gpu_uuid(self.device) if self.team.size == 1 else None
+        uuid = hardware.gpu_uuid(self.device) if self.team.size == 1 and not_measured() is None else None
         return TrainingEnergy(
             self.gpu,
             BoardTracker(uuid) if uuid else None,
@@ -233,7 +233,7 @@ class Trial:
         energy_cpu = self.cpu.end("trial").energy_j
         if self.slots != 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
-        steady = trainer.steady.close(self.spec.train.batch_tokens)
+        steady = trainer.steady.close(self.spec.train.batch_tokens).unless(not_measured())
         speed = steady.tokens_per_s
         return Metered(
             steady=steady,

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from types import FrameType
 
+from scaling.hardware import not_measured
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.provenance import Reading
@@ -244,7 +245,7 @@ class CommandAttempt:
             state,
             reason,
             self.spec.horizons[-1] if state == "done" else int(reached),
-            steady=_steady(self._ticks),
+            steady=_steady(self._ticks).unless(not_measured()),
             energy_gpu_j=self._energy_so_far(),
             energy_cpu_j=cpu,
             power_idle_w=idle,

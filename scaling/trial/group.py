@@ -18,7 +18,7 @@ from torch import nn
 
 from scaling.data import Corpus, load
 from scaling.errors import UsageError
-from scaling.hardware import environment, git_state
+from scaling.hardware import environment, git_state, not_measured
 from scaling.meters.gpu import GpuMeter, open_gpu_meter
 from scaling.meters.rapl import CpuMeter, open_cpu_meter
 from scaling.models import build
@@ -211,7 +211,7 @@ class Group:
         slots = hardware.trials_at_once()
         if slots != 1:
             energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
-        steady = self.trainer.steady.close(self.train.batch_tokens * count)
+        steady = self.trainer.steady.close(self.train.batch_tokens * count).unless(not_measured())
         state = self.trainer.state.members[member]
         elapsed = time.perf_counter() - self.started
         return Metered(

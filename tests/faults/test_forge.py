@@ -12,6 +12,7 @@ from support.fake_sweep import Recorder, wait_for
 
 from scaling.data import prepare
 from scaling.executor.command import PRELOADED
+from scaling.executor.forge import _supervise
 from scaling.executor.local import LocalExecutor
 from scaling.executor.progress import Job
 from scaling.executor.runner import Limits, Runner
@@ -106,6 +107,15 @@ def test_a_runner_that_is_killed_leaves_neither_forge_nor_trial(make_sweep, monk
     output, _ = last.communicate(timeout=60)
     assert last.returncode == 0, output
     assert sweep.table() == unbroken.table()
+
+
+@pytest.mark.fault("runner killed while a supervisor is being forked", "the supervisor ends before it begins")
+def test_a_supervisor_that_is_born_without_its_runner_ends():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(10 + _supervise({}, runner=-1, between=-1))  # its parent is neither: it was left to another
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 11
 
 
 @pytest.mark.fault("Ctrl-C once, forked trials", "trials checkpoint; 130; no forge left")

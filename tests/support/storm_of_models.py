@@ -25,6 +25,7 @@ trials:
 executor: {slots: 2}
 limits: {same_failures: 100}
 """
+KILLS_PER_SWEEP = 5
 
 
 def start(folder, name):
@@ -57,15 +58,24 @@ def table(store):
 
 
 def kill_a_real_sweep(folder, kills, seed):
-    """Run the sweep unbroken, then again under random kills until it is whole; compare."""
+    """Run the sweep unbroken, then again and again under random kills, each time until it is whole; compare."""
     unbroken = start(folder, "unbroken")
     output, _ = unbroken.communicate(timeout=600)
     assert unbroken.returncode == 0, output
-    dice, done, store, faults = random.Random(seed), 0, folder / "broken", []
+    expected, dice, rounds = table(folder / "unbroken"), random.Random(seed), []
+    while sum(row["kills"] for row in rounds) < kills:
+        left = kills - sum(row["kills"] for row in rounds)
+        rounds.append(_under_kills(folder, f"broken {len(rounds)}", min(left, KILLS_PER_SWEEP), dice, expected))
+    total = {key: sum((row[key] for row in rounds), type(first)()) for key, first in rounds[0].items()}
+    return {"sweeps": len(rounds), **total}
+
+
+def _under_kills(folder, name, kills, dice, expected):
+    done, store, faults = 0, folder / name, []
     while True:
-        runner = start(folder, "broken")
+        runner = start(folder, name)
         while runner.poll() is None and done < kills:
-            time.sleep(dice.uniform(1.0, 4.0))
+            time.sleep(dice.uniform(0.2, 3.0))
             victims = [runner.pid] if dice.random() < 0.3 else [p.pid for p in processes(store)]
             if victims and runner.poll() is None:
                 try:
@@ -81,13 +91,14 @@ def kill_a_real_sweep(folder, kills, seed):
             faults.append("processes outlived their runner")
         if runner.returncode == 0:
             break
-    if table(store) != table(folder / "unbroken"):
+    if table(store) != expected:
         faults.append("another table than the unbroken run")
-    trials = load(store).trials()
+    found = load(store)
+    trials = found.trials()
     return {
         "kills": done,
         "trials": len(trials),
         "attempts": int(trials["attempts"].sum()),
-        "points": len(load(store).points()),
+        "points": len(found.points()),
         "faults": faults,
     }

@@ -106,6 +106,19 @@ def test_several_gpus_make_one_slot(monkeypatch):
         local_slots(ExecutorSpec(gpus_per_trial=5), found)
 
 
+def test_trials_share_gpus_only_where_nothing_but_the_loss_is_measured(monkeypatch):
+    slots = local_slots(ExecutorSpec(measure="loss", trials_per_gpu=2), choose(boards(monkeypatch, "0,1")))
+    assert devices(slots) == ["GPU-a", "GPU-b", "GPU-a", "GPU-b"]
+    assert {slot.environment["SCALING_MEASURE"] for slot in slots} == {"loss"}
+    for wrong, why in (
+        ({"trials_per_gpu": 2}, "trials_per_gpu needs measure: loss"),
+        ({"trials_per_gpu": 2, "measure": "loss", "gpus_per_trial": 2}, "needs gpus_per_trial: 1"),
+        ({"measure": "loss", "kind": "slurm"}, "measure: loss is for kind: local"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            ExecutorSpec(**wrong)
+
+
 def test_a_batch_script_asks_for_what_the_sweep_says(tmp_path):
     pytest.importorskip("submitit")
     slurm = SlurmSpec(partition="gpu", account="lab", time=5400, grace=60, at_once=8)

@@ -38,5 +38,12 @@ def test_gpus_are_named_by_uuid_and_share_the_cores(four_cores):
         gpu_slots([])
 
 
+def test_trials_that_share_gpus_are_spread_over_them_first(four_cores):
+    found = gpu_slots([("GPU-a", "H100"), ("GPU-b", "H100")], sharers=2)
+    assert [s.environment["CUDA_VISIBLE_DEVICES"] for s in found] == ["GPU-a", "GPU-b"] * 2
+    assert [s.name for s in found] == ["H100 0, 1 of 2", "H100 1, 1 of 2", "H100 0, 2 of 2", "H100 1, 2 of 2"]
+    assert [s.cpus for s in found] == [(0, 4), (1, 5), (2, 6), (3, 7)]
+
+
 def test_this_machine_has_a_slot():
     assert core_slots()[0].cpus

@@ -44,6 +44,20 @@ def curve(attempt):
     return [(c["step"], c["loss_nats"]) for c in map(json.loads, attempt.curve_path.read_text().splitlines())]
 
 
+def test_a_trial_that_measures_its_loss_alone_says_why_it_has_no_speed(tmp_path, monkeypatch):
+    whole, trial = make_store(tmp_path / "all"), make_store(tmp_path / "loss")
+    run(whole)
+    monkeypatch.setenv("SCALING_MEASURE", "loss")
+    _, code, output = run(trial)
+    assert code == 0, output
+    end = trial.end()
+    assert [p.loss_nats for p in trial.points()] == [p.loss_nats for p in whole.points()]
+    assert end.steady.tokens_per_s is None
+    assert end.utilisation.mfu_measured is None
+    for reason in (end.steady.reason, end.energy_gpu_j.reason, end.power_idle_w.reason):
+        assert "executor.measure is loss" in reason
+
+
 def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
     trial = make_store(tmp_path)
     _, code, output = run(trial)
