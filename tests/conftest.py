@@ -8,11 +8,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch or numpy
 
 
-FAULTS = pytest.StashKey()
-
-
-def pytest_configure(config):
-    config.stash[FAULTS] = {}
+FOUND = {}  # outcomes of every fault that was tried
 
 
 def pytest_addoption(parser):
@@ -35,16 +31,21 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and item.config.getoption("--forbid-skips") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which --forbid-skips does not allow: {report.longrepr}"
-    for mark in item.iter_markers("fault"):
-        if report.when == "call" or report.outcome != "passed":
-            item.config.stash[FAULTS].setdefault(mark.args, []).append(report.outcome)
+    if report.when == "call" or report.outcome != "passed":
+        report.faults = [list(mark.args) for mark in item.iter_markers("fault")]
+
+
+def pytest_runtest_logreport(report):
+    """Called where the reports of all workers come together."""
+    for fault, promise in getattr(report, "faults", ()):
+        FOUND.setdefault((fault, promise), []).append(report.outcome)
 
 
 def pytest_sessionfinish(session):
     path = session.config.getoption("--fault-table")
-    if path:
+    if path and not hasattr(session.config, "workerinput"):
         lines = ["| fault | what must happen | times tried | result |", "| --- | --- | --: | --- |"]
-        for (fault, promise), outcomes in sorted(session.config.stash[FAULTS].items()):
+        for (fault, promise), outcomes in sorted(FOUND.items()):
             result = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(outcomes))
             lines.append(f"| {fault} | {promise} | {len(outcomes)} | {result} |")
         Path(path).write_text("\n".join(lines) + "\n")
