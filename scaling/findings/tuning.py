@@ -64,7 +64,7 @@ def _seeds(cell: tuple[int, int], _seed: int, amounts: Sequence[Amount]) -> int:
 def preference(case: Case, rule: Rule) -> Verdict:
     """Tuning on a learnt reward raises the gold reward, at the place that other questions chose."""
     cells = _cells(case.tuning.runs)
-    short = _too_few_runs(cells, rule)
+    short = _too_few_runs(cells, rule, "Whether tuning on a learnt reward pays")
     if short is not None:
         return short
     most = max(cell.comparisons for cell in cells)
@@ -85,7 +85,7 @@ def preference(case: Case, rule: Rule) -> Verdict:
 def overoptimised(case: Case, rule: Rule) -> Verdict:
     """Pressed further, the proxy goes on rising and the gold score falls."""
     cells = _cells(case.tuning.runs)
-    short = _too_few_runs(cells, rule)
+    short = _too_few_runs(cells, rule, "Whether pressing a learnt reward harms the gold score")
     if short is not None:
         return short
     judged = {cell: runs for cell, runs in cells.items() if cell.method == "rloo"}
@@ -110,10 +110,10 @@ def _cells(runs: Sequence[Run]) -> dict[Cell, list[Run]]:
     return dict(cells)
 
 
-def _too_few_runs(cells: dict[Cell, list[Run]], rule: Rule) -> Verdict | None:
+def _too_few_runs(cells: dict[Cell, list[Run]], rule: Rule, question: str) -> Verdict | None:
     judged = {cell: runs for cell, runs in cells.items() if cell.method == "rloo"}
     if not judged:
-        return too_little("What a learnt reward does to the gold score is unknown: nothing was tuned on one.")
+        return too_little(f"{question} is unknown: nothing was tuned on one.")
     counts: Numbers = {
         "sizes": len({cell.params for cell in judged}),
         "comparisons": len({cell.comparisons for cell in judged}),
@@ -125,7 +125,7 @@ def _too_few_runs(cells: dict[Cell, list[Run]], rule: Rule) -> Verdict | None:
         lacking = [f"√KL up to {reach:.2g}"]
     if not lacking:
         return None
-    return too_little(f"Preference tuning was measured at {', '.join(lacking)} only, too little to judge it.", **counts)
+    return too_little(f"{question} is unknown: it was measured at {', '.join(lacking)} only.", **counts)
 
 
 def _clear(difference: float, run: Run, rule: Rule) -> bool:
