@@ -93,3 +93,25 @@ def test_a_larger_model_learns_more(name, trained):
         assert set(record.points[-1].metrics) == set(family.metrics)
         assert record.end is not None
         assert record.end.params_active == record.params.active
+
+
+OTHERS = {  # what the measured quantity is, and how far the smallest size stands above the largest
+    "audio": ("nats per token", 1.1),
+    "gan": ("squared MMD, a distance and no likelihood", 2.0),
+    "jepa": ("unexplained share of the state's variance", 1.2),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_larger_model_of_sound_points_or_worlds_does_better(name, tmp_path):
+    command = [sys.executable, "-m", "scaling", "run", f"families/quick/{name}", "--no-report"]
+    done = subprocess.run([*command, "--out", str(tmp_path / name)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    store, (unit, ratio) = load(tmp_path / name), OTHERS[name]
+    points = store.points()
+    last = points[points["tokens"] == points["tokens"].max()].sort_values("params_total")["loss_nats"].tolist()
+    assert set(points["loss_unit"]) == {unit}
+    assert last[0] > ratio * last[-1]
+    if entropy := store.sweep["data"]["validation_entropy_nats"]:
+        assert min(last) > entropy
