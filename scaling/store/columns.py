@@ -99,6 +99,7 @@ TRIALS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "bpb": ("bits/byte", "the same per byte"),
         "tokens_per_s": ("tokens/s", "in the steady window"),
         "tokens_per_s_reason": ("", "why tokens_per_s is missing"),
+        "steady_s": ("s", "seconds of the steady window: training steps after warm-up, evaluations left out"),
         "mfu": ("", "model FLOPs utilisation, 0 to 1: flops_train over the data sheet's dense peak"),
         "mfu_reason": ("", "why mfu is missing"),
         "mfu_measured": ("", "the same over the best matrix product measured on this device"),

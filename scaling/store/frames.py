@@ -266,6 +266,7 @@ def _end(end: EndRecord) -> Row:
         "tokens": end.tokens,
         "tokens_per_s": end.steady.tokens_per_s,
         "tokens_per_s_reason": end.steady.reason,
+        "steady_s": end.steady.seconds,
         "mfu": end.utilisation.mfu,
         "mfu_reason": end.utilisation.reason,
         "mfu_measured": end.utilisation.mfu_measured,

@@ -83,6 +83,7 @@ def _ended(n, measured):
         "bpb": loss_of(n, HORIZONS[-1]) / math.log(2),
         "tokens_per_s": 4.2e5 * (n / 3600) ** -0.55,
         "tokens_per_s_reason": None,
+        "steady_s": wall * PHASES["train"] * 0.75,
         "mfu": None,
         "mfu_reason": "peak FLOP/s of this processor is not known",
         "memory_host_bytes": 3.1e8 + n * 40,

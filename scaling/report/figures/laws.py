@@ -18,12 +18,13 @@ from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
 from scaling.units import format_interval, format_si
 
 _SPELLING = (
-    ("^alpha", "ᵅ"), ("^beta", "ᵝ"), ("^gamma", "ᵞ"), ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("*", "·"),
+    ("^alpha_", "^α_"), ("^alpha", "ᵅ"), ("^beta", "ᵝ"), ("^gamma", "ᵞ"),
+    ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("kappa", "κ"), ("*", "·"),
 )  # fmt: skip
 MAX_LABELS = 8
 BEYOND = 4.0  # how far past the data a one-dimensional law is drawn
 LAW = Style("fitted law", INK, "", "solid")
-FLOOR = Style("irreducible loss E", MUTED, "", "dot")
+FLOOR = Style("floor of this fit", MUTED, "", "dot")
 _AXIS = {"N": ("params_total", "Parameters N"), "D": ("tokens", "Tokens D")}
 _FIXED = {"N": "tokens", "D": "params_total"}
 _COLUMNS = (
@@ -214,9 +215,10 @@ def _claim(found: OneLaw) -> str:
     if power is None:
         return f"At {format_si(found.fixed)} {other}, loss falls with {what} as {found.fit.form}"
     sign = "α" if exponent == "alpha" else "β"
+    unsure = "" if power.low is not None else ", interval unknown"
     return (
         f"At {format_si(found.fixed)} {other}, loss above its floor falls with {what} to the power "
-        f"{sign} = {format_interval(power.value, power.low, power.high, 2)}"
+        f"{sign} = {format_interval(power.value, power.low, power.high, 2)}{unsure}"
     )
 
 
@@ -231,7 +233,15 @@ def _caption(found: OneLaw, material: Material) -> str:
         return f"No law: {why}. {slices if found.slices else ''}"
     band = " with its 95 % band" if found.law and found.law.low[0] is not None else ""
     head = f"Heavy line: {pretty(found.fit.form)}{band}, solid inside the data, dashed beyond."
-    return f"{head} {slices if found.slices else ''}"
+    return f"{head}{_floor_words(found)} {slices if found.slices else ''}"
+
+
+def _floor_words(found: OneLaw) -> str:
+    """Say why the dotted floor is not the E of L(N, D): what the fixed amount lacks is in it."""
+    if found.floor is None:
+        return ""
+    held = f"{'D' if found.amount == 'N' else 'N'} = {format_si(found.fixed)}"
+    return f" Dotted: the floor E of this fit at {held}; what {held} lacks is in it, so it lies above that of L(N, D)."
 
 
 def pretty(form: str) -> str:

@@ -16,6 +16,7 @@ from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
+from scaling.report.support import reach
 from scaling.store.measured import measured_energy
 from scaling.units import format_flops, format_si
 
@@ -34,12 +35,14 @@ class Returns:
         rows: flops, and value, low, high of loss, local_exponent, gain (nats per doubling); gain_per_kwh
             (nats per further kWh at that compute, ``None`` where energy was not measured or C is outside it).
         end: largest compute measured.
+        inside: the least and largest compute whose best size and data lie inside those trained; ``None`` without.
         noise_nats: difference that chance makes of two runs at the end of the data, nats: two standard errors.
         energy_missing: why there is no gain per kWh; ``None`` when there is.
     """
 
     rows: pd.DataFrame
     end: float
+    inside: tuple[float, float] | None
     noise_nats: float | None
     energy_missing: str | None
 
@@ -64,7 +67,8 @@ def data(material: Material) -> Returns | None:
     noise = pooled(material.analysis.seed_noise)
     nearest = min(rows, key=lambda r: abs(r.flops - end))
     missing = None if energy else material.missing("energy", otherwise=_why_no_energy(material.points))
-    return Returns(frame, end, None if noise is None else _TWO_RUNS * noise * nearest.loss.value, missing)
+    inside = None if material.law is None else reach(material.law)
+    return Returns(frame, end, inside, None if noise is None else _TWO_RUNS * noise * nearest.loss.value, missing)
 
 
 def _why_no_energy(points: pd.DataFrame) -> str:
@@ -127,7 +131,7 @@ def _path(figure: Figure, found: Returns, name: str, text: str) -> None:
     band(figure, rows["flops"], cells(rows, f"{name}_low"), cells(rows, f"{name}_high"), group=GAIN.label)
     end_of_data(figure, found.end)
     hover = f"{text} at %{{x:.2e}} FLOPs<extra></extra>"
-    law(figure, rows["flops"], rows[name], (0.0, found.end), group=GAIN.label, hover=hover)
+    law(figure, rows["flops"], rows[name], found.inside or (0.0, 0.0), group=GAIN.label, hover=hover)
 
 
 def panel(material: Material) -> Panel:
@@ -150,7 +154,8 @@ def panel(material: Material) -> Panel:
         claim=_claim(found),
         caption=(
             "Along the compute-optimal path. The local exponent says how fast the reducible loss shrinks per "
-            "factor of compute; the gain says what that is worth in nats. Dashed beyond the data." + kwh
+            "factor of compute; the gain says what that is worth in nats. Solid: best size and data both lie inside "
+            "those trained; elsewhere dashed. The thin vertical mark is the largest compute measured." + kwh
         ),
         plots=tuple(plots),
         legend=(GAIN, NOISE) if found.noise_nats else (GAIN,),

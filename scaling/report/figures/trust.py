@@ -1,6 +1,7 @@
 """How far the laws can be trusted: seed noise, prediction of what was held out, residuals."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -72,8 +73,8 @@ def noise_panel(material: Material, look: Look) -> Panel:
         claim=f"Changing only the seed moves the loss by ± {100 * typical:.2g} %",
         caption=(
             f"Standard deviation of ln(loss) over seeds of one size at one horizon, for {len(frame)} cells. The "
-            "dashed line pools them. Differences smaller than about twice this are not differences. A spread "
-            "from two seeds is itself uncertain by a factor of two or more."
+            f"dashed line pools them. Two single runs must lie 2√2 times that apart, {282.8 * typical:.2g} %, to "
+            "differ. A spread from two seeds is itself uncertain by a factor of two or more."
         ),
         plots=(
             Plot.switched(
@@ -184,10 +185,20 @@ def heldout_panel(material: Material) -> Panel:
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """Residuals of L(N,D): one row per point, and the seed noise to judge them by (``None`` when unknown)."""
+    """Residuals of L(N,D), in units of the seed noise where that is known, else in percent of the loss.
+
+    Attributes:
+        frame: one row per point; ``residual`` is ``log_residual`` in the unit drawn.
+        noise: pooled standard deviation of ln(loss) over seeds; ``None`` when unknown or zero.
+    """
 
     frame: pd.DataFrame
     noise: float | None
+
+    @property
+    def unit(self) -> str:
+        """What stands after a drawn residual: standard deviations of the seed noise, or percent."""
+        return "%" if self.noise is None else "σ"
 
     @property
     def rms(self) -> float:
@@ -201,24 +212,23 @@ def residual_data(material: Material) -> Residuals:
     names = list(Residual.__dataclass_fields__)
     rows = [[getattr(r, n) for n in names] for r in material.analysis.residuals]
     frame = pd.DataFrame(rows, columns=names).sort_values(["params", "trial", "tokens"], ignore_index=True)
-    return Residuals(frame, pooled(material.analysis.seed_noise))
+    noise = pooled(material.analysis.seed_noise) or None  # seeds without any spread are no unit
+    return Residuals(frame.assign(residual=frame["log_residual"] / (noise or 0.01)), noise)
 
 
 def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
-    """Draw residuals in percent against one amount; hollow marks were left out of the fit."""
+    """Draw residuals against one amount, with two standard deviations of the seed noise; hollow: not in the fit."""
     text = {"flops": power_of_ten, "loss": plain}.get(by, format_si)
     axis = log_axis(title, found.frame[by], text)
-    figure = canvas(axis, linear_axis(**_PERCENT))
+    figure = canvas(axis, linear_axis(ticksuffix=f" {found.unit}"))
     if found.noise is not None:
         ends = [10 ** axis["range"][0], 10 ** axis["range"][1]]
-        band(figure, ends, [-200 * found.noise] * 2, [200 * found.noise] * 2, opacity=0.08)
+        band(figure, ends, [-2, -2], [2, 2], opacity=0.08)
     level(figure, 0)
     for (params, used), part in by_keys(found.frame, ["params", "used"]):
         style = look.size(params, size_label(params))
-        hover = Hover(part, _residual_hover)
-        marks(
-            figure, part[by], 100 * part["log_residual"], style, hover, hollow=not used, size=8, of=len(found.frame)
-        )  # fmt: skip
+        hover = Hover(part, partial(_residual_hover, unit=found.unit))
+        marks(figure, part[by], part["residual"], style, hover, hollow=not used, size=8, of=len(found.frame))
     return figure
 
 
@@ -233,18 +243,19 @@ def draw_seen(found: Residuals, look: Look, unit: str = NATS_PER_TOKEN) -> Figur
     for (params, used), part in by_keys(frame, ["params", "used"]):
         style = look.size(params, size_label(params))
         marks(
-            figure, part["fitted"], part["loss"], style, Hover(part, _residual_hover), hollow=not used, size=7,
-            of=len(frame),
+            figure, part["fitted"], part["loss"], style, Hover(part, partial(_residual_hover, unit=found.unit)),
+            hollow=not used, size=7, of=len(frame),
         )  # fmt: skip
     return figure
 
 
-def _residual_hover(row: dict[Any, Any]) -> str:
+def _residual_hover(row: dict[Any, Any], unit: str) -> str:
+    sigma = f", {row['residual']:+.2g} σ" if unit == "σ" else ""
     return words(
         [
             f"{size_label(row['params'])}, seed {row['seed']}",
             f"{format_si(row['tokens'])} tokens, {format_flops(row['flops'])}",
-            f"measured {row['loss']:.4f}, fitted {row['fitted']:.4f} nats ({100 * row['log_residual']:+.2f} %)",
+            f"measured {row['loss']:.4f}, fitted {row['fitted']:.4f} nats ({100 * row['log_residual']:+.2f} %{sigma})",
             "" if row["used"] else "left out of the fit",
         ]
     ).removesuffix("<br>")
@@ -257,7 +268,9 @@ def residual_panel(material: Material, look: Look) -> Panel:
         reason = material.missing("residuals", "L(N,D)", otherwise="No law was fitted, so nothing is left over.")
         return absent("fig-residuals", "There are no residuals to inspect", reason)
     noise = (
-        "" if found.noise is None else f" Shaded: ± 2 standard deviations of seed noise (± {200 * found.noise:.2g} %)."
+        " In percent of the loss: seed noise was not measured, so there is nothing to count them in."
+        if found.noise is None
+        else f" σ is one standard deviation of the seed noise, {100 * found.noise:.2g} % of the loss; shaded: ± 2 σ."
     )
     axes = (
         ("params", "parameters", "Parameters N"),
@@ -275,28 +288,28 @@ def residual_panel(material: Material, look: Look) -> Panel:
         plots=(
             Plot.switched(
                 "residuals-by",
-                "Residual, measured over fitted",
+                f"Residual, {'% of the loss' if found.noise is None else 'in σ of the seed noise'}",
                 [Choice(by, short, draw_residuals(found, look, by, title)) for by, short, title in axes],
                 360,
             ),
             Plot("residuals-seen", f"Measured loss, {material.unit}", draw_seen(found, look, material.unit), 360),
         ),
         legend=legend(look.size(n, size_label(n)) for n in sorted(found.frame["params"].unique())),
-        table=_residual_table(found.frame),
+        table=_residual_table(found),
     )
 
 
 def _residual_claim(found: Residuals) -> str:
     head = f"The fitted surface leaves {100 * found.rms:.2g} % of the loss unexplained"
-    if found.noise is None or found.noise == 0:
+    if found.noise is None:
         return head
     ratio = found.rms / found.noise
     verdict = "about what changing the seed does" if 0.67 < ratio < 1.5 else f"{ratio:.2g} times the seed noise"
     return f"{head}, {verdict}"
 
 
-def _residual_table(frame: pd.DataFrame) -> Table:
-    columns = (
+def _residual_table(found: Residuals) -> Table:
+    columns = [
         Column("trial", "Trial"),
         Column("params", "Parameters", "count"),
         Column("tokens", "Tokens", "count"),
@@ -305,6 +318,7 @@ def _residual_table(frame: pd.DataFrame) -> Table:
         Column("loss", "Measured (nats)", "loss"),
         Column("fitted", "Fitted (nats)", "loss"),
         Column("log_residual", "Residual", "signed_percent"),
+        *([] if found.noise is None else [Column("residual", "Residual in σ of the seed noise", "number")]),
         Column("used", "In the fit"),
-    )
-    return Table.of("residuals", "Residuals of the L(N, D) fit", columns, frame)
+    ]
+    return Table.of("residuals", "Residuals of the L(N, D) fit", columns, found.frame)

@@ -98,7 +98,8 @@ def forms(material: Material) -> Table:
         }
         for row in choice.rows
     ]
-    return Table.of("forms", "Forms of the law", columns, rows, note=f"Favoured: {choice.favours} ({choice.why}).")
+    first = "Favoured" if choice.decided else "None stands out; first of what is left"
+    return Table.of("forms", "Forms of the law", columns, rows, note=f"{first}: {choice.favours} ({choice.why}).")
 
 
 def approaches(material: Material) -> Table:
@@ -106,8 +107,8 @@ def approaches(material: Material) -> Table:
     columns = (
         Column("name", "Approach"),
         Column("flops", "FLOPs counted as"),
-        Column("a", "a of N* ∝ C^a"),
-        Column("b", "b of D* ∝ C^b"),
+        Column("a", "a of N* ∝ Cᵃ"),
+        Column("b", "b of D* ∝ Cᵇ"),
         Column("note", "Refused because, or beware"),
     )
     rows = [

@@ -16,7 +16,7 @@ _COLUMNS = (
     Column("counted", "N is"),
     Column("alpha", "α"),
     Column("beta", "β"),
-    Column("a", "a of N* ∝ C^a"),
+    Column("a", "a of N* ∝ Cᵃ"),
     Column("same", "Our interval of a holds it"),
     Column("source", "Source"),
 )

@@ -162,6 +162,21 @@ def test_data_law_belongs_to_the_largest_size_and_skips_what_was_cut(material):
     assert found.inside[0] > 5e5
 
 
+def test_formulas_keep_their_exponents_together():
+    assert laws.pretty("E + A/N^alpha") == "E + A/Nᵅ"
+    assert laws.pretty("((N_c/N)^(alpha_N/alpha_D) + D_c/D)^alpha_D") == "((N_c/N)^(α_N/α_D) + D_c/D)^α_D"
+    assert laws.pretty("(B/D^beta)^(1/kappa)") == "(B/Dᵝ)^(1/κ)"
+
+
+def test_a_floor_at_one_amount_is_not_called_the_irreducible_loss(material):
+    panel = laws.panel(material, Look.of(material.trials), "N")
+    assert "the floor E of this fit at D = 2.26M" in panel.caption
+    single = laws.data(material, "D")
+    bare = {k: dataclasses.replace(v, low=None, high=None) for k, v in single.fit.params.items()}
+    unsure = dataclasses.replace(single, fit=dataclasses.replace(single.fit, params=bare))
+    assert laws._claim(unsure).endswith(", interval unknown")
+
+
 def test_law_lines_follow_the_fit_with_a_band_around_them(material):
     fit = material.analysis.fits["L(N,D)"]
     line = along(fit, "N", 1e4, 1e5, n=5, fixed={"D": 1e6})
@@ -192,6 +207,27 @@ def test_heldout_and_residuals_carry_the_analysis(material):
     assert 0 < found.rms < 0.01
 
 
+def test_residuals_are_counted_in_seed_noise_where_it_is_known(material):
+    found = trust.residual_data(material)
+    assert found.unit == "σ"
+    assert np.allclose(found.frame["residual"] * found.noise, found.frame["log_residual"])
+    look = Look.of(material.trials)
+    figure = trust.draw_residuals(found, look, "params", "N")
+    assert figure.layout.yaxis.ticksuffix == " σ"
+    assert (min(figure.data[0].y), max(figure.data[0].y)) == (-2, 2)  # the band comes first
+    assert "residual" in [c.key for c in trust.residual_panel(material, look).table.columns]
+
+
+def test_without_seed_noise_residuals_stay_in_percent_and_say_so(material):
+    single = dataclasses.replace(material, analysis=dataclasses.replace(material.analysis, seed_noise=()))
+    found = trust.residual_data(single)
+    assert (found.unit, found.noise) == ("%", None)
+    assert np.allclose(found.frame["residual"], 100 * found.frame["log_residual"])
+    panel = trust.residual_panel(single, Look.of(single.trials))
+    assert "seed noise was not measured" in panel.caption
+    assert "residual" not in [c.key for c in panel.table.columns]
+
+
 def test_allocation_exponent_is_beta_over_the_sum(material):
     fit = material.analysis.fits["L(N,D)"]
     a = frontier.allocation_exponent(fit)
@@ -219,6 +255,15 @@ def test_gain_per_kwh_needs_measured_energy(material, measured):
     further_j = counted.joules(2 * row["flops"]) - counted.joules(row["flops"])
     assert row["gain_per_kwh"] == pytest.approx(row["gain"] / (further_j / 3.6e6))
     assert found.rows.loc[found.rows["flops"] > found.end, "gain_per_kwh"].isna().all()
+
+
+def test_returns_are_solid_where_the_best_split_was_trained(material):
+    assert returns.data(material).inside is None
+    longer = dataclasses.replace(material.law, tokens=material.law.tokens * 5)
+    found = returns.data(dataclasses.replace(material, law=longer))
+    assert found.inside == support.reach(longer)
+    dashes = {t.line.dash for t in returns.draw_gain(returns.data(material)).data if t.fill is None}
+    assert dashes == {"dash"}
 
 
 def test_returns_name_the_budget_where_noise_wins(material):

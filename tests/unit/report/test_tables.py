@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from scaling.meters import nvml, trace
 from scaling.provenance import Provenance, Reading
 from scaling.report.tables import everything, fits, provenance, timing, trials
 from scaling.store.timing import RunTiming
@@ -115,3 +116,38 @@ def test_environments_are_flattened_and_kept_apart(material):
 def test_every_rule_is_printed(material):
     assert len(fits.rules(material).rows) == len(material.rules)
     assert len({t.name for t in everything(material)}) == len(everything(material))
+
+
+def test_provenance_names_resolution_and_the_share_of_the_run(measured):
+    found = {r["quantity"]: r for r in rows(provenance.provenance(measured))}
+    gpu, ram, rate = (found[q] for q in ("GPU energy of the trials", "RAM energy of the trials", "Throughput"))
+    assert gpu["resolution"] == f"counter that steps about every {nvml.COUNTER_STEP_S:g} s, in mJ"
+    assert (gpu["share"], ram["share"]) == (pytest.approx(1), pytest.approx(1))
+    assert ram["resolution"].startswith("none")
+    assert rate["share"] == pytest.approx(0.75)  # the steady windows of the made-up trials
+    assert found["MFU"]["share"] is None
+    half = measured.trials["params_total"] > 20_000
+    mixed = measured.trials.assign(
+        energy_gpu_provenance=measured.trials["energy_gpu_provenance"].where(half, "unavailable"),
+        energy_gpu_j=measured.trials["energy_gpu_j"].where(half),
+    )
+    parts = rows(provenance.provenance(dataclasses.replace(measured, trials=mixed)))
+    wall = measured.trials["wall_s"]
+    assert [(r["kind"], r["share"]) for r in parts[:2]] == [
+        ("measured", pytest.approx(wall[half].sum() / wall.sum())),
+        ("missing", None),
+    ]
+
+
+def test_every_way_of_measuring_has_a_resolution():
+    assert set(provenance.RESOLUTION) == {p.value for p in Provenance} - {"unavailable"}
+    assert f"every {trace.SAMPLE_S:g} s" in provenance.RESOLUTION["sampled_power"]
+
+
+def test_the_machine_s_share_is_metered_seconds_over_those_with_trials(material):
+    reading = Reading(value=3.6e6, provenance=Provenance.MODELLED_LOAD, reason="TDP times load").to_json()
+    host = {"energy_cpu_j": reading, "seconds": 4503.0, "runs": 1}
+    told = dataclasses.replace(material, host=host, timings=(RUN,))
+    assert rows(provenance.provenance(told))[-1]["share"] == pytest.approx(4503 / 5000)
+    two = dataclasses.replace(told, host={**host, "runs": 2})  # a run that recorded no seconds is not guessed
+    assert rows(provenance.provenance(two))[-1]["share"] is None
