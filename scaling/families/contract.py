@@ -121,6 +121,7 @@ class Family:
         memory_bytes: config, recipe -> predicted bytes by component; they add up to the peak.
         objective: what it is trained on, in words. Losses of different objectives do not compare.
         unit: of its loss.
+        quantity: what is measured in the place of a loss, where it is none; findings say that word.
         eats: kind of data: ``tokens``, ``images``, ``pairs`` of a picture and its caption, ``clips`` that move,
             ``points``.
         predicts_next: it gives the next token at every place, from those before. Only then can text be continued and
@@ -149,6 +150,7 @@ class Family:
     memory_bytes: Callable[[Config, Recipe], dict[str, float]]
     objective: str
     unit: str = NATS_PER_TOKEN
+    quantity: str = "loss"
     eats: str = "tokens"
     predicts_next: bool = False
     asked: Asked | None = None

@@ -1,10 +1,12 @@
 """Findings: a sentence, a grade, the numbers, and the rule that decided. The command line and the report print them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from scaling.families import FAMILIES
 from scaling.findings import abilities, compared, energy, fitted, measured, tuning
 from scaling.findings.case import NO_TUNING, Case, Finding, Grade, Verdict
 from scaling.findings.monotone import monotone
@@ -13,6 +15,7 @@ from scaling.laws.analysis import Analysis
 from scaling.laws.emergence import AbilityResult
 from scaling.laws.tuning import Tuned
 
+_LOSS = re.compile(r"\bloss(es)?\b")
 _JUDGES: Mapping[str, Callable[[Case, Rule], Verdict]] = {
     "power_law": fitted.power_law,
     "monotone": monotone,
@@ -57,16 +60,27 @@ def findings(
 
 
 def _find(case: Case, rule: Rule) -> Finding:
-    verdict = _JUDGES[rule.id](case, rule)
+    verdict, quantity = _JUDGES[rule.id](case, rule), quantity_of(case.points)
     return Finding(
         id=rule.id,
-        question=rule.question,
-        sentence=verdict.sentence,
+        question=_naming(quantity, rule.question),
+        sentence=_naming(quantity, verdict.sentence),
         grade=verdict.grade,
         numbers=verdict.numbers,
         figure=rule.figure,
-        rule=rule.text,
+        rule=_naming(quantity, rule.text),
     )
 
 
-__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings"]
+def quantity_of(points: pd.DataFrame) -> str:
+    """Return what the points measure: a loss, unless their family says that it is another quantity."""
+    names = set(points["family"].dropna()) if "family" in points else set()
+    found = {FAMILIES[name].quantity for name in names if name in FAMILIES}
+    return found.pop() if len(found) == 1 else "loss"
+
+
+def _naming(quantity: str, text: str) -> str:
+    return text if quantity == "loss" else _LOSS.sub(lambda word: quantity + ("s" if word[1] else ""), text)
+
+
+__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings", "quantity_of"]

@@ -53,8 +53,8 @@ def power_law(case: Case, rule: Rule) -> Verdict:
     doubt = "" if fit.converged else " The fit did not converge, so its numbers are not the optimum."
     return graded(
         fit.converged and fit.residual_rms <= allowed,
-        f"{_formula(fit)} {verb} {fit.n_points} points of {fit.n_trials} trials: the rms residual is "
-        f"{percent(fit.residual_rms)} of the loss, {percent(allowed)} allowed; {seeds}.{doubt}",
+        f"{_formula(fit, unit_of(case.points))} {verb} {fit.n_points} points of {fit.n_trials} trials: the rms "
+        f"residual is {percent(fit.residual_rms)} of the loss, {percent(allowed)} allowed; {seeds}.{doubt}",
         residual_rms=fit.residual_rms,
         allowed_rms=allowed,
         seed_noise_std=noise,
@@ -65,11 +65,11 @@ def power_law(case: Case, rule: Rule) -> Verdict:
     )
 
 
-def _formula(fit: Fit) -> str:
+def _formula(fit: Fit, unit: str) -> str:
     e, a, b = (fit.params[name] for name in ("E", "A", "B"))
     alpha, beta = fit.params["alpha"], fit.params["beta"]
     return (
-        f"L(N,D) = {e.value:.3g} + {a.value:.4g}/N^α + {b.value:.4g}/D^β nats, α = {shown(alpha)}, β = {shown(beta)},"
+        f"L(N,D) = {e.value:.3g} + {a.value:.4g}/N^α + {b.value:.4g}/D^β {unit}, α = {shown(alpha)}, β = {shown(beta)},"
     )
 
 
@@ -230,8 +230,8 @@ def returns(case: Case, rule: Rule) -> Verdict:
     worth = ends[0] > max(one_percent, chance)
     return graded(
         worth,
-        f"At {format_flops(row.flops)} the next doubling of compute buys {shown(row.gain_per_doubling_nats)} nats per "
-        f"token ({percent(row.gain_per_doubling_nats.value / loss)} of the loss)"
+        f"At {format_flops(row.flops)} the next doubling of compute buys {shown(row.gain_per_doubling_nats)} "
+        f"{unit_of(case.points)} ({percent(row.gain_per_doubling_nats.value / loss)} of the loss)"
         + (", more than " if worth else ", not clearly more than ")
         + f"both 1 % of the loss ({one_percent:.2g}) and what chance makes of two runs ({chance:.2g}); the local "
         f"exponent of the reducible loss is {shown(row.local_exponent)}. A power law has no knee: the gain shrinks at "

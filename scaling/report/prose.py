@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scaling.families import NATS_PER_TOKEN
+from scaling.findings import quantity_of
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
 from scaling.report.material import Material
@@ -94,13 +96,18 @@ def facts(material: Material) -> list[Fact]:
                 f"{points['tokens'].nunique()} horizons",
             ),
             Fact("Training compute", format_flops(spent, 2), "all trials"),
-            Fact("Best loss", f"{best['loss_nats']:.3f} nats", _bits(best["bpb"])),
+            _best(float(best["loss_nats"]), best["bpb"], quantity_of(points), material.unit),
         ]
     return [*strip, _energy_fact(material), *_time_fact(material)]
 
 
-def _bits(bpb: float) -> str:
-    return "" if pd.isna(bpb) else f"{bpb:.3f} bits per byte"
+def _best(loss: float, bpb: float, quantity: str, unit: str) -> Fact:
+    if quantity != "loss":
+        return Fact(
+            f"Best {quantity}", f"{loss:.3g} {unit}", f"“loss” on this page means this {quantity}, no likelihood"
+        )
+    bits = "" if pd.isna(bpb) else f"{bpb:.3f} bits per byte"
+    return Fact("Best loss", f"{loss:.3f} {'nats' if unit == NATS_PER_TOKEN else unit}", bits)
 
 
 def _energy_fact(material: Material) -> Fact:

@@ -97,8 +97,8 @@ def test_a_larger_model_learns_more(name, trained):
 
 OTHERS = {  # what the measured quantity is, and how far the smallest size stands above the largest
     "audio": ("nats per token", 1.1),
-    "gan": ("squared MMD, a distance and no likelihood", 2.0),
-    "jepa": ("unexplained share of the state's variance", 1.2),
+    "gan": ("squared MMD", 2.0),
+    "jepa": ("of the state's variance", 1.2),
 }
 
 
