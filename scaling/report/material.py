@@ -19,6 +19,9 @@ from scaling.report.runs import OneRun
 from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, METRICS, TRIALS, TUNED
 from scaling.store.timing import RunTiming
 
+Sample = tuple[str, str, int, str, str, str | None]
+"""Trial, label, total parameters, prompt, text, PNG in base64 or ``None``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
@@ -56,7 +59,7 @@ class Material:
         points: one row per annealed evaluation.
         trials: one row per trial.
         curves: training as it went, one row per logged step.
-        samples: generated text or pictures: trial, label, total parameters, prompt, text, PNG in base64 or ``None``.
+        samples: generated text or pictures.
         environments: each distinct environment, with the trials that ran in it under ``trials``.
         host: host energy over the whole sweep, readings by component; ``None`` when not metered.
         analysis: fits and what follows from them, or why parts are missing.
@@ -85,7 +88,7 @@ class Material:
     points: pd.DataFrame
     trials: pd.DataFrame
     curves: pd.DataFrame
-    samples: Sequence[tuple[str, str, int, str, str, str | None]]
+    samples: Sequence[Sample]
     environments: Sequence[Mapping[str, Any]]
     host: Mapping[str, Any] | None
     analysis: Analysis

@@ -197,7 +197,7 @@ def page_of(material: Material) -> Page:
         reservations=reservations(material),
         sections=sections(material, look),
         look=look,
-        sample_groups=sample_groups(material, look),
+        sample_groups=sample_groups(material.samples, look),
         decisions=decisions(material),
         logs=[run for run in material.runs if run.log],
         budget=budget.payload(material),

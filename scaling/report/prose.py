@@ -1,6 +1,7 @@
 """Fixed words of the page, the facts under its title, and the samples grouped for reading."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,7 +10,7 @@ from scaling.families import NATS_PER_TOKEN
 from scaling.findings import quantity_of
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
-from scaling.report.material import Material
+from scaling.report.material import Material, Sample
 from scaling.units import format_duration, format_energy, format_flops, format_si
 
 LEDES: dict[str, str] = {
@@ -126,23 +127,25 @@ def _time_fact(material: Material) -> list[Fact]:
 class SampleGroup:
     """One prompt and what each size made of it: (label, parameters, text, style, picture), by size.
 
-    ``drawn`` says that they are pictures, each the address of its own data; elsewhere it is empty.
+    ``drawn`` says that they are pictures, each the address of its own data; elsewhere it is empty. ``study`` is whose
+    samples they are where there are several.
     """
 
     prompt: str
     entries: tuple[tuple[str, str, str, Style, str], ...]
     left_out: int
     drawn: bool = False
+    study: str = ""
 
 
-def sample_groups(material: Material, look: Look) -> list[SampleGroup]:
+def sample_groups(samples: Sequence[Sample], look: Look, study: str = "") -> list[SampleGroup]:
     """Return samples by prompt: one trial per size, at most twelve sizes; the rest stay in the store."""
-    prompts = list(dict.fromkeys(prompt for _, _, _, prompt, _, _ in material.samples))
-    return [_group(material, look, prompt) for prompt in prompts]
+    prompts = list(dict.fromkeys(prompt for _, _, _, prompt, _, _ in samples))
+    return [_group(samples, look, prompt, study) for prompt in prompts]
 
 
-def _group(material: Material, look: Look, prompt: str) -> SampleGroup:
-    mine = sorted((n, label, text, address(png)) for _, label, n, p, text, png in material.samples if p == prompt)
+def _group(samples: Sequence[Sample], look: Look, prompt: str, study: str) -> SampleGroup:
+    mine = sorted((n, label, text, address(png)) for _, label, n, p, text, png in samples if p == prompt)
     first: dict[int, tuple[str, str, str, Style, str]] = {}
     for n, label, text, picture in mine:
         first.setdefault(n, (label, f"{format_si(n)} parameters", text, look.size(n), picture))
@@ -150,7 +153,8 @@ def _group(material: Material, look: Look, prompt: str) -> SampleGroup:
     step = max(1, -(-len(sizes) // MAX_SAMPLE_SIZES))
     kept = sizes[::-1][::step][::-1]  # the largest size is always among them
     entries = tuple(first[n] for n in kept)
-    return SampleGroup(prompt, entries, len(mine) - len(kept), any(picture for *_, picture in entries))
+    drawn = any(picture for *_, picture in entries)
+    return SampleGroup(prompt, entries, len(mine) - len(kept), drawn, study)
 
 
 def address(picture: str | None) -> str:

@@ -11,10 +11,11 @@ from scaling.report.intervals import show
 from scaling.report.look import Look
 from scaling.report.page import Page, Section
 from scaling.report.panel import Column, Table
-from scaling.report.prose import Fact
+from scaling.report.prose import LEDES, Fact, SampleGroup, sample_groups
 from scaling.report.tables.cost import Account, compared
 from scaling.units import format_flops
 
+MAX_PROMPTS = 2  # of each study; the rest stand in its own report
 AHEAD_RULE = (
     "Supported if the 95 % band of the difference, over all budgets together, leaves zero out at some compute to which "
     "both were fitted; otherwise not supported, also where one leads beyond the data alone: that is extrapolated. Not "
@@ -31,7 +32,9 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
     """Return the page of a comparison, with what each study cost where that is given."""
     names = [side.name for side in comparison.sides]
     look = versus.styles(comparison.sides)
-    gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs))
+    apart = _apart(comparison)
+    gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs) if pair not in apart)
+    samples = [group for account in accounts for group in _samples(account)]
     return Page(
         kicker="Scaling comparison",
         title=title or (" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared"),
@@ -56,7 +59,7 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
                 "sec-ahead",
                 "Who is ahead, and from where on",
                 "Loss at equal compute, the best split of each, with a band that holds everywhere at once.",
-                gaps,
+                (*gaps, *([versus.apart_panel(apart, len(comparison.pairs))] if apart else [])),
                 (_spans_table(comparison),),
             ),
             Section(
@@ -66,10 +69,22 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
                 (),
                 (setup_table(comparison), differences_table(comparison)),
             ),
+            *([Section("sec-samples", "Samples by size", LEDES["sec-samples"])] if samples else []),
             *([_cost_section(accounts)] if accounts else []),
         ),
         look=Look(()),
+        sample_groups=samples,
     )
+
+
+def _apart(comparison: Comparison) -> list[Pair]:
+    """Return the pairs that do not compare, where they are several: one sentence says it of them all."""
+    found = [pair for pair in comparison.pairs if pair.gap is None]
+    return found if len(found) > 1 else []
+
+
+def _samples(account: Account) -> list[SampleGroup]:
+    return sample_groups(account.samples, Look.of(account.every_trial, account.points), account.name)[:MAX_PROMPTS]
 
 
 def _cost_section(accounts: Sequence[Account]) -> Section:
@@ -88,12 +103,29 @@ def _fact(side: Side) -> Fact:
 def findings(comparison: Comparison) -> Iterator[Finding]:
     """Yield two findings for every two studies: which is ahead, and whether their exponents differ.
 
-    Where one reason forbids both, the first says it.
+    Where one reason forbids both, the first says it; pairs that do not compare share one finding.
     """
+    apart = _apart(comparison)
     for rank, pair in enumerate(comparison.pairs):
+        if pair in apart:
+            continue
         yield _ahead(pair, rank)
         if pair.why_no_differences is None or pair.why_no_differences != pair.verdict:
             yield _differ(pair, rank)
+    if apart:
+        yield _not_compared(apart, len(comparison.pairs))
+
+
+def _not_compared(apart: Sequence[Pair], pairs: int) -> Finding:
+    return Finding(
+        id="apart",
+        question="Which studies do not compare?",
+        sentence=f"{versus.apart_words(apart, pairs)} Their laws stand side by side, each in its own unit.",
+        grade=Grade.NOT_ENOUGH_DATA,
+        numbers={"pairs": pairs, "apart": len(apart)},
+        figure=versus.APART,
+        rule=AHEAD_RULE,
+    )
 
 
 def _ahead(pair: Pair, rank: int) -> Finding:
@@ -174,8 +206,9 @@ def _spans_table(comparison: Comparison) -> Table:
         Column("ahead", "Ahead"),
         Column("support", "Support"),
     )
+    rows = versus.span_rows(comparison.pairs)
     why = " ".join(dict.fromkeys(f"{p.left} and {p.right}: {p.verdict}." for p in comparison.pairs if not p.spans))
-    return Table.of("spans", "Who is ahead", columns, versus.span_rows(comparison.pairs), empty=why)
+    return Table.of("spans", "Who is ahead", columns, rows, empty=why, note=why if rows else "")
 
 
 def setup_table(comparison: Comparison) -> Table:

@@ -20,7 +20,7 @@ from scaling.report.panel import Column, Panel, Plot, Table, absent
 from scaling.report.text import visible
 from scaling.units import format_energy, format_flops
 
-PATHS, EXPONENTS, ENERGY = "fig-paths", "fig-exponents", "fig-energy-paths"
+PATHS, EXPONENTS, ENERGY, APART = "fig-paths", "fig-exponents", "fig-energy-paths", "fig-apart"
 _COLOURS = ("blue", "vermillion", "green", "purple", "orange")
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "a": "a"}
 _SURFACE = "L(N,D)"
@@ -68,7 +68,7 @@ def draw_paths(found: dict[str, Path], look: dict[str, Style]) -> Figure:
     for name, path in found.items():
         style, rows = look[name], path.rows
         band(figure, rows["flops"], cells(rows, "loss_low"), cells(rows, "loss_high"), style.colour, style.label)
-        hover = f"{words([name]).replace('%', '&#37;')}<br>loss %{{y:.4f}} nats at %{{x:.2e}} FLOPs<extra></extra>"
+        hover = f"{words([name]).replace('%', '&#37;')}<br>loss %{{y:.4g}} at %{{x:.2e}} FLOPs<extra></extra>"
         inside = (path.law.smallest, path.law.largest)
         law(figure, rows["flops"], rows["loss"], inside, style.colour, group=style.label, hover=hover)
         last = rows[rows["flops"] <= path.law.largest * (1 + 1e-9)].iloc[-1]
@@ -303,6 +303,21 @@ def gap_panel(pair: Pair, rank: int, look: dict[str, Style]) -> Panel:
         legend=(look[pair.left], look[pair.right]),
         table=Table.of(anchor.removeprefix("fig-"), f"{pair.left} less {pair.right}", columns, rows),
     )
+
+
+def apart_words(apart: Sequence[Pair], pairs: int) -> str:
+    """Say how many pairs do not compare."""
+    whole = len(apart) == pairs
+    many = "No two studies compare" if whole else f"{len(apart)} of {pairs} pairs of studies do not compare"
+    return f"{many}: their losses are of other data, of another objective or in another unit."
+
+
+def apart_panel(apart: Sequence[Pair], pairs: int) -> Panel:
+    """Return what stands for the figures of pairs that do not compare."""
+    names = "; ".join(f"{pair.left} and {pair.right}" for pair in apart)
+    which = "" if len(apart) == pairs else f" These are {names}."
+    why = f"{apart_words(apart, pairs)}{which} The table has the reasons."
+    return absent(APART, "Studies that do not compare", why)
 
 
 def draw_gap(pair: Pair, look: dict[str, Style]) -> Figure:

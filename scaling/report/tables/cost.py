@@ -8,7 +8,7 @@ import pandas as pd
 
 from scaling.provenance import Reading
 from scaling.report.figures.energy import is_measured
-from scaling.report.material import Tariff
+from scaling.report.material import Sample, Tariff
 from scaling.report.panel import Column, Table
 from scaling.store import Store
 
@@ -83,7 +83,7 @@ class Booked(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What one of several studies booked; the fields are those of ``Material``, and its name."""
+    """What one of several studies booked and made; the fields are those of ``Material``, and its name."""
 
     name: str
     every_trial: pd.DataFrame
@@ -92,6 +92,7 @@ class Account:
     tuned: pd.DataFrame
     host: Mapping[str, Any] | None
     tariff: Tariff
+    samples: Sequence[Sample] = ()
 
     @classmethod
     def of(cls, store: Store, name: str, tariff: Tariff) -> "Account":
@@ -104,6 +105,7 @@ class Account:
             tuned=store.tuned(),
             host=store.host,
             tariff=tariff.with_prices_of(store.sweep),
+            samples=list(store.samples().itertuples(index=False, name=None)),
         )
 
 

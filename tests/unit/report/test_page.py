@@ -176,7 +176,7 @@ def test_prose_raises_exponents_and_escapes():
 
 
 def test_samples_show_one_trial_per_size(material):
-    groups = sample_groups(material, Look.of(material.trials))
+    groups = sample_groups(material.samples, Look.of(material.trials))
     assert [g.prompt for g in groups] == ["def read(", "import "]
     assert len(groups[0].entries) == 8
     assert groups[0].left_out == 4

@@ -13,8 +13,10 @@ from scaling.errors import UsageError
 from scaling.laws.isojoule import Spent
 from scaling.report import render_comparison
 from scaling.report.figures import versus
+from scaling.report.material import Tariff
 from scaling.report.page import build
 from scaling.report.several import findings, page_of
+from scaling.report.tables.cost import Account
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,34 @@ def test_different_texts_compare_nothing_and_say_so(material):
     assert "exponents of different text" in exponents.missing
     gap = next(p for s in page.sections for p in s.panels if p.anchor == "fig-gap-1")
     assert "different validation sets" in gap.missing
+
+
+def test_pairs_that_do_not_compare_share_one_sentence(material):
+    sides = [side(material, "a"), side(material, "b"), *(side(material, n, **{"validation set": (n,)}) for n in "cd")]
+    page = page_of(compare(sides))
+    assert [f.id for f in page.findings] == ["ahead_1", "exponents_1", "apart"]
+    assert page.findings[-1].sentence.startswith("5 of 6 pairs of studies do not compare")
+    ahead = next(s for s in page.sections if s.id == "sec-ahead")
+    assert [panel.anchor for panel in ahead.panels] == ["fig-gap-1", "fig-apart"]
+    assert "c and d" in ahead.panels[-1].missing
+    assert "c and d: " in ahead.tables[0].note
+    assert {f.figure for f in page.findings} <= set(Elements(build(page, LIBRARY)).ids)
+
+
+def test_samples_of_every_study_say_whose_they_are(material, pair):
+    account = Account(
+        name="worse",
+        every_trial=material.trials,
+        attempts=material.attempts,
+        points=material.points,
+        tuned=material.tuned,
+        host=None,
+        tariff=Tariff(),
+        samples=material.samples,
+    )
+    page = page_of(pair, [account])
+    assert [(g.study, g.prompt) for g in page.sample_groups] == [("worse", "def read("), ("worse", "import ")]
+    assert "worse, after" in " ".join(build(page, LIBRARY).split())
 
 
 def test_the_gap_is_the_difference_of_the_paths(pair):
