@@ -60,7 +60,7 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
                 "Who is ahead, and from where on",
                 "Loss at equal compute, the best split of each, with a band that holds everywhere at once.",
                 (*gaps, *([versus.apart_panel(apart, len(comparison.pairs))] if apart else [])),
-                (_spans_table(comparison),),
+                (_spans_table(comparison), *([_apart_table(apart)] if apart else [])),
             ),
             Section(
                 "sec-setup",
@@ -207,8 +207,17 @@ def _spans_table(comparison: Comparison) -> Table:
         Column("support", "Support"),
     )
     rows = versus.span_rows(comparison.pairs)
-    why = " ".join(dict.fromkeys(f"{p.left} and {p.right}: {p.verdict}." for p in comparison.pairs if not p.spans))
-    return Table.of("spans", "Who is ahead", columns, rows, empty=why, note=why if rows else "")
+    alone = [f"{p.left} and {p.right}: {p.verdict}." for p in comparison.pairs if not p.spans]
+    why = alone[0] if len(alone) == 1 else "No two studies compare."
+    return Table.of(
+        "spans", "Who is ahead", columns, rows, empty=why, note=alone[0] if rows and len(alone) == 1 else ""
+    )
+
+
+def _apart_table(apart: Sequence[Pair]) -> Table:
+    columns = (Column("pair", "Studies"), Column("why", "Why they do not compare"))
+    rows = [{"pair": f"{pair.left} and {pair.right}", "why": pair.verdict} for pair in apart]
+    return Table.of("apart", versus.APART_TITLE, columns, rows)
 
 
 def setup_table(comparison: Comparison) -> Table:
@@ -247,10 +256,7 @@ def differences_table(comparison: Comparison) -> Table:
         for pair in comparison.pairs
         for d in pair.differences
     ]
-    why = " ".join(
-        dict.fromkeys(
-            f"{p.left} and {p.right}: {p.why_no_differences}." for p in comparison.pairs if p.why_no_differences
-        )
-    )
+    refused = [f"{p.left} and {p.right}: {p.why_no_differences}." for p in comparison.pairs if p.why_no_differences]
+    why = refused[0] if len(refused) == 1 else versus.SEE_APART if refused else ""
     empty = why or "No law is known of two studies."
     return Table.of("differences", "Differences of exponents", columns, rows, empty=empty, note=why if rows else "")

@@ -21,6 +21,8 @@ from scaling.report.text import visible
 from scaling.units import format_energy, format_flops
 
 PATHS, EXPONENTS, ENERGY, APART = "fig-paths", "fig-exponents", "fig-energy-paths", "fig-apart"
+APART_TITLE = "Studies that do not compare"
+SEE_APART = f"Exponents of other data, objectives or counts do not compare: the table “{APART_TITLE}” says which."
 _COLOURS = ("blue", "vermillion", "green", "purple", "orange")
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "a": "a"}
 _SURFACE = "L(N,D)"
@@ -236,7 +238,7 @@ def exponents_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
     known = [e for e in ("alpha", "beta", "a") if ((frame["law"] == _SURFACE) & (frame["exponent"] == e)).any()]
     if not known:
         told = [pair.why_no_differences for pair in comparison.pairs if pair.why_no_differences]
-        why = "; ".join(dict.fromkeys(told)) or "no two studies have an L(N, D)"
+        why = SEE_APART if len(told) > 1 else told[0] if told else "no two studies have an L(N, D)"
         return absent(EXPONENTS, "No two exponents may be set side by side", why)
     columns = (
         Column("law", "Law"),
@@ -317,7 +319,7 @@ def apart_panel(apart: Sequence[Pair], pairs: int) -> Panel:
     names = "; ".join(f"{pair.left} and {pair.right}" for pair in apart)
     which = "" if len(apart) == pairs else f" These are {names}."
     why = f"{apart_words(apart, pairs)}{which} The table has the reasons."
-    return absent(APART, "Studies that do not compare", why)
+    return absent(APART, APART_TITLE, why)
 
 
 def draw_gap(pair: Pair, look: dict[str, Style]) -> Figure:

@@ -68,7 +68,8 @@ def test_pairs_that_do_not_compare_share_one_sentence(material):
     ahead = next(s for s in page.sections if s.id == "sec-ahead")
     assert [panel.anchor for panel in ahead.panels] == ["fig-gap-1", "fig-apart"]
     assert "c and d" in ahead.panels[-1].missing
-    assert "c and d: " in ahead.tables[0].note
+    assert [row[0] for row in ahead.tables[1].rows][-1] == "c and d"
+    assert "validation" in ahead.tables[1].rows[-1][1]
     assert {f.figure for f in page.findings} <= set(Elements(build(page, LIBRARY)).ids)
 
 
