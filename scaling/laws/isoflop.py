@@ -109,8 +109,8 @@ def isoflop(
         losses: its loss, nats per token.
         trials: its training run; left out, each point is its own.
         flops: training FLOPs; left out, 6ND.
-        budgets: where to compare sizes; left out, the budgets that at least five cells share, or else seven between
-            the horizons of the trunks.
+        budgets: where to compare sizes; left out, the budgets that at least five cells share, or else up to
+            seven between the horizons of the trunks.
         method: the curve.
         window: sizes further than this factor from the lowest loss stay out of the curve, as long as five remain;
             ``None`` keeps all.

@@ -17,6 +17,7 @@ from scaling.laws.frontier import ROUGH, FlopsPerToken
 MIN_SIZES = 5  # to see a minimum with two sizes on either side
 SAME_BUDGET = 0.02  # in ln C: whole steps move a cell by a percent or so; more would bend the profile
 MAX_BUDGETS = 7  # read between the horizons of a ladder
+APART = 0.1  # in ln C: closer ones would read the same cells again and look like more than one budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def common_budgets(parts: tuple[Trunk, ...], flops: Array) -> Array:
     reached = fine[_sizes_at(parts, fine) >= MIN_SIZES]
     if not len(reached):
         return np.zeros(0)
-    ends = np.linspace(reached[0], reached[-1], MAX_BUDGETS)
+    count = min(MAX_BUDGETS, 1 + int((reached[-1] - reached[0]) / APART))
+    ends = np.linspace(reached[0], reached[-1], count)
     return np.asarray(np.exp(ends[_sizes_at(parts, ends) >= MIN_SIZES]), dtype=float)
 
 

@@ -221,14 +221,14 @@ def _apart_table(apart: Sequence[Pair]) -> Table:
 
 
 def setup_table(comparison: Comparison) -> Table:
-    """Return what differs in the set-up, and in a last row what does not."""
+    """Return what differs in the set-up, and below it what does not."""
     columns = (Column("key", "What"), *(Column(f"s{i}", side.name) for i, side in enumerate(comparison.sides)))
     rows = [
         {"key": key, **{f"s{i}": value for i, value in enumerate(values)}}
         for key, values in comparison.differing.items()
     ]
-    same = {"key": "the same in all", "s0": ", ".join(comparison.same) or "nothing"}
-    return Table.of("setup", "Set-up that differs", columns, [*rows, same])
+    same = f"The same in all: {', '.join(comparison.same) or 'nothing'}."
+    return Table.of("setup", "Set-up that differs", columns, rows, note=same, empty=f"Nothing differs. {same}")
 
 
 def differences_table(comparison: Comparison) -> Table:

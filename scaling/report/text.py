@@ -7,7 +7,8 @@ from markupsafe import Markup, escape
 
 from scaling.units import clear_of_rounding
 
-_EXPONENT = re.compile(r"\^([αβγ]|[−-]?\d+(?:\.\d+)?)")
+_EXPONENT = re.compile(r"\^([αβγ]|[a-z]\b|[−-]?\d+(?:\.\d+)?)")
+_CODE = re.compile(r"`([^`]+)`")
 _TIGHT = re.compile(r"(\d)%")
 DIRECTION_CHANGES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ODD = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{DIRECTION_CHANGES}]")
@@ -36,10 +37,14 @@ def _mapping(value: Mapping[str, object]) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Return a sentence for the page: as ``visible``, escaped, with raised exponents and per cent signs kept close."""
+    """Return a sentence for the page: as ``visible``, escaped, with exponents raised, and signs kept close.
+
+    What stands between backticks is set as code; an equals sign never begins or ends a line.
+    """
     spaced = _TIGHT.sub(r"\1 %", visible(text))
-    safe = str(escape(spaced.replace(" %", "\u00a0%").replace("± ", "±\u00a0")))
-    return Markup(_EXPONENT.sub(r"<sup>\1</sup>", safe))  # escaped on the line above
+    safe = str(escape(spaced.replace(" %", "\u00a0%").replace("± ", "±\u00a0").replace(" = ", "\u00a0=\u00a0")))
+    raised = _EXPONENT.sub(r"<sup>\1</sup>", _CODE.sub(r"<code>\1</code>", safe))
+    return Markup(raised)  # escaped two lines above
 
 
 def visible(text: str) -> str:

@@ -295,7 +295,7 @@ def loss_panel(material: Material) -> Panel:
             "Every size at every horizon; colour and shape by seed. Where all sizes and horizons fall on one curve the "
             "loss tells the score; where they part, size or data matter beyond it. The loss runs from high to low. The "
             "line is the second step of a forecast, loss to score, through the judged sizes: solid where losses were "
-            "seen, dashed below."
+            f"seen, dashed below.{_stayed(material, left)}"
         ),
         plots=tuple(plots),
         legend=legend(
@@ -306,6 +306,13 @@ def loss_panel(material: Material) -> Panel:
         ),
         table=_loss_table(left, frame),
     )
+
+
+def _stayed(material: Material, left: Sequence[AbilityResult]) -> str:
+    """Name the probes that are not drawn."""
+    drawn = {r.probe for r in left}
+    names = [r.probe for r in material.ability_results if r.probe not in drawn]
+    return f" Not drawn, as no size or horizon lifted it off its floor: {', '.join(names)}." if names else ""
 
 
 def _loss_table(results: Sequence[AbilityResult], frame: pd.DataFrame) -> Table:

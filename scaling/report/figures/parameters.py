@@ -97,9 +97,9 @@ def panel(material: Material) -> Panel:
         claim=_claim(found),
         caption=(
             f"Every dot is the law refitted to resampled trials ({found.fit.interval_method}), "
-            f"{min(MAX_DRAWN, len(found.draws))} of {len(found.draws)} drawn. A long thin cloud: the data fix "
-            "a combination, not each number. Crosses: published laws that count all parameters; E, A and B depend on "
-            "tokenizer and text and are not compared."
+            f"{min(MAX_DRAWN, len(found.draws))} of {len(found.draws)} drawn. In a long thin cloud the data "
+            "would fix a combination, not each number. Crosses: published laws that count all parameters; E, A and B "
+            "depend on tokenizer and text and are not compared."
         ),
         plots=tuple(Plot(f"parameters-{x}-{y}", pretty(y), draw(found, x, y, material.unit), 380) for x, y in PAIRS),
         legend=(DRAW, POINT, PAPER),

@@ -11,7 +11,7 @@ from scaling.laws.isojoule import MIN_RUNS, EnergyOfCompute
 from scaling.laws.noise import pooled
 from scaling.laws.returns import NOISE_ERRORS
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
-from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, level
+from scaling.report.draw import INK, Figure, band, canvas, end_of_data, law, line
 from scaling.report.intervals import cells, flat, heights, of_row, show
 from scaling.report.look import Style
 from scaling.report.material import Material
@@ -33,10 +33,12 @@ class Returns:
 
     Attributes:
         rows: flops, and value, low, high of loss, local_exponent, gain (nats per doubling); gain_per_kwh
-            (nats per further kWh at that compute, ``None`` where energy was not measured or C is outside it).
+            (nats per further kWh at that compute, ``None`` where energy was not measured or C is outside it); chance
+            (difference that chance makes of two runs at that loss, nats; ``None`` where seed noise is unknown).
         end: largest compute measured.
         inside: the least and largest compute whose best size and data lie inside those trained; ``None`` without.
-        noise_nats: difference that chance makes of two runs at the end of the data, nats: two standard errors.
+        noise_nats: ``chance`` at the end of the data: two standard errors.
+        stop: compute from which a doubling buys less than chance makes, as the finding has it; ``None`` where none is.
         energy_missing: why there is no gain per kWh; ``None`` when there is.
     """
 
@@ -44,15 +46,8 @@ class Returns:
     end: float
     inside: tuple[float, float] | None
     noise_nats: float | None
+    stop: float | None
     energy_missing: str | None
-
-    @property
-    def stop(self) -> float | None:
-        """The first budget at which a doubling buys less than what chance makes of two runs."""
-        if self.noise_nats is None:
-            return None
-        under = self.rows.loc[self.rows["gain"] < self.noise_nats, "flops"]
-        return float(under.min()) if len(under) else None
 
 
 def data(material: Material) -> Returns | None:
@@ -68,7 +63,13 @@ def data(material: Material) -> Returns | None:
     nearest = min(rows, key=lambda r: abs(r.flops - end))
     missing = None if energy else material.missing("energy", otherwise=_why_no_energy(material.points))
     inside = None if material.law is None else reach(material.law)
-    return Returns(frame, end, inside, None if noise is None else _TWO_RUNS * noise * nearest.loss.value, missing)
+    frame["chance"] = None if noise is None else _TWO_RUNS * noise * frame["loss"]
+    at_end = None if noise is None else _TWO_RUNS * noise * nearest.loss.value
+    return Returns(frame, end, inside, at_end, _stop(material), missing)
+
+
+def _stop(material: Material) -> float | None:
+    return next((s.flops.value for s in material.analysis.stops if s.rule == "seed noise" and s.flops), None)
 
 
 def _why_no_energy(points: pd.DataFrame) -> str:
@@ -105,10 +106,10 @@ def draw_exponent(found: Returns) -> Figure:
 
 def draw_gain(found: Returns) -> Figure:
     """Draw the gain of the next doubling with the noise it must beat."""
-    reach = heights(found.rows, "gain") + ([found.noise_nats] if found.noise_nats else [])
+    reach = heights(found.rows, "gain") + ([] if found.noise_nats is None else list(found.rows["chance"]))
     figure = canvas(_budgets(found.rows), log_axis("", reach, plain))
     if found.noise_nats:
-        level(figure, found.noise_nats, "dash", NOISE.colour)
+        line(figure, found.rows["flops"], found.rows["chance"], NOISE.colour, dash="dash", width=1)
     _path(figure, found, "gain", "%{y:.3g} nats for the next doubling")
     return figure
 
@@ -169,10 +170,10 @@ def _claim(found: Returns) -> str:
     head = f"At {format_flops(row['flops'])}, doubling compute buys {show(of_row(row, 'gain'), 2)} nats"
     if found.noise_nats is None:
         return head
-    noise = f"the {found.noise_nats:.2g} nats that chance makes of two runs"
+    noise = "what chance makes of two runs"
     if found.stop is None:
-        return f"{head}, more than {noise} over the whole range"
-    return f"{head}; from {format_flops(found.stop, 2)} on it buys less than {noise}"
+        return f"{head}; nowhere within reach does it fall to {noise}, {found.noise_nats:.2g} nats"
+    return f"{head}; from {format_flops(found.stop)} on it buys less than {noise}"
 
 
 def _table(found: Returns) -> Table:
@@ -185,6 +186,7 @@ def _table(found: Returns) -> Table:
         Column("gain", "Gain per doubling (nats)", "number"),
         Column("gain_low", "2.5 %", "number"),
         Column("gain_high", "97.5 %", "number"),
+        Column("chance", "What chance makes of two runs (nats)", "number"),
         Column("factor_next_percent", "Compute factor for 1 % less loss", "number"),
         Column("factor_next_001_nat", "Compute factor for 0.01 nat less", "number"),
         Column("gain_per_kwh", "Gain per kWh (nats)", "number"),

@@ -133,9 +133,10 @@ def panel(material: Material, look: Look) -> Panel:
         ],
     )
     shown = ", ".join(f"{pretty(name)} = {format_interval(v.value, v.low, v.high)}" for name, v in fit.params.items())
+    misses = f"misses by {100 * fit.residual_rms:.2g} % (rms)"
     return Panel(
         anchor=ANCHOR,
-        claim=f"One surface, {pretty(fit.form)}, describes {fit.n_points} points to {100 * fit.residual_rms:.2g} %",
+        claim=f"One surface, {pretty(fit.form)}, fitted to {fit.n_points} points, {misses}",
         caption=(
             f"Contours of fitted loss ({material.unit}) over the range of the data. {shown}. Hollow: left out. Thin "
             "straight lines: equal compute (6ND)."

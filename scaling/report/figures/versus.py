@@ -269,7 +269,11 @@ def _exponent_claim(comparison: Comparison) -> str:
     differing = sorted({_GREEK[d.parameter] for _, d in rows if d.differ})
     if not differing:
         return "No exponent of L(N, D) is seen to differ between studies"
-    return f"Studies differ in {', '.join(differing)}"
+    apart = list(dict.fromkeys(f"{p.left} and {p.right}" for p, d in rows if d.differ))
+    alike = list(dict.fromkeys(f"{p.left} and {p.right}" for p, _ in rows))
+    rest = [pair for pair in alike if pair not in apart]
+    tail = f"; {', '.join(rest)}: no difference seen" if rest else ""
+    return f"{', '.join(apart)} differ in {', '.join(differing)}{tail}"
 
 
 def gap_anchor(rank: int) -> str:
@@ -299,7 +303,8 @@ def gap_panel(pair: Pair, rank: int, look: dict[str, Style]) -> Panel:
         caption=(
             f"Loss of {pair.left} less loss of {pair.right} at equal compute, best split each; below zero "
             f"{pair.left} is ahead. The band holds at all budgets together with 95 %. The mark is the compute to which "
-            f"both have points. Compute: {pair.flops_convention}."
+            "both have points. The line takes the colour of the study that is ahead, grey where none is. Compute: "
+            f"{pair.flops_convention}."
         ),
         plots=(Plot(anchor.removeprefix("fig-"), f"Difference of loss, {pair.unit}", draw_gap(pair, look), 360),),
         legend=(look[pair.left], look[pair.right]),

@@ -143,3 +143,18 @@ def test_an_unknown_curve_and_bad_numbers_are_refused():
         isoflop([1.0, 2.0], [1.0], [1.0])
     with pytest.raises(UsageError, match="trials"):
         isoflop([1.0], [1.0], [1.0], ["a", "b"])
+
+
+def test_budgets_read_between_horizons_lie_apart():
+    from scaling.laws.trunks import APART, common_budgets, trunks
+
+    def budgets(reach):
+        n = np.repeat(np.geomspace(1e4, 1e6, 6), 2)
+        flops = np.tile([1e12, 1e12 * reach], 6) * np.repeat(np.geomspace(1, 1.3, 6), 2)
+        parts = trunks(n, flops, 2 + 1e3 / n**0.5, np.repeat(np.arange(6), 2))
+        return common_budgets(parts, flops)
+
+    narrow, wide = budgets(1.2), budgets(30.0)
+    assert len(narrow) == 1  # five sizes meet over a few percent only: one budget, not seven
+    assert len(wide) == 7
+    assert np.diff(np.log(wide)).min() >= APART

@@ -266,12 +266,17 @@ def test_returns_are_solid_where_the_best_split_was_trained(material):
     assert dashes == {"dash"}
 
 
-def test_returns_name_the_budget_where_noise_wins(material):
+def test_returns_stop_where_the_finding_says(material):
     found = returns.data(material)
-    assert found.stop is None
-    loud = dataclasses.replace(found, noise_nats=float(found.rows["gain"].iloc[3]) * 1.001)
-    assert loud.stop == found.rows["flops"].iloc[3]
-    assert dataclasses.replace(found, noise_nats=None).stop is None
+    (row,) = (s for s in material.analysis.stops if s.rule == "seed noise")
+    assert found.stop == (row.flops and row.flops.value)
+    stop = dataclasses.replace(row, flops=Interval(value=3e12), reason=None)
+    analysis = dataclasses.replace(material.analysis, stops=(stop,))
+    panel = returns.panel(dataclasses.replace(material, analysis=analysis))
+    assert panel.claim.endswith("; from 3.00e12 FLOPs on it buys less than what chance makes of two runs")
+    assert np.allclose(found.rows["chance"] / found.rows["loss"], found.rows["chance"][0] / found.rows["loss"][0])
+    quiet = dataclasses.replace(material, analysis=dataclasses.replace(material.analysis, seed_noise=(), stops=()))
+    assert (returns.data(quiet).stop, returns.data(quiet).noise_nats) == (None, None)
 
 
 def test_energy_keeps_measured_and_modelled_apart(material, measured):
