@@ -38,6 +38,7 @@ class Side:
         analysis: its fits, each side from a seed of its own.
         law: its L(N,D), or ``None`` where it has none.
         unit: of its losses.
+        quantity: what these are, where they are no losses.
         params: which parameters are N.
         spent: its points by measured GPU energy; empty where that was not measured.
         spent_missing: why it was not.
@@ -48,6 +49,7 @@ class Side:
     analysis: Analysis
     law: Law | None
     unit: str = NATS_PER_TOKEN
+    quantity: str = "loss"
     params: str = "total"
     spent: tuple[Spent, ...] = ()
     spent_missing: str = "its points do not tell any energy"

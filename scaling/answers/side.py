@@ -5,7 +5,7 @@ from scaling.answers.compare import Side
 from scaling.answers.setup import setup_of
 from scaling.errors import NotEnoughData
 from scaling.laws.isojoule import Spent, isojoule
-from scaling.laws.selection import unit_of
+from scaling.laws.selection import quantity_of, unit_of
 from scaling.store import Store
 
 
@@ -39,6 +39,7 @@ def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamp
         analysis=analysis,
         law=law,
         unit=unit_of(store.points()),
+        quantity=quantity_of(store.points()),
         params=params,
         spent=spent,
         spent_missing=missing,

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from scaling.families import FAMILIES
 from scaling.findings import abilities, compared, energy, fitted, measured, tuning
 from scaling.findings.case import NO_TUNING, Case, Finding, Grade, Verdict
 from scaling.findings.monotone import monotone
 from scaling.findings.rules import RULE, RULES, Rule
 from scaling.laws.analysis import Analysis
 from scaling.laws.emergence import AbilityResult
+from scaling.laws.selection import quantity_of
 from scaling.laws.tuning import Tuned
 
 _LOSS = re.compile(r"\bloss(es)?\b")
@@ -72,15 +72,8 @@ def _find(case: Case, rule: Rule) -> Finding:
     )
 
 
-def quantity_of(points: pd.DataFrame) -> str:
-    """Return what the points measure: a loss, unless their family says that it is another quantity."""
-    names = set(points["family"].dropna()) if "family" in points else set()
-    found = {FAMILIES[name].quantity for name in names if name in FAMILIES}
-    return found.pop() if len(found) == 1 else "loss"
-
-
 def _naming(quantity: str, text: str) -> str:
     return text if quantity == "loss" else _LOSS.sub(lambda word: quantity + ("s" if word[1] else ""), text)
 
 
-__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings", "quantity_of"]
+__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.errors import UsageError
-from scaling.families import NATS_PER_TOKEN
+from scaling.families import FAMILIES, NATS_PER_TOKEN
 from scaling.laws.analysis import Dropped
 
 PARAMS: dict[str, str] = {
@@ -121,6 +121,13 @@ def conventions_of(selection: Selection) -> dict[str, str]:
 def unit_of(points: pd.DataFrame) -> str:
     """Return the unit of the losses; that of a table that does not tell is nats per token."""
     return next(iter(_units(points)), NATS_PER_TOKEN)
+
+
+def quantity_of(points: pd.DataFrame) -> str:
+    """Return what the points measure: a loss, unless their family says that it is another quantity."""
+    names = set(points["family"].dropna()) if "family" in points else set()
+    found = {FAMILIES[name].quantity for name in names if name in FAMILIES}
+    return found.pop() if len(found) == 1 else "loss"
 
 
 def _causal(points: pd.DataFrame) -> bool:

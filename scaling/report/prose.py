@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scaling.families import NATS_PER_TOKEN
-from scaling.findings import quantity_of
+from scaling.laws.selection import quantity_of
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
 from scaling.report.material import Material, Sample

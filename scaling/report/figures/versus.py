@@ -125,7 +125,7 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         plots=tuple(
             Plot(
                 "paths" if rank == 0 else f"paths-{rank + 1}",
-                f"Loss, {_unit([side for side in comparison.sides if side.name in names])}"
+                _measured([side for side in comparison.sides if side.name in names])
                 + (f": {visible(', '.join(part))}" if len(apart) > 1 else ""),
                 draw_paths(part, look),
                 460,
@@ -163,7 +163,7 @@ def energy_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         anchor=ENERGY,
         claim="Lowest loss that each study reached for as much GPU energy",
         caption=f"Points that no other of their study beats, by measured joules of training alone.{missing}",
-        plots=(Plot("energy-paths", f"Loss, {_unit(comparison.sides)}", draw_energy(known, look), 380),),
+        plots=(Plot("energy-paths", _measured(comparison.sides), draw_energy(known, look), 380),),
         legend=tuple(look[side.name] for side in known),
         table=Table.of("energy-paths", "Lowest loss by energy and study", columns, rows),
     )
@@ -182,6 +182,12 @@ def draw_energy(sides: Sequence[Side], look: dict[str, Style]) -> Figure:
         hover = [words([name, p.label, f"{format_energy(p.energy_j)}, loss {p.loss_nats:.4g}"]) for p in points]
         marks(figure, x, y, look[name], hover, size=7)
     return figure
+
+
+def _measured(sides: Sequence[Side]) -> str:
+    """Return what an axis of these studies shows: "Loss, nats per token"."""
+    quantities = {side.quantity for side in sides}
+    return f"{(quantities.pop() if len(quantities) == 1 else 'loss').capitalize()}, {_unit(sides)}"
 
 
 def _unit(sides: Iterable[Side]) -> str:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from scaling.families import FAMILIES
-from scaling.findings import _naming, quantity_of
+from scaling.findings import _naming
+from scaling.laws.selection import quantity_of
 
 
 @pytest.mark.parametrize(("family", "word"), [("gpt", "loss"), ("gan", "distance"), ("jepa", "unexplained share")])
