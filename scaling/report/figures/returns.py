@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scaling.laws.analysis import ReturnsRow
 from scaling.laws.isojoule import MIN_RUNS, EnergyOfCompute
@@ -132,7 +134,18 @@ def _path(figure: Figure, found: Returns, name: str, text: str) -> None:
     band(figure, rows["flops"], cells(rows, f"{name}_low"), cells(rows, f"{name}_high"), group=GAIN.label)
     end_of_data(figure, found.end)
     hover = f"{text} at %{{x:.2e}} FLOPs<extra></extra>"
-    law(figure, rows["flops"], rows[name], found.inside or (0.0, 0.0), group=GAIN.label, hover=hover)
+    across, up = _through_ends(rows, name, found.inside)
+    law(figure, across, up, found.inside or (0.0, 0.0), group=GAIN.label, hover=hover)
+
+
+def _through_ends(
+    rows: pd.DataFrame, name: str, ends: tuple[float, float] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the path with a place at both ends of the solid part, read between its budgets in log-log."""
+    known = np.log(rows[["flops", name]].to_numpy(dtype=float))
+    within = [e for e in ends or () if known[0, 0] < math.log(e) < known[-1, 0]]
+    across = np.union1d(known[:, 0], np.log(within))
+    return np.exp(across), np.exp(np.interp(across, known[:, 0], known[:, 1]))
 
 
 def panel(material: Material) -> Panel:

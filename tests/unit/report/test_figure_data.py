@@ -264,6 +264,8 @@ def test_returns_are_solid_where_the_best_split_was_trained(material):
     assert found.inside == support.reach(longer)
     dashes = {t.line.dash for t in returns.draw_gain(returns.data(material)).data if t.fill is None}
     assert dashes == {"dash"}
+    solid = [t for t in returns.draw_gain(found).data if t.fill is None and t.line.dash == "solid"]
+    assert [(t.x[0], t.x[-1]) for t in solid] == [pytest.approx(found.inside, rel=1e-5)]
 
 
 def test_returns_stop_where_the_finding_says(material):
