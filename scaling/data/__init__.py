@@ -3,7 +3,7 @@
 No torch here: arrays are numpy, so that ``plan`` can fingerprint a corpus in a second.
 """
 
-from scaling.data.corpus import Corpus, load, prepare, reader_of
+from scaling.data.corpus import Corpus, checker_of, load, prepare, reader_of
 from scaling.data.corrupt import Corrupt, CorruptedStream, corrupt_validation
 from scaling.data.stream import Tokens, TokenStream, WindowStream
 
@@ -14,6 +14,7 @@ __all__ = [
     "TokenStream",
     "Tokens",
     "WindowStream",
+    "checker_of",
     "corrupt_validation",
     "load",
     "prepare",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scaling.data import cache
-from scaling.data.source import Inputs, Progress, Readable, Reader, TokenSource
+from scaling.data.source import Checked, Inputs, Progress, Readable, Reader, TokenSource
 from scaling.data.sources import open_source
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import is_kept, keep
@@ -86,6 +86,12 @@ def reader_of(identity: DataIdentity, location: Mapping[str, object]) -> Reader 
     """Return who judges rows of a corpus, ``None`` where nobody can."""
     source = open_source(_spec(identity, location))
     return source.reader(identity.context) if isinstance(source, Readable) else None
+
+
+def checker_of(identity: DataIdentity, location: Mapping[str, object]) -> Checked | None:
+    """Return who checks single texts of a corpus, ``None`` where there are no rules for them."""
+    source = open_source(_spec(identity, location)) if location.get("source") == "smiles" else None
+    return source if isinstance(source, Checked) else None
 
 
 def _spec(identity: DataIdentity, location: Mapping[str, object]) -> DataSpec:

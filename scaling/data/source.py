@@ -73,6 +73,18 @@ class Readable(Protocol):
         """Return its reader."""
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """A source of short texts, each of which holds or not by rules that can be checked."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text."""
+
+    def fault(self, text: str) -> str | None:
+        """Return what is wrong with a text, ``None`` where it holds."""
+
+
 class TokenSource(Protocol):
     """One place where tokens come from. ``sources.open_source`` makes one from the sweep's ``data``."""
 

@@ -136,6 +136,12 @@ def _melodies(spec: DataSpec) -> TokenSource:
     return MelodiesSource(spec.melodies, located(spec))
 
 
+def _smiles(spec: DataSpec) -> TokenSource:
+    from scaling.data.smiles import SmilesSource
+
+    return SmilesSource(spec.smiles, located(spec))
+
+
 def _shapes(spec: DataSpec) -> TokenSource:
     from scaling.data.shapes import ShapesSource
 
@@ -167,6 +173,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "grammar": _grammar,
     "huggingface": _hub,
     "melodies": _melodies,
+    "smiles": _smiles,
     "shapes": _shapes,
     "scenes": _scenes,
     "moving": _moving,

@@ -66,6 +66,28 @@ class MelodySpec(Part):
     seed: Seed = 0
 
 
+CHECKED: Mapping[str, str] = {  # what is measured of texts that a model writes, where their source can check them
+    "validity": "share of sampled texts that the source's rules find valid",
+    "uniqueness": "share of different ones among the valid",
+}
+
+
+class SmilesSpec(Part):
+    """Molecules as SMILES strings from a grammar; a validity check of its own judges those that a model writes.
+
+    Attributes:
+        atoms: heavy atoms of a molecule, at most; their number is drawn.
+        longest: characters of a molecule, at most.
+        tokens: length of all molecules, those of validation included.
+        seed: of the molecules.
+    """
+
+    atoms: Annotated[Whole, Field(ge=2, le=64)] = 14
+    longest: Annotated[Whole, Field(ge=8, le=512)] = 40
+    tokens: Whole = 2_000_000
+    seed: Seed = 0
+
+
 class ShapesSpec(Part):
     """Drawn pictures of known Bayes error: one figure each, at any of many sizes, angles and places, under noise.
 
@@ -162,9 +184,9 @@ class DataSpec(Part):
     Attributes:
         source: a corpus that needs no file: ``python-stdlib``; ``python-installed``, every source file of this
             Python and its packages; ``markov`` and ``grammar``, languages of known entropy; ``huggingface``, the
-            dataset that ``dataset`` names; ``melodies``, tunes of known entropy; ``shapes``, drawn pictures of known
-            Bayes error; ``scenes``, drawn pictures with captions; ``moving``, clips of known state;
-            ``points`` of a known density. Ignored when ``path`` is given.
+            dataset that ``dataset`` names; ``melodies``, tunes of known entropy; ``smiles``, molecules of which
+            validity can be checked; ``shapes``, drawn pictures of known Bayes error; ``scenes``, drawn pictures with
+            captions; ``moving``, clips of known state; ``points`` of a known density. Ignored when ``path`` is given.
         path: own text or tokens: a file, a folder or a glob; or a list of them; ``.gz`` and ``.zst`` are unpacked.
         format: of those files; ``auto`` goes by their names: ``.jsonl``, ``.parquet``, ``.bin`` (tokens), else text.
         field: the column of JSONL, Parquet or a dataset that holds the text.
@@ -183,6 +205,7 @@ class DataSpec(Part):
         markov: settings of ``source: markov``.
         grammar: settings of ``source: grammar``.
         melodies: settings of ``source: melodies``.
+        smiles: settings of ``source: smiles``.
         shapes: settings of ``source: shapes``.
         scenes: settings of ``source: scenes``.
         moving: settings of ``source: moving``.
@@ -196,6 +219,7 @@ class DataSpec(Part):
         "grammar",
         "huggingface",
         "melodies",
+        "smiles",
         "shapes",
         "scenes",
         "moving",
@@ -217,6 +241,7 @@ class DataSpec(Part):
     markov: MarkovSpec = MarkovSpec()
     grammar: GrammarSpec = GrammarSpec()
     melodies: MelodySpec = MelodySpec()
+    smiles: SmilesSpec = SmilesSpec()
     shapes: ShapesSpec = ShapesSpec()
     scenes: ScenesSpec = ScenesSpec()
     moving: MovingSpec = MovingSpec()

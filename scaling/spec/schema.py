@@ -21,6 +21,7 @@ from scaling.spec.corpus import MovingSpec as MovingSpec
 from scaling.spec.corpus import PointsSpec as PointsSpec
 from scaling.spec.corpus import ScenesSpec as ScenesSpec
 from scaling.spec.corpus import ShapesSpec as ShapesSpec
+from scaling.spec.corpus import SmilesSpec as SmilesSpec
 from scaling.spec.fields import Count, HorizonText, Joules, Part, Seconds, Seed, Whole
 from scaling.spec.tuning import AfterSpec, Base, Tune
 

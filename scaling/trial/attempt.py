@@ -120,6 +120,7 @@ class Trial:
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(self.probes, model, self.device)
+        measured = self.member.judged(measured, model)
         if self.gallery is not None:
             measured = replace(measured, metrics={**measured.metrics, **self.gallery.judge(model, self.device)})
         self.seconds["evaluate"] += time.perf_counter() - began

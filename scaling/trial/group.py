@@ -132,6 +132,7 @@ class Group:
         if not math.isfinite(measured.loss_nats):
             raise Diverged(step, measured.loss_nats)
         probes = measure_all(seat.probes, model, self.device)
+        measured = seat.member.judged(measured, model)
         seat.seconds["evaluate"] += time.perf_counter() - began
         energy = self._energy_of_run(train_s)
         seat.member.publish_point(step, measured, seat.stream, train_s=train_s, energy_gpu_j=energy, probes=probes)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from scaling.data import Corpus, CorruptedStream, TokenStream, corrupt_validation
+from scaling.data import Corpus, CorruptedStream, TokenStream, checker_of, corrupt_validation
 from scaling.data.cache import digest
 from scaling.data.stream import TokenRuns
 from scaling.data.tokenizer import find, keep
@@ -31,6 +31,7 @@ from scaling.training.evaluate import Evaluation
 from scaling.training.sampling import generate
 from scaling.trial.base import standing_on
 from scaling.trial.probes import mix_probes, tune_stream
+from scaling.trial.validity import Validity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,16 @@ class Member:
         """Return the validation rows, the same for every model of the family."""
         corrupt, rows = self.objective.corrupt, corpus.validation
         return torch.from_numpy(rows if corrupt is None else corrupt_validation(rows, corrupt)).int()
+
+    def judged(self, measured: Evaluation, model: nn.Module) -> Evaluation:
+        """Add how much of what a model writes holds, where its corpus has rules for that."""
+        if not self.family.predicts_next or self.spec.tune is not None:
+            return measured
+        checker = checker_of(self.spec.data, self.spec.data_location)
+        if checker is None:
+            return measured
+        validity = Validity(checker, find(self.spec.data, self.folder.root), self.spec.data.context)
+        return replace(measured, metrics={**measured.metrics, **validity.judge(model)})
 
     def count_comparisons(self, answers: int) -> None:
         """Count the FLOPs of preference tuning: those before the first update, and of an update by its tokens.

@@ -12,6 +12,7 @@ from scaling.report.intervals import show
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
+from scaling.spec.corpus import CHECKED
 from scaling.units import format_si
 
 ANCHOR = "fig-beside"
@@ -182,7 +183,7 @@ def _words(found: pd.DataFrame, floor: Mapping[str, str]) -> str:
 def _caption(material: Material, shown: list[object], batches: list[int]) -> Iterator[str]:
     names = set(material.metrics["family"].dropna()) & FAMILIES.keys()
     for name in sorted(names):
-        lines = FAMILIES[name].metrics
+        lines = {**CHECKED, **FAMILIES[name].metrics}
         yield "; ".join(f"{spelled(str(m))}: {lines[str(m)]}" for m in shown if str(m) in lines) + "."
         contrast = FAMILIES[name].contrast
         if contrast is not None:

@@ -1,0 +1,42 @@
+"""Short texts that a model writes, checked at every horizon by the rules of their source: molecules in SMILES."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from scaling.data.source import Checked
+from scaling.data.tokenizer import Tokenizer
+from scaling.training.sampling import generate
+
+_WRITTEN = 256  # texts at every horizon: a share of one half has a standard error of 3 %
+_SEED = 0  # of the first text; the same seeds for every size and horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """What is written from nothing at temperature 1: how much of it holds.
+
+    Attributes:
+        checker: of the corpus.
+        tokenizer: of the corpus.
+        context: tokens that the model sees at most.
+    """
+
+    checker: Checked
+    tokenizer: Tokenizer
+    context: int
+
+    def judge(self, model: nn.Module) -> Mapping[str, float]:
+        """Return the share of valid texts, and the share of different ones among those; no share of none."""
+        valid = [text for text in self.write(model) if text is not None and self.checker.fault(text) is None]
+        found = {"validity": len(valid) / _WRITTEN}
+        return found | ({"uniqueness": len(set(valid)) / len(valid)} if valid else {})
+
+    def write(self, model: nn.Module) -> list[str | None]:
+        """Return texts; ``None`` for one that does not end within the longest of the corpus, which is not valid."""
+        (separator,) = self.tokenizer.encode([b""])[0].tolist()
+        seeds = range(_SEED, _SEED + _WRITTEN)
+        written = generate(model, [[separator]] * _WRITTEN, self.checker.longest + 1, 1.0, seeds, self.context)
+        ended = [tokens[: tokens.index(separator)] if separator in tokens else None for tokens in written]
+        return [None if tokens is None else self.tokenizer.decode(tokens) for tokens in ended]
