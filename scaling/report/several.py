@@ -11,7 +11,7 @@ from scaling.report.intervals import show
 from scaling.report.look import Look
 from scaling.report.page import Page, Section
 from scaling.report.panel import Column, Table
-from scaling.report.prose import LEDES, Fact, SampleGroup, sample_groups
+from scaling.report.prose import LEDES, Fact, sample_groups
 from scaling.report.tables.cost import Account, compared
 from scaling.units import format_flops
 
@@ -34,7 +34,8 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
     look = versus.styles(comparison.sides)
     apart = _apart(comparison)
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs) if pair not in apart)
-    samples = [group for account in accounts for group in _samples(account)]
+    sizes = Look.of(*(frame for account in accounts for frame in (account.every_trial, account.points)))
+    samples = [group for a in accounts for group in sample_groups(a.samples, sizes, a.name)[:MAX_PROMPTS]]
     return Page(
         kicker="Scaling comparison",
         title=title or (" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared"),
@@ -72,7 +73,7 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
             *([Section("sec-samples", "Samples by size", LEDES["sec-samples"])] if samples else []),
             *([_cost_section(accounts)] if accounts else []),
         ),
-        look=Look(()),
+        look=sizes if samples else Look(()),
         sample_groups=samples,
     )
 
@@ -81,10 +82,6 @@ def _apart(comparison: Comparison) -> list[Pair]:
     """Return the pairs that do not compare, where they are several: one sentence says it of them all."""
     found = [pair for pair in comparison.pairs if pair.gap is None]
     return found if len(found) > 1 else []
-
-
-def _samples(account: Account) -> list[SampleGroup]:
-    return sample_groups(account.samples, Look.of(account.every_trial, account.points), account.name)[:MAX_PROMPTS]
 
 
 def _cost_section(accounts: Sequence[Account]) -> Section:

@@ -117,7 +117,7 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
     beware = " Studies whose losses do not compare stand in drawings of their own." if len(apart) > 1 else ""
     return Panel(
         anchor=PATHS,
-        claim="Loss of the best split against compute, by study",
+        claim="What the best split reaches against compute, by study",
         caption=(
             "Each line is one study’s own law, with the interval of the law; its mark is the largest compute it was "
             f"fitted to, and beyond it the line is dashed.{beware}"

@@ -86,7 +86,9 @@ def test_samples_of_every_study_say_whose_they_are(material, pair):
     )
     page = page_of(pair, [account])
     assert [(g.study, g.prompt) for g in page.sample_groups] == [("worse", "def read("), ("worse", "import ")]
-    assert "worse, after" in " ".join(build(page, LIBRARY).split())
+    html = build(page, LIBRARY)
+    assert "worse, after" in " ".join(html.split())
+    assert "--size-0:" in html
 
 
 def test_the_gap_is_the_difference_of_the_paths(pair):
