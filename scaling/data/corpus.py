@@ -6,7 +6,7 @@ from typing import Protocol
 
 from scaling.data import cache
 from scaling.data.source import Checked, Inputs, Progress, Readable, Reader, TokenSource
-from scaling.data.sources import open_source
+from scaling.data.sources import CHECKED, open_source
 from scaling.data.stream import TokenRuns, Tokens
 from scaling.data.tokenizer import is_kept, keep
 from scaling.errors import UsageError
@@ -90,7 +90,7 @@ def reader_of(identity: DataIdentity, location: Mapping[str, object]) -> Reader 
 
 def checker_of(identity: DataIdentity, location: Mapping[str, object]) -> Checked | None:
     """Return who checks single texts of a corpus, ``None`` where there are no rules for them."""
-    source = open_source(_spec(identity, location)) if location.get("source") == "smiles" else None
+    source = open_source(_spec(identity, location)) if location.get("source") in CHECKED else None
     return source if isinstance(source, Checked) else None
 
 
