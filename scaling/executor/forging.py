@@ -73,15 +73,19 @@ class Forge:
         self._socket.settimeout(_PATIENCE_S)
         words = [sys.executable, "-P", "-m", "scaling.executor.forge", str(theirs.fileno()), str(os.getpid())]
         with theirs:
-            self._process = subprocess.Popen(
-                [*words, *modules],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **search_path(), **environment},
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [*words, *modules],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, **search_path(), **environment},
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._socket.close()
+                raise NoForge from error
         self._lines = self._socket.makefile("rw", encoding="utf-8")
 
     def start(self, order: Mapping[str, Any], log: Path, environment: Mapping[str, str]) -> Forged:
@@ -150,6 +154,8 @@ class Forging:
         except NoForge:
             self.close()
             self._modules = ()
+            with log.open("a", encoding="utf-8") as file:
+                file.write("the forge is gone: from here on trials start as programs of their own\n")
             return None
 
     def close(self) -> None:

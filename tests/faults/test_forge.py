@@ -71,6 +71,7 @@ def test_a_forge_that_is_killed_takes_no_trial_along(make_sweep):
     states = run(sweep, tick)
     assert killed
     assert [(s.state, s.attempts) for s in states.values()] == [(State.DONE, 1)] * 2
+    assert "the forge is gone" in (sweep.jobs[1].folder.path / "a1" / "log.txt").read_text(encoding="utf-8")
     assert sweep.await_empty() == []
 
 
