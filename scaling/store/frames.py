@@ -16,7 +16,7 @@ from scaling.spec.tuning import STAGES, Finetune, Preference
 from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, METRICS, POINTS, SAMPLES, TRIALS, TUNED
 from scaling.store.files import BadRecord, read_json
 from scaling.store.load import TrialRecord
-from scaling.store.records import EndRecord, Point, SteadyEnergy
+from scaling.store.records import BEST_OF_N, EndRecord, Point, SteadyEnergy
 from scaling.store.timing import RunTiming
 
 Row = dict[str, Any]
@@ -206,10 +206,9 @@ def _tuned(record: TrialRecord, point: Point, tune: Finetune | Preference) -> Ro
 
 def _best_of(record: TrialRecord, point: Point) -> Iterable[Row]:
     found = point.probes.get("preference", {}).get("best_of", {})
-    columns = ("n", "kl_nats", "proxy", "gold", "gold_se")
-    for values in zip(*(found.get(name, ()) for name in columns), strict=True):
+    for values in zip(*(found.get(name, ()) for name in BEST_OF_N), strict=True):
         comparisons = getattr(record.spec.tune, "comparisons", None) if record.spec.stage == "rlhf" else None
-        row = dict(zip(columns, values, strict=True))
+        row = dict(zip(BEST_OF_N, values, strict=True))
         yield {**_identity(record), "params_total": record.params.total, "comparisons": comparisons, **row}
 
 

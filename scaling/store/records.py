@@ -12,6 +12,7 @@ from typing import Any
 from scaling.provenance import Reading
 
 FORMAT = 1  # version of the files in a store
+BEST_OF_N = ("n", "kl_nats", "proxy", "gold", "gold_se")  # columns of best-of-n sampling in a point's probes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +273,9 @@ def to_json(record: Point | EndRecord | CurveLine | Failure) -> dict[str, Any]:
 
 def point_from_json(data: Mapping[str, Any]) -> Point:
     """Rebuild a point. Raises ``KeyError``/``TypeError``/``ValueError`` on a record that is not one."""
+    best_of = data.get("probes", {}).get("preference", {}).get("best_of", {})
+    if best_of and len({len(best_of[name]) for name in BEST_OF_N}) > 1:
+        raise ValueError("the columns of best_of differ in length")
     return Point(**{**data, "energy_gpu_j": Reading.from_json(data["energy_gpu_j"])})
 
 

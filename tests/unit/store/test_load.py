@@ -11,6 +11,7 @@ from scaling.provenance import Provenance, Reading
 from scaling.store import load
 from scaling.store.columns import ATTEMPTS, CURVES, POINTS, SAMPLES, TRIALS
 from scaling.store.files import append_line, publish
+from scaling.store.records import BEST_OF_N
 
 
 def test_frames_have_exactly_the_documented_columns(store):
@@ -72,6 +73,16 @@ def test_one_bad_record_hides_only_itself(store):
     loaded = load(store.root)
     assert loaded.points()["tokens"].tolist() == [2000]
     assert len(loaded.trials()) == 2
+    assert [str(path) in warning for warning in loaded.warnings] == [True]
+
+
+@pytest.mark.parametrize("best_of", [{"n": [1, 2]}, {name: [1] * (1 + (name == "n")) for name in BEST_OF_N}])
+def test_a_best_of_record_with_columns_missing_or_cut_short_hides_only_itself(store, best_of):
+    path = store.trial("t0").path / "points" / "1000.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "probes": {"preference": {"best_of": best_of}}}))
+    loaded = load(store.root)
+    assert len(loaded.best_of()) == 0
+    assert loaded.points()["tokens"].tolist() == [2000]
     assert [str(path) in warning for warning in loaded.warnings] == [True]
 
 
