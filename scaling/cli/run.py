@@ -153,6 +153,7 @@ def run_one(asked: Asked) -> None:
             with clock.phase("train"):
                 outcome = _train(store, resolved, asked.options, executor, jobs, todo, attached, states)
             states |= outcome.states
+            _doubt(expected, [states[job.folder.id] for job in todo], clock)
         with _recorded(store, expected, outcome, clock):
             report = asked.report and part is None
             _finish(store, jobs, states, outcome, clock, report=report, resamples=asked.resamples)
@@ -199,6 +200,18 @@ def _expect(executor: "Executor", resolved: "Resolved", todo: "Sequence[Job]", c
     if expected.train_s is not None:
         say(f"forecast: {len(todo)} trials in {format_duration(expected.train_s)}, {expected.slots} at a time")
     return expected
+
+
+def _doubt(expected: "Expected | None", states: "Sequence[TrialState]", clock: Clock) -> None:
+    """Say that the forecast was far off, where every trial ran to its end."""
+    from scaling.cli.output import say
+    from scaling.store.state import State
+
+    if expected is None or any(state.state is not State.DONE for state in states):
+        return
+    astray = expected.astray(clock.phases["train"])
+    if astray is not None:
+        say(f"warning: {astray}")
 
 
 @contextmanager

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from scaling.store.calibration import Calibration
     from scaling.store.layout import StoreFolder
 
+_WORTH_SAYING_S = 30.0  # shorter runs are mostly starts
+
 
 @dataclass(slots=True)
 class Expected:
@@ -39,6 +41,20 @@ class Expected:
         from scaling.cost.forecast import makespan_s, total
 
         return makespan_s([total(self.forecasts[name] for name in group) for group in self.groups], self.slots)
+
+    def astray(self, took_s: float) -> str | None:
+        """Return what to do where a whole run took less than half or more than twice its forecast, else ``None``."""
+        from scaling.units import format_duration
+
+        if self.calibration is None or self.train_s is None or max(took_s, self.train_s) < _WORTH_SAYING_S:
+            return None
+        if 0.5 <= took_s / self.train_s <= 2:
+            return None
+        took, said = format_duration(took_s), format_duration(self.train_s)
+        return (
+            f"training took {took}, {said} were forecast by the calibration of {self.calibration.measured}: this "
+            "machine was or is busy with other work; measure it again while it is idle: scaling doctor --calibrate"
+        )
 
     def write(self, store: "StoreFolder", phases_s: Mapping[str, float], trials: Sequence[str]) -> None:
         """Write what the run took so far, beside its forecast. Raises ``MachineError``."""

@@ -1,0 +1,212 @@
+"""The emergence detector on real curves, against labels given by eye before it saw them.
+
+    git clone https://github.com/EleutherAI/pythia && git clone https://github.com/ryoungj/ObsScaling
+    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling
+    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --sheets sheets   # to label anew
+
+Curves: published evaluations of one model family each, by size (Pythia, OPT, BLOOM, GPT-Neo/J, Qwen1.5, Qwen2) or by
+training step (three Pythia models); every task of the two sources with five scales or more, chosen before any was
+looked at. The scores stay where they were published: Biderman et al. 2023 (arXiv:2304.01373) and Ruan, Maddison &
+Hashimoto 2024 (arXiv:2405.10938).
+
+Labels (`emergence_labels.csv`): two readers saw each curve as a numbered plot with its chance level and binomial
+errors, without the names of task or family and without the detector's answer. Where they differ, a curve counts
+against each reader and not in the agreed set.
+"""
+
+import argparse
+import csv
+import io
+import json
+import random
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.laws.emergence import shape_call
+
+LABELS = Path(__file__).with_name("emergence_labels.csv")
+CLASSES = ("flat", "smooth", "unpredicted rise", "falls", "falls then rises")
+
+# Chance levels by the number of choices, and items of the usual test set.
+TASKS = {
+    "lambada_openai": (0.0, 5153), "wsc": (0.5, 104), "piqa": (0.5, 1838), "arc_challenge": (0.25, 1172),
+    "sciq": (0.25, 1000), "winogrande": (0.5, 1267), "logiqa": (0.25, 651), "arc_easy": (0.25, 2376),
+    "mmlu": (0.25, 14042),
+    "MMLU": (0.25, 14042), "ARC-C": (0.25, 1172), "HellaSwag": (0.25, 10042), "Winograd": (0.5, 1267),
+    "TruthfulQA": (None, 817), "GSM8K": (0.0, 1319), "XWinograd": (0.5, 2325), "HumanEval": (0.0, 164),
+    "parsinlu_qa_2_acc": (0.25, 1050), "word_unscrambling_2_exact_match": (0.0, 2000),
+    "ipa_transliterate_2_exact_match": (0.0, 1003), "arithmetic_3ds_2_acc": (0.0, 2000),
+    "arithmetic_3da_2_acc": (0.0, 2000), "arithmetic_2dm_2_acc": (0.0, 2000), "arithmetic_2da_2_acc": (0.0, 2000),
+}  # fmt: skip
+PYTHIA = {
+    "70m": 70.4e6, "160m": 162e6, "410m": 405e6, "1b": 1.01e9, "1.4b": 1.41e9, "2.8b": 2.78e9, "6.9b": 6.86e9,
+    "12b": 11.8e9,
+}  # fmt: skip
+OPT = {
+    "125m": 125e6, "350m": 331e6, "1.3b": 1.3e9, "2.7b": 2.7e9, "6.7b": 6.7e9, "13b": 13e9, "30b": 30e9, "66b": 66e9,
+}  # fmt: skip
+BLOOM = {"560m": 560e6, "1b1": 1.1e9, "1b7": 1.7e9, "3b": 3e9, "7b1": 7.1e9}
+FAMILIES = ("Qwen1.5", "Qwen2", "Pythia", "OPT", "GPT-Neo/J", "BLOOM")
+FEWEST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One published curve: task, family and axis in its name; ``x`` in parameters or steps."""
+
+    name: str
+    x: tuple[float, ...]
+    score: tuple[float, ...]
+    floor: float | None
+    n_items: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pythia", type=Path, required=True, help="a clone of EleutherAI/pythia, bare or not")
+    parser.add_argument("--observations", type=Path, required=True, help="a clone of ryoungj/ObsScaling, bare or not")
+    parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
+    parser.add_argument("--simulations", type=int, default=1000)
+    options = parser.parse_args()
+    curves = list(chosen(options.pythia, options.observations))
+    random.Random(2405).shuffle(curves)  # neighbours share nothing
+    if options.sheets is not None:
+        draw(curves, options.sheets)
+        return
+    judge(curves, options.simulations)
+
+
+def chosen(pythia: Path, observations: Path) -> Iterator[Measured]:
+    """Every curve of the two sources, by one rule."""
+    for corpus in ("", "-deduped"):
+        for shots, mark in (("zero", ""), ("five", "-5shot")):
+            files = {
+                n: f"evals/pythia-v1/pythia-{size}{corpus}/{shots}-shot/{size}{corpus}{mark}_step143000.json"
+                for size, n in PYTHIA.items()
+            }
+            yield from by_task(pythia, files, f"Pythia{corpus} {shots}-shot by size")
+    yield from by_task(pythia, {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}, "OPT by size")
+    yield from by_task(pythia, {n: f"evals/bloom/bloom-{s}.json" for s, n in BLOOM.items()}, "BLOOM by size")
+    for size in ("160m", "1.4b", "12b"):
+        folder = f"evals/pythia-v1/pythia-{size}/zero-shot/"
+        names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
+        steps = {float(n.rsplit("step", 1)[1].removesuffix(".json")): n for n in names}
+        steps.pop(0.0, None)
+        yield from by_task(pythia, steps, f"Pythia {size} by step")
+    yield from by_family(observations)
+
+
+def by_task(clone: Path, files: dict[float, str], title: str) -> Iterator[Measured]:
+    """Accuracies of lm-evaluation-harness results, one curve for each task, its subjects averaged for MMLU."""
+    have = set(git(clone, "ls-tree", "-r", "--name-only", "HEAD", "evals").split("\n"))
+    rows: dict[str, dict[float, float]] = {}
+    for x, path in sorted(files.items()):
+        if path not in have:
+            continue
+        results = json.loads(git(clone, "show", f"HEAD:{path}"))["results"]
+        subjects = [v["acc"] for k, v in results.items() if k.startswith("hendrycksTest")]
+        found = {k: v["acc"] for k, v in results.items() if k in TASKS}
+        for task, score in found.items():
+            rows.setdefault(task, {})[x] = score
+        if len(subjects) == 57:
+            rows.setdefault("mmlu", {})[x] = sum(subjects) / 57
+    for task, points in sorted(rows.items()):
+        yield from measured(f"{task}, {title}", task, points)
+
+
+def by_family(clone: Path) -> Iterator[Measured]:
+    tables = [
+        {r["Model"]: r for r in csv.DictReader(io.StringIO(git(clone, "show", f"HEAD:eval_results/{name}.csv")))}
+        for name in ("base_llm_benchmark_eval", "base_llm_emergent_capability_eval")
+    ]
+    known = tables[0]
+    for family in FAMILIES:
+        sizes = {m: float(r["Model Size (B)"]) * 1e9 for m, r in known.items() if r["Model Family"] == family}
+        for table in tables:
+            for task in (t for t in next(iter(table.values())) if t in TASKS):
+                points = {n: float(table[m][task]) for m, n in sizes.items() if m in table and table[m][task]}
+                yield from measured(f"{task}, {family} by size (observations)", task, points)
+
+
+def measured(name: str, task: str, points: dict[float, float]) -> Iterator[Measured]:
+    if len(points) < FEWEST:
+        return
+    floor, n_items = TASKS[task]
+    x, score = zip(*sorted(points.items()), strict=True)
+    yield Measured(name=name, x=x, score=score, floor=floor, n_items=n_items)
+
+
+def git(clone: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(clone), *words], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def draw(curves: list[Measured], folder: Path, per_sheet: int = 12) -> None:
+    """Sheets of numbered plots without names, and the numbers behind them."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "values.txt").open("w") as out:
+        for i, curve in enumerate(curves):
+            at = " ".join(f"{x:.3g}:{y:.4f}" for x, y in zip(curve.x, curve.score, strict=True))
+            out.write(f"c{i:03d} chance={curve.floor} items={curve.n_items} {at}\n")
+    for start in range(0, len(curves), per_sheet):
+        part = curves[start : start + per_sheet]
+        grid = make_subplots(rows=3, cols=4, subplot_titles=[f"c{start + i:03d}" for i in range(len(part))])
+        for i, curve in enumerate(part):
+            error = [1.96 * (max(y * (1 - y), 0.0) / curve.n_items) ** 0.5 for y in curve.score]
+            line = go.Scatter(x=curve.x, y=curve.score, error_y={"array": error}, mode="lines+markers")
+            place = {"row": i // 4 + 1, "col": i % 4 + 1}
+            grid.add_trace(line, **place)
+            if curve.floor is not None:
+                grid.add_hline(y=curve.floor, line_dash="dot", **place)
+            top, low = max(curve.score), min([*curve.score, curve.floor or 1.0])
+            room = max(0.1 - (top - low), 0.0) / 2 + 0.02
+            grid.update_yaxes(range=[low - room, top + room], **place)
+        grid.update_xaxes(type="log")
+        grid.update_layout(width=1500, height=1000, showlegend=False, margin={"l": 40, "r": 20, "t": 40, "b": 30})
+        grid.write_html(folder / f"sheet{start // per_sheet:02d}.html")
+
+
+def judge(curves: list[Measured], simulations: int) -> None:
+    with LABELS.open() as file:
+        labels = {row["curve"]: (row["first"], row["second"]) for row in csv.DictReader(file)}
+    calls = {
+        c.name: shape_call(
+            c.x, c.score, floor=c.floor, n_items=c.n_items, simulations=simulations
+        ).call.value
+        for c in curves
+    }  # fmt: skip
+    missing = sorted(set(calls) ^ set(labels))
+    if missing:
+        raise SystemExit(f"{len(missing)} curves without a label, or labels without a curve: {missing[:3]}")
+    agreed = {name: a for name, (a, b) in labels.items() if a == b}
+    print(f"{len(labels)} curves; the two readers agree on {len(agreed)} ({len(agreed) / len(labels):.2f})")
+    show("agreed labels", agreed, calls)
+    show("first reader", {n: a for n, (a, _) in labels.items()}, calls)
+    show("second reader", {n: b for n, (_, b) in labels.items()}, calls)
+    for name, label in sorted(agreed.items()):
+        if calls[name] != label:
+            print(f"  {name}: labelled {label}, called {calls[name]}")
+
+
+def show(title: str, labels: dict[str, str], calls: dict[str, str]) -> None:
+    pairs = Counter((label, calls[name]) for name, label in labels.items())
+    words = [*CLASSES, "not resolved"]
+    right = sum(n for (label, call), n in pairs.items() if label == call)
+    rises = sum(n for (label, _), n in pairs.items() if label == "unpredicted rise")
+    hits = pairs["unpredicted rise", "unpredicted rise"]
+    alarms = sum(n for (label, call), n in pairs.items() if call == "unpredicted rise" != label)
+    recall = f"{hits} of {rises} rises found" if rises else "no rise labelled"
+    print(f"\n{title}: {right} of {len(labels)} right ({right / len(labels):.2f}); {recall}, {alarms} false alarms")
+    print(f"{'label / call':>18s} " + " ".join(f"{w:>17s}" for w in words))
+    for label in CLASSES:
+        print(f"{label:>18s} " + " ".join(f"{pairs[label, w]:17d}" for w in words))
+
+
+if __name__ == "__main__":
+    main()
