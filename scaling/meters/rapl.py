@@ -85,11 +85,11 @@ class CpuMeter:
         self._watch()
         self._open[name] = (self._clock(), self._total_uj)
 
-    def end(self, name: str) -> CpuWindow:
-        """Close a window. Raises ``KeyError`` if it is not open."""
+    def end(self, name: str, *, alone: bool = True) -> CpuWindow:
+        """Close a window; joules of work that had company are missing. Raises ``KeyError`` if it is not open."""
         begun_s, begun_uj = self._open.pop(name)
         self._look()
-        return CpuWindow(energy_j=self._energy_j(self._total_uj - begun_uj), seconds=self._clock() - begun_s)
+        return CpuWindow(energy_j=self._energy_j(self._total_uj - begun_uj, alone), seconds=self._clock() - begun_s)
 
     def close(self) -> None:
         """Stop watching for wrap-around. May be called twice."""
@@ -98,9 +98,11 @@ class CpuMeter:
             self._thread.join()
             self._thread = None
 
-    def _energy_j(self, delta_uj: int) -> Reading:
+    def _energy_j(self, delta_uj: int, alone: bool) -> Reading:
         if self._reason is not None:
             return Reading.missing(self._reason)
+        if not alone:
+            return Reading.missing("the processor's counter covers every trial that ran beside this one")
         if delta_uj == 0:
             return Reading.missing("window too short: the RAPL counter did not move")
         return Reading(

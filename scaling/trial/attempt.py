@@ -231,9 +231,7 @@ class Trial:
     def _metered(self, trainer: Trainer, idle: Reading) -> Metered:
         """Close every window and return what was metered."""
         energy_gpu, energy_steady = self.energy.finish()
-        energy_cpu = self.cpu.end("trial").energy_j
-        if self.slots != 1:
-            energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
+        energy_cpu = self.cpu.end("trial", alone=self.slots == 1).energy_j
         steady = trainer.steady.close(self.spec.train.batch_tokens).unless(not_measured())
         speed = steady.tokens_per_s
         return Metered(

@@ -238,9 +238,7 @@ class CommandAttempt:
 
     def _finish(self, state: str, reason: str | None, idle: Reading) -> None:
         reached = self._ticks[-1][1] if self._ticks else 0
-        cpu = self._cpu.end("trial").energy_j
-        if os.environ.get("SCALING_SLOTS", "1") != "1":
-            cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
+        cpu = self._cpu.end("trial", alone=os.environ.get("SCALING_SLOTS", "1") == "1").energy_j
         self.member.publish_end(
             state,
             reason,

@@ -208,10 +208,8 @@ class Group:
     def _metered(self, member: int) -> Metered:
         """Close a member's windows; what the group used is shared out evenly."""
         seat, count = self.seats[member], len(self.seats)
-        energy_cpu = self.cpu.end(f"trial {member}").energy_j
         slots = hardware.trials_at_once()
-        if slots != 1:
-            energy_cpu = Reading.missing("the processor's counter covers every trial that ran beside this one")
+        energy_cpu = self.cpu.end(f"trial {member}", alone=slots == 1).energy_j
         steady = self.trainer.steady.close(self.train.batch_tokens * count).unless(not_measured())
         state = self.trainer.state.members[member]
         elapsed = time.perf_counter() - self.started

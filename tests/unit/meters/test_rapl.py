@@ -85,6 +85,17 @@ def test_without_rapl_the_reason_is_given(tmp_path):
     assert "no RAPL" in reading.reason
 
 
+def test_work_beside_other_work_is_told_the_first_cause(tree, tmp_path):
+    """A counter covers all that ran beside; where there is none, that is why, with or without company."""
+    counted, none = open_cpu_meter(tree), open_cpu_meter(tmp_path / "nothing")
+    counted.begin("a")
+    none.begin("a")
+    put(tree, "intel-rapl:0", 950)
+    assert "every trial that ran beside" in counted.end("a", alone=False).energy_j.reason
+    assert "no RAPL" in none.end("a", alone=False).energy_j.reason
+    counted.close()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_without_permission_the_fix_is_given(tree):
     (tree / "intel-rapl:0" / "energy_uj").chmod(0)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from scaling.meters.rapl import why_no_rapl
 from scaling.spec.command import CommandTrialSpec
 from scaling.store import load
 from scaling.store.layout import StoreFolder
@@ -97,6 +98,13 @@ def test_a_command_that_writes_metrics_is_published_like_any_trial(make, tmp_pat
     assert store.points()["params_total"].tolist() == [1234]
     assert store.curves()["loss_nats"].tolist() == pytest.approx([2.9, 2.8, 2.7])
     assert store.trials()["lr_hidden"].isna().all()
+
+
+def test_joules_of_a_processor_with_company_are_missing_for_the_first_cause(make, monkeypatch):
+    monkeypatch.setenv("SCALING_SLOTS", "2")
+    folder = make(WRITES + "    tell(step=1, tokens=1000, val_loss=2.5)")
+    assert run(folder)[0] == 0
+    assert (why_no_rapl() or "every trial that ran beside") in folder.end().energy_cpu_j.reason
 
 
 def test_a_trunk_publishes_a_point_at_every_horizon_as_it_passes(make):

@@ -10,6 +10,7 @@ import pytest
 from support.trial_process import run, start
 
 from scaling.data import prepare
+from scaling.meters.rapl import why_no_rapl
 from scaling.spec import expand, load_sweep
 from scaling.store.layout import StoreFolder
 
@@ -58,7 +59,8 @@ def test_a_trial_that_measures_its_loss_alone_says_why_it_has_no_speed(tmp_path,
         assert "executor.measure is loss" in reason
 
 
-def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
+def test_a_trial_publishes_points_an_end_and_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALING_SLOTS", "2")
     trial = make_store(tmp_path)
     _, code, output = run(trial)
     assert code == 0, output
@@ -73,6 +75,7 @@ def test_a_trial_publishes_points_an_end_and_weights(tmp_path):
     assert end.utilisation.reason
     assert end.energy_gpu_j.value is None
     assert end.energy_gpu_j.reason
+    assert (why_no_rapl() or "every trial that ran beside") in end.energy_cpu_j.reason
     assert end.memory_peak_bytes["host_rss"] > 1e7
     assert [s.prompt for s in end.samples] == ["def ", "class "]
     assert (trial.path / end.weights["file"]).is_file()
