@@ -124,7 +124,7 @@ def _cost(material: Material) -> Decision:
 
 def _spent(material: Material) -> tuple[str, ...]:
     wall_s = material.every_trial["wall_s"].astype(float).sum() if "wall_s" in material.every_trial else 0.0
-    return (f"This sweep took {format_duration(float(wall_s))} of slot time.",) if wall_s else ()
+    return (f"The trials of this sweep took {format_duration(float(wall_s))} of slot time.",) if wall_s else ()
 
 
 def _price(material: Material, own: budget.Device, flops: float) -> str:

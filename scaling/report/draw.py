@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from scaling.report.look import WEIGHT, Style
-from scaling.report.text import visible
+from scaling.report.text import signed, visible
 
 Figure: TypeAlias = go.Figure
 
@@ -26,7 +26,7 @@ def short(values: Iterable[Any]) -> list[Any]:
 
 def words(lines: Iterable[str]) -> str:
     """Return hover text of several lines; names are made visible and escaped, as plotly reads a little HTML."""
-    return "<br>".join(html.escape(visible(line), quote=False) for line in lines)
+    return "<br>".join(html.escape(signed(visible(line)), quote=False) for line in lines)
 
 
 MAX_MARKS = 800  # per drawing; all figures of a page together stay below 25,000 displayed points

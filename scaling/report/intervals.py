@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from scaling.laws.analysis import Interval
+from scaling.report.text import signed
 from scaling.units import format_interval
 
 
@@ -31,7 +32,7 @@ def of_row(row: "pd.Series[Any]", name: str) -> Interval:
 
 def show(interval: Interval, digits: int = 3) -> str:
     """Format an interval for people."""
-    return format_interval(interval.value, interval.low, interval.high, digits)
+    return signed(format_interval(interval.value, interval.low, interval.high, digits))
 
 
 def _known(value: float | None) -> float | None:

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
 from scaling.report.prose import LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
 from scaling.report.runs import OneRun
-from scaling.report.text import DIRECTION_CHANGES, number, prose, visible
+from scaling.report.text import DIRECTION_CHANGES, brief, number, prose, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.report.thin import thinned
 
@@ -183,6 +183,7 @@ class Page:
     logs: Sequence[OneRun] = ()
     decisions: Sequence[Decision] = ()
     budget: Mapping[str, Any] | None = None
+    badges: Mapping[str, str] = field(default_factory=dict)  # findings whose id does not say what they are about
 
 
 def page_of(material: Material) -> Page:
@@ -220,7 +221,7 @@ def _render(page: Page, library: str | None, source: str | None) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": visible, "number": number, "prose": prose}
+    environment.filters |= {"visible": visible, "number": number, "prose": prose, "brief": brief}
     environment.globals["zip"] = zip
     return environment.get_template("report.html.j2").render(
         page=page,

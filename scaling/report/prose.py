@@ -120,7 +120,7 @@ def _energy_fact(material: Material) -> Fact:
 
 def _time_fact(material: Material) -> list[Fact]:
     total = float(material.every_trial["wall_s"].sum()) if "wall_s" in material.every_trial else 0.0
-    return [Fact("Slot time", format_duration(total), "all trials")] if total else []
+    return [Fact("Slot time in trials", format_duration(total), "last attempt of each")] if total else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
             *([_cost_section(accounts)] if accounts else []),
         ),
         look=sizes if samples else Look(()),
+        badges=dict(_badges(comparison)),
         sample_groups=samples,
     )
 
@@ -111,6 +112,14 @@ def findings(comparison: Comparison) -> Iterator[Finding]:
             yield _differ(pair, rank)
     if apart:
         yield _not_compared(apart, len(comparison.pairs))
+
+
+def _badges(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Yield what the findings of every two studies are called beside a figure: the figure of a pair names the two."""
+    for rank, pair in enumerate(comparison.pairs):
+        yield f"ahead_{rank + 1}", "which is ahead"
+        yield f"exponents_{rank + 1}", f"{pair.left} and {pair.right} differ"
+    yield "apart", "compare"
 
 
 def _not_compared(apart: Sequence[Pair], pairs: int) -> Finding:

@@ -10,6 +10,9 @@ from scaling.units import clear_of_rounding
 _EXPONENT = re.compile(r"\^([αβγ]|[a-z]\b|[−-]?\d+(?:\.\d+)?)")
 _CODE = re.compile(r"`([^`]+)`")
 _TIGHT = re.compile(r"(\d)%")
+_MINUS = re.compile(r"(?<![\w.)\]-])-(?=\.?\d)")  # a sign, no hyphen of a date, a range or a name
+_DIGEST = re.compile(r"\b[0-9a-f]{20,}\b")
+_DIGEST_SHOWN = 12
 DIRECTION_CHANGES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ODD = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{DIRECTION_CHANGES}]")
 
@@ -22,7 +25,17 @@ def number(value: object) -> str:
         return _mapping(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else signed(f"{value:.4g}")
+
+
+def signed(text: str) -> str:
+    """Return text with the minus sign before its negative numbers."""
+    return _MINUS.sub("\u2212", text)
+
+
+def brief(text: str) -> str:
+    """Return text with its digests cut to twelve characters."""
+    return _DIGEST.sub(lambda found: f"{found[0][:_DIGEST_SHOWN]}…", text)
 
 
 def _mapping(value: Mapping[str, object]) -> str:
@@ -41,7 +54,7 @@ def prose(text: str) -> Markup:
 
     What stands between backticks is set as code; an equals sign never begins or ends a line.
     """
-    spaced = _TIGHT.sub(r"\1 %", visible(text))
+    spaced = _TIGHT.sub(r"\1 %", signed(visible(text)))
     safe = str(escape(spaced.replace(" %", "\u00a0%").replace("± ", "±\u00a0").replace(" = ", "\u00a0=\u00a0")))
     raised = _EXPONENT.sub(r"<sup>\1</sup>", _CODE.sub(r"<code>\1</code>", safe))
     return Markup(raised)  # escaped two lines above

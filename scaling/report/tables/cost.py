@@ -117,7 +117,7 @@ def cost(booked: Booked) -> Table:
     columns = (
         Column("what", "Spent on"),
         Column("trials", "Trials", "whole"),
-        Column("wall_s", "Slot time", "seconds"),
+        Column("wall_s", "Slot time in trials", "seconds"),
         Column("share", "Share of it", "percent"),
         Column("gpu_s", "GPU time", "seconds"),
         Column("flops", "Training FLOPs", "flops"),
@@ -138,7 +138,7 @@ def compared(accounts: Sequence[Account]) -> Table:
     columns = (
         Column("study", "Study"),
         Column("trials", "Trials", "whole"),
-        Column("wall_s", "Slot time", "seconds"),
+        Column("wall_s", "Slot time in trials", "seconds"),
         Column("gpu_s", "GPU time", "seconds"),
         Column("flops", "Training FLOPs", "flops"),
         Column("measured_j", "Energy, measured", "energy"),

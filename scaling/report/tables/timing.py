@@ -71,7 +71,7 @@ def _around(material: Material, wall_s: float) -> Iterator[_Row]:
 def _caption(rows: list[_Row], total: float) -> str:
     steps = next((row["seconds"] for row in rows if row["phase"] == "train"), 0.0)
     share = f": {steps / total:.0%} in training steps" if total else ""
-    return f"Where {format_duration(total)} of slot time went{share}"
+    return f"Where {format_duration(total)} of slot time went, in trials and around them{share}"
 
 
 def wall_time(material: Material) -> Table | None:
