@@ -17,7 +17,7 @@ from scaling.report.draw import Figure, canvas, line
 from scaling.report.look import COMPONENTS, Look, Style, legend
 from scaling.report.page import embed, policy
 from scaling.report.panel import Column, Panel, Plot, Table, absent
-from scaling.report.text import brief, number, prose, visible
+from scaling.report.text import brief, number, prose, signed, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.units import format_bytes, format_duration, format_energy
 
@@ -164,7 +164,7 @@ def render_measured(document: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": visible, "number": number, "prose": prose, "brief": brief}
+    environment.filters |= {"visible": visible, "number": number, "prose": prose, "brief": brief, "signed": signed}
     environment.globals["zip"] = zip
     return environment.get_template("measure.html.j2").render(
         command=" ".join(document["command"]),

@@ -45,7 +45,7 @@ from scaling.report.material import Material
 from scaling.report.panel import Panel, Table
 from scaling.report.prose import LEDES, Fact, SampleGroup, facts, identity, reservations, sample_groups
 from scaling.report.runs import OneRun
-from scaling.report.text import DIRECTION_CHANGES, brief, number, prose, visible
+from scaling.report.text import DIRECTION_CHANGES, brief, number, prose, signed, visible
 from scaling.report.theme import CONFIG, TEMPLATE
 from scaling.report.thin import thinned
 
@@ -221,7 +221,7 @@ def _render(page: Page, library: str | None, source: str | None) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": visible, "number": number, "prose": prose, "brief": brief}
+    environment.filters |= {"visible": visible, "number": number, "prose": prose, "brief": brief, "signed": signed}
     environment.globals["zip"] = zip
     return environment.get_template("report.html.j2").render(
         page=page,

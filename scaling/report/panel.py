@@ -36,7 +36,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "loss": lambda v: f"{v:.4f}",
     "number": _number,
     "score": _score,
-    "percent": lambda v: f"{100 * v:.3g} %",
+    "percent": lambda v: "< 0.01 %" if 0 < v < 1e-4 else f"{100 * v:.3g} %",
     "signed_percent": lambda v: f"{100 * v:+.2f} %".replace("-", "−"),
     "seconds": format_duration,
     "energy": format_energy,

@@ -140,12 +140,18 @@ def _ahead(pair: Pair, rank: int) -> Finding:
     return Finding(
         id=f"ahead_{rank + 1}",
         question=f"Which is ahead at equal compute, {pair.left} or {pair.right}?",
-        sentence=pair.verdict[:1].upper() + pair.verdict[1:] + ".",
+        sentence=_as_sentence(pair),
         grade=grade,
         numbers={"fitted_to_flops": pair.fitted_to, "flops_convention": pair.flops_convention},
         figure=versus.gap_anchor(rank),
         rule=AHEAD_RULE,
     )
+
+
+def _as_sentence(pair: Pair) -> str:
+    """Begin with a capital, but for the name of a study."""
+    named = pair.verdict.startswith((f"{pair.left} ", f"{pair.right} "))
+    return f"{pair.verdict if named else pair.verdict[:1].upper() + pair.verdict[1:]}."
 
 
 def _differ(pair: Pair, rank: int) -> Finding:
