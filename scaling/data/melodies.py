@@ -6,7 +6,7 @@ The last bar is the tonic. Choices and tokens determine each other, and windows 
 is that of a tune's choices over its length, a sum over degrees that the notes may have reached.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scaling.data.markov import Floats, entropy, thresholds
 from scaling.data.source import MIN_WINDOWS, Inputs, Progress, Split, too_small
 from scaling.data.stream import Tokens
-from scaling.data.tokenizer.melody import FIRST_PITCH, HOLD, LOWEST, NEW_BAR, REST, WORDS, MelodyTokenizer
+from scaling.data.tokenizer.melody import FIRST_PITCH, HOLD, KEYS, LOWEST, NEW_BAR, REST, WORDS, MelodyTokenizer
+from scaling.data.tunes import fault
 from scaling.errors import UsageError
 from scaling.spec.schema import MelodySpec
 
@@ -34,11 +35,25 @@ _LENGTHS = {1: 0.35, 2: 0.45, 4: 0.2}  # quavers; a note begins at a multiple of
 
 @dataclass(frozen=True, slots=True)
 class MelodiesSource:
-    """A ``TokenSource`` that composes its own tunes."""
+    """A ``TokenSource`` that composes its own tunes, and checks those of a model."""
 
     spec: MelodySpec
     location: Mapping[str, object]
     name: str = "melodies"
+
+    @property
+    def starts(self) -> Sequence[str]:
+        """Return the keys."""
+        return KEYS[: self.spec.keys]
+
+    @property
+    def longest(self) -> int:
+        """Words of a tune, its key among them."""
+        return Melodies.of(self.spec).length
+
+    def fault(self, text: str) -> str | None:
+        """Return which rule a tune breaks, ``None`` where it keeps them all."""
+        return fault(text, self.spec.bars)
 
     def inputs(self) -> Inputs:
         """Return nothing: the settings say it all."""

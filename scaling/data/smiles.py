@@ -6,7 +6,7 @@ ones. ``molecules.fault`` shares no code with this grammar.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scaling.data.molecules import fault
@@ -27,6 +27,11 @@ class SmilesSource:
     spec: SmilesSpec
     location: Mapping[str, object]
     name: str = "smiles"
+
+    @property
+    def starts(self) -> Sequence[str]:
+        """Return nothing that a molecule must begin with."""
+        return ("",)
 
     @property
     def longest(self) -> int:

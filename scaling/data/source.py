@@ -78,6 +78,10 @@ class Checked(Protocol):
     """A source of short texts, each of which holds or not by rules that can be checked."""
 
     @property
+    def starts(self) -> Sequence[str]:
+        """How texts begin, each as often; an empty one leaves it to the model."""
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest text."""
 

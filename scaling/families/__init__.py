@@ -19,6 +19,7 @@ from scaling.families.contract import (
     Family,
     FlopsPerToken,
     Params,
+    Quality,
     StandsOn,
 )
 from scaling.families.recipe import Recipe
@@ -32,6 +33,7 @@ __all__ = [
     "Family",
     "FlopsPerToken",
     "Params",
+    "Quality",
     "Recipe",
     "StandsOn",
     "get_family",
@@ -177,6 +179,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             quantity="distance",
             eats="points",
             together=gan.TOGETHER,
+            quality=Quality(metric=None, rises=False),
             metrics={
                 "true_distance": "the same distance for as many true points: its sampling error, zero on average",
                 "clouds_missed": "share of the clouds with less than a tenth of their due: where it has collapsed",
@@ -255,6 +258,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             },
             floors=_GUESSES,
             ceilings={"sample_scene": "rebuilt_scene"},
+            quality=Quality(metric="sample_scene"),
         ),
     }
 )

@@ -40,6 +40,20 @@ class StandsOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """The number that tells how good is what a family makes.
+
+    Attributes:
+        metric: among its metrics; ``None``: what is measured in the place of a loss.
+        rises: it is a share, and more of it is better: a point is a hundredth. Else it is a distance, and less is
+            better: a point is 1 % less.
+    """
+
+    metric: str | None
+    rises: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """Parameter counts in the conventions of the field, and by group.
 
@@ -137,6 +151,7 @@ class Family:
         metrics: what is measured beside the loss at every horizon, with a line on each.
         floors: metrics by name, each with the metric that says what a guess has.
         ceilings: metrics by name, each with the metric that says what the best of its kind could have.
+        quality: of what it makes; ``None`` for a family that makes nothing, or of which the corpus alone can judge.
     """
 
     name: str
@@ -162,6 +177,7 @@ class Family:
     metrics: Mapping[str, str] = field(default_factory=dict)
     floors: Mapping[str, str] = field(default_factory=dict)
     ceilings: Mapping[str, str] = field(default_factory=dict)
+    quality: Quality | None = None
 
     @property
     def measured_rows(self) -> int | None:

@@ -24,6 +24,7 @@ FIGURES: tuple[str, ...] = (
     "fig-energy",
     "fig-efficiency",
     "fig-isojoule",
+    "fig-quality",
     "fig-abilities",
     "fig-ability-loss",
     "fig-transfer",

@@ -33,6 +33,7 @@ from scaling.report.figures import (
     parameters,
     pressed,
     price,
+    quality,
     returns,
     rollout,
     surface,
@@ -65,6 +66,10 @@ class Section:
     tables: tuple[Table, ...] = ()
 
 
+def _judged(material: Material) -> quality.Judged:
+    return quality.Judged(study="", points=material.points, trials=material.trials, metrics=material.metrics)
+
+
 def sections(material: Material, look: Look) -> list[Section]:
     """Return every section in order; those without data hold panels that say what is missing."""
     panels: dict[str, tuple[Panel, ...]] = {
@@ -91,6 +96,7 @@ def sections(material: Material, look: Look) -> list[Section]:
             energy.panel(material),
             *isojoule.panels(material, look),
         ),
+        "sec-samples": (quality.panel([_judged(material)], look),),
         "sec-abilities": (abilities.panel(material), abilities.loss_panel(material)),
         "sec-tuning": (transfer.panel(material, look), pressed.panel(material)),
         "sec-runs": (oneruns.panel(material, look), oneruns.power_panel(material)),

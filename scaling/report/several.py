@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from scaling.answers import Comparison, Side
 from scaling.answers.compare import Pair
 from scaling.findings import Finding, Grade
-from scaling.report.figures import versus
+from scaling.report.figures import quality, versus
 from scaling.report.figures.laws import pretty
 from scaling.report.intervals import show
 from scaling.report.look import Look
@@ -35,7 +35,9 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
     apart = _apart(comparison)
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs) if pair not in apart)
     sizes = Look.of(*(frame for account in accounts for frame in (account.every_trial, account.points)))
+    made = quality.panel([_judged(account) for account in accounts], sizes)
     samples = [group for a in accounts for group in sample_groups(a.samples, sizes, a.name)[:MAX_PROMPTS]]
+    shown = bool(samples or made.plots)
     return Page(
         kicker="Scaling comparison",
         title=title or (" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared"),
@@ -70,13 +72,17 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
                 (),
                 (setup_table(comparison), differences_table(comparison)),
             ),
-            *([Section("sec-samples", "Samples by size", LEDES["sec-samples"])] if samples else []),
+            *([Section("sec-samples", "Samples by size", LEDES["sec-samples"], (made,))] if shown else []),
             *([_cost_section(accounts)] if accounts else []),
         ),
-        look=sizes if samples else Look(()),
+        look=sizes if shown else Look(()),
         badges=dict(_badges(comparison)),
         sample_groups=samples,
     )
+
+
+def _judged(a: Account) -> quality.Judged:
+    return quality.Judged(study=a.name, points=a.points, trials=a.every_trial, metrics=a.metrics)
 
 
 def _apart(comparison: Comparison) -> list[Pair]:

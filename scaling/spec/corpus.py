@@ -66,8 +66,9 @@ class MelodySpec(Part):
     seed: Seed = 0
 
 
+VALIDITY = "validity"
 CHECKED: Mapping[str, str] = {  # what is measured of texts that a model writes, where their source can check them
-    "validity": "share of sampled texts that the source's rules find valid",
+    VALIDITY: "share of sampled texts that the source's rules find valid",
     "uniqueness": "share of different ones among the valid",
 }
 

@@ -352,7 +352,7 @@ def _flops_per_token(record: TrialRecord) -> float:
 
 
 def samples(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """Return one row per generated text of the planned trials."""
+    """Return one row per generated text of the planned trials, of any stage but what others stand on: it is no size."""
     return _frame(
         (
             {
@@ -364,7 +364,7 @@ def samples(records: Sequence[TrialRecord]) -> pd.DataFrame:
                 "picture": sample.picture,
             }
             for record in _planned(records, stage=None)
-            if record.end is not None
+            if record.spec.stage != "before" and record.end is not None
             for sample in record.end.samples
         ),
         SAMPLES,

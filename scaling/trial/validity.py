@@ -1,4 +1,4 @@
-"""Short texts that a model writes, checked at every horizon by the rules of their source: molecules in SMILES."""
+"""Short texts that a model writes, checked at every horizon by the rules of their source: molecules, melodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _SEED = 0  # of the first text; the same seeds for every size and horizon
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """What is written from nothing at temperature 1: how much of it holds.
+    """What is written from its beginnings at temperature 1: how much of it holds.
 
     Attributes:
         checker: of the corpus.
@@ -35,8 +35,13 @@ class Validity:
 
     def write(self, model: nn.Module) -> list[str | None]:
         """Return texts; ``None`` for one that does not end within the longest of the corpus, which is not valid."""
-        (separator,) = self.tokenizer.encode([b""])[0].tolist()
-        seeds = range(_SEED, _SEED + _WRITTEN)
-        written = generate(model, [[separator]] * _WRITTEN, self.checker.longest + 1, 1.0, seeds, self.context)
-        ended = [tokens[: tokens.index(separator)] if separator in tokens else None for tokens in written]
+        separator = self.tokenizer.encode([b""])[0].tolist()  # empty where all texts are of one length
+        starts = self.tokenizer.encode([start.encode() for start in self.checker.starts])
+        prompts = [starts[i % len(starts)].tolist() for i in range(_WRITTEN)]
+        further = self.checker.longest + (1 if separator else -len(prompts[0]))
+        written = generate(model, prompts, further, 1.0, range(_SEED, _SEED + _WRITTEN), self.context)
+        if not separator:
+            return [self.tokenizer.decode([*begun, *tokens]) for begun, tokens in zip(prompts, written, strict=True)]
+        (stop,) = separator
+        ended = [tokens[: tokens.index(stop)] if stop in tokens else None for tokens in written]
         return [None if tokens is None else self.tokenizer.decode(tokens) for tokens in ended]

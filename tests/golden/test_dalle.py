@@ -75,6 +75,7 @@ def test_in_the_quick_sweep_all_sizes_stand_on_one_first_stage_and_larger_ones_d
     assert first.end is not None  # metered by itself
     assert first.points[-1].flops_train > 0
     assert {r.spec.base.trial for r in others} == {first.folder.id}
+    assert "dvae" not in set(store.samples()["label"])  # it is no size of what draws
     points = store.points()
     assert set(points["family"]) == {"dalle"}  # no law goes through the points of the first stage
     (fingerprint,) = set(points["validation_fingerprint"])

@@ -11,6 +11,7 @@ from scaling.report.figures.energy import is_measured
 from scaling.report.material import Sample, Tariff
 from scaling.report.panel import Column, Table
 from scaling.store import Store
+from scaling.store.columns import METRICS
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "results: finished trials": ("done",),
@@ -93,6 +94,7 @@ class Account:
     host: Mapping[str, Any] | None
     tariff: Tariff
     samples: Sequence[Sample] = ()
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*METRICS]))
 
     @classmethod
     def of(cls, store: Store, name: str, tariff: Tariff) -> "Account":
@@ -106,6 +108,7 @@ class Account:
             host=store.host,
             tariff=tariff.with_prices_of(store.sweep),
             samples=list(store.samples().itertuples(index=False, name=None)),
+            metrics=store.metrics(),
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from scaling.data import load, prepare
 from scaling.data.markov import entropy
-from scaling.data.melodies import Melodies, exact
+from scaling.data.melodies import Melodies, MelodiesSource, exact
 from scaling.data.tokenizer import MelodyTokenizer, find
 from scaling.data.tokenizer.melody import FIRST_PITCH, HOLD, NEW_BAR, REST, abc
 from scaling.errors import UsageError
@@ -53,6 +53,7 @@ def read(language, tune):
             last = ends[again - 1]
         else:
             place, elapsed = None, 0
+            assert notes[0] != HOLD
             for i, token in enumerate(notes):
                 p = 1.0
                 if place is not None:  # does what sounds go on?
@@ -143,3 +144,42 @@ def test_words_and_abc():
     assert abc([*tokens, *tokens]).count("|]") == 2
     with pytest.raises(UsageError, match="'H4' is no event"):
         tokenizer.prompt("K:C | H4")
+
+
+def possible(language, tune):
+    try:
+        return all(p > 0 for p in read(language, tune))
+    except (AssertionError, KeyError, IndexError, ZeroDivisionError):
+        return False
+
+
+def test_rules_hold_for_all_that_can_be_composed_and_for_nothing_else():
+    spec = MelodySpec(bars=4)
+    language, source, words = Melodies.of(spec), MelodiesSource(spec, {}), MelodyTokenizer()
+    rng = np.random.default_rng(3)
+    tunes, _ = language.draw(200, rng)
+    assert [source.fault(words.decode(tune)) for tune in tunes] == [None] * 200
+    changed = tunes.copy()
+    at = rng.integers(1, language.length, size=200)
+    changed[np.arange(200), at] = rng.integers(NEW_BAR, words.vocab_size, size=200)
+    judged = [source.fault(words.decode(tune)) is None for tune in changed]
+    assert judged == [possible(language, tune) for tune in changed]
+    assert 0 < sum(judged) < 100
+
+
+def test_a_broken_rule_is_named():
+    source = MelodiesSource(MelodySpec(bars=3), {})
+    held = " - - - - - - -"
+    first, last = "| C4 - E4 - G4 - - -", "| C4" + held
+    assert source.fault(f"K:C {first} |1 {first[2:]} {last}") is None
+    for tune, why in (
+        (f"{first} {first} {last}", "it begins with no key"),
+        (f"K:C {first} {last}", "18 words after its key, not 27"),
+        (f"K:C {first} |2 {first[2:]} {last}", "bar 2: |2 is no bar line, or repeats a bar that is not there"),
+        (f"K:C {first} |1 C4 - E4 - E4 - - - {last}", "bar 2: not what |1 repeats"),
+        (f"K:C {first} | C#4 - E4 - G4 - - - {last}", "bar 2: C#4 is not in the scale"),
+        (f"K:C {first} | C4 - - E4 - G4 - - {last}", "bar 2: 3 quavers from place 1 on"),
+        (f"K:C {first} | - C4 - - - - - - {last}", "bar 2: nothing sounds that could go on"),
+        (f"K:C {first} {first} | E4{held}", "bar 3: the last one is not the tonic, held"),
+    ):
+        assert source.fault(tune) == why

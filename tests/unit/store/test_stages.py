@@ -74,3 +74,16 @@ def test_what_was_tuned_has_a_table_of_its_own(staged):
 def test_a_store_without_tuning_has_empty_tables(store):
     loaded = load(store.root)
     assert (len(loaded.tuned()), len(loaded.best_of())) == (0, 0)
+
+
+def test_samples_of_what_others_stand_on_are_left_out(store):
+    sweep = store.read_sweep()
+    store.trial("b0").write_spec(make_spec("first").model_copy(update={"before": True}))
+    store.trial("b0").publish_point(make_point("b0", 2000))
+    store.trial("b0").publish_end(make_end("b0"))
+    sweep["trials"].append({"id": "b0", "label": "first", "horizons": [1000, 2000], "flops_train": 1.0})
+    store.write_sweep(sweep)
+    found = load(store.root)
+    assert next(r for r in found.records if r.folder.id == "b0").end.samples
+    assert set(found.samples()["trial"]) == {"t0"}
+    assert "b0" in set(found.trials(stage=None)["trial"])
