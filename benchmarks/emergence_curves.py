@@ -9,9 +9,9 @@ training step (three Pythia models); every task of the two sources with five sca
 looked at. The scores stay where they were published: Biderman et al. 2023 (arXiv:2304.01373) and Ruan, Maddison &
 Hashimoto 2024 (arXiv:2405.10938).
 
-Labels (`emergence_labels.csv`): two readers saw each curve as a numbered plot with its chance level and binomial
-errors, without the names of task or family and without the detector's answer. Where they differ, a curve counts
-against each reader and not in the agreed set.
+Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
+level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
+curve is in neither agreed set.
 """
 
 import argparse
@@ -187,8 +187,8 @@ def judge(curves: list[Measured], simulations: int) -> None:
     agreed = {name: a for name, (a, b) in labels.items() if a == b}
     print(f"{len(labels)} curves; the two readers agree on {len(agreed)} ({len(agreed) / len(labels):.2f})")
     show("agreed labels", agreed, calls)
-    show("first reader", {n: a for n, (a, _) in labels.items()}, calls)
-    show("second reader", {n: b for n, (_, b) in labels.items()}, calls)
+    for axis in ("by size", "by step"):
+        show(f"agreed labels, {axis}", {n: label for n, label in agreed.items() if axis in n}, calls)
     for name, label in sorted(agreed.items()):
         if calls[name] != label:
             print(f"  {name}: labelled {label}, called {calls[name]}")
