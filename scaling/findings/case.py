@@ -95,7 +95,7 @@ def shown(interval: Interval, digits: int = 3) -> str:
 
 def percent(share: float, digits: int = 2) -> str:
     """Return a share as percent with so many significant digits."""
-    return f"{100 * share:.{digits}g} %"
+    return f"{100 * share:.{digits}g} %" if abs(share) < 1 else f"{100 * share:.0f} %"
 
 
 def bounds(interval: Interval) -> tuple[float, float] | None:

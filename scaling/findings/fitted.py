@@ -12,7 +12,7 @@ from scaling.laws.analysis import Fit, Interval, OptimumRow, Residual, ReturnsRo
 from scaling.laws.bootstrap import interval
 from scaling.laws.noise import pooled
 from scaling.laws.selection import unit_of
-from scaling.units import format_flops, format_si
+from scaling.units import format_flops, format_interval, format_si
 
 SURFACE = "L(N,D)"
 _INSIDE = 1 + 1e-9  # times the largest fitted compute
@@ -68,9 +68,8 @@ def power_law(case: Case, rule: Rule) -> Verdict:
 def _formula(fit: Fit, unit: str) -> str:
     e, a, b = (fit.params[name] for name in ("E", "A", "B"))
     alpha, beta = fit.params["alpha"], fit.params["beta"]
-    return (
-        f"L(N,D) = {e.value:.3g} + {a.value:.4g}/N^α + {b.value:.4g}/D^β {unit}, α = {shown(alpha)}, β = {shown(beta)},"
-    )
+    of_size, of_data = (format_interval(p.value, None, None, 4) for p in (a, b))
+    return f"L(N,D) = {e.value:.3g} + {of_size}/N^α + {of_data}/D^β {unit}, α = {shown(alpha)}, β = {shown(beta)},"
 
 
 def held_out(case: Case, rule: Rule) -> Verdict:

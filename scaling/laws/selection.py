@@ -23,6 +23,7 @@ PARAMS_IN_WORDS: dict[str, str] = {
     "non_embedding": "parameters without embeddings and unembedding",
     "matmul": "weights in matrix products: blocks and unembedding",
 }
+LOSS = "loss"  # what is measured where a family says nothing else
 EXACT_FLOPS = "exact, forward and backward"
 _RECIPE = ("lr_hidden", "lr_embedding")
 _BATCH = ("batch_rows",)
@@ -127,7 +128,7 @@ def quantity_of(points: pd.DataFrame) -> str:
     """Return what the points measure: a loss, unless their family says that it is another quantity."""
     names = set(points["family"].dropna()) if "family" in points else set()
     found = {FAMILIES[name].quantity for name in names if name in FAMILIES}
-    return found.pop() if len(found) == 1 else "loss"
+    return found.pop() if len(found) == 1 else LOSS
 
 
 def _causal(points: pd.DataFrame) -> bool:

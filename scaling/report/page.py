@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from scaling import __version__
 from scaling.findings import Finding
-from scaling.report import tables
+from scaling.laws.selection import LOSS, quantity_of
+from scaling.report import naming, tables
 from scaling.report.anchors import SECTIONS
 from scaling.report.decisions import Decision, decisions
 from scaling.report.figures import (
@@ -193,7 +194,12 @@ class Page:
 
 
 def page_of(material: Material) -> Page:
-    """Return the page of one sweep or table."""
+    """Return the page of one sweep or table; where its family measures no loss, it names what is measured instead."""
+    page, quantity = _page_of(material), quantity_of(material.points)
+    return page if quantity == LOSS else _named(page, naming.renamer(quantity, material.unit))
+
+
+def _page_of(material: Material) -> Page:
     look = Look.of(material.trials, material.points)
     return Page(
         kicker="Scaling report",
@@ -208,6 +214,26 @@ def page_of(material: Material) -> Page:
         decisions=decisions(material),
         logs=[run for run in material.runs if run.log],
         budget=budget.payload(material),
+    )
+
+
+def _named(page: Page, rename: naming.Rename) -> Page:
+    return replace(
+        page,
+        findings=[naming.finding(f, rename) for f in page.findings],
+        badges={f.id: rename(f.id.replace("_", " ")) for f in page.findings},
+        reservations=[rename(text) for text in page.reservations],
+        decisions=[naming.decision(d, rename) for d in page.decisions],
+        sections=[
+            replace(
+                section,
+                title=rename(section.title),
+                lede=rename(section.lede),
+                panels=tuple(naming.panel(p, rename) for p in section.panels),
+                tables=tuple(naming.table(t, rename) for t in section.tables),
+            )
+            for section in page.sections
+        ],
     )
 
 

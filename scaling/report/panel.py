@@ -33,7 +33,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "count": format_si,
     "whole": lambda v: f"{v:,.0f}".replace(",", "\u202f"),
     "flops": format_flops,
-    "loss": lambda v: f"{v:.4f}",
+    "loss": lambda v: f"{v:.4f}" if abs(v) >= 0.1 else _number(v),
     "number": _number,
     "score": _score,
     "percent": lambda v: "< 0.01 %" if 0 < v < 1e-4 else f"{100 * v:.3g} %",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scaling.families import NATS_PER_TOKEN
-from scaling.laws.selection import quantity_of
+from scaling.laws.selection import LOSS, quantity_of
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
 from scaling.report.material import Material, Sample
@@ -103,10 +103,8 @@ def facts(material: Material) -> list[Fact]:
 
 
 def _best(loss: float, bpb: float, quantity: str, unit: str) -> Fact:
-    if quantity != "loss":
-        return Fact(
-            f"Best {quantity}", f"{loss:.3g} {unit}", f"“loss” on this page means this {quantity}, no likelihood"
-        )
+    if quantity != LOSS:
+        return Fact(f"Best {quantity}", f"{loss:.3g} {unit}", "lower is better; no likelihood")
     bits = "" if pd.isna(bpb) else f"{bpb:.3f} bits per byte"
     return Fact("Best loss", f"{loss:.3f} {'nats' if unit == NATS_PER_TOKEN else unit}", bits)
 

@@ -18,6 +18,7 @@ from scaling.errors import NotEnoughData
 from scaling.hardware import accelerators
 from scaling.laws.frontier import MAX_EXTRAPOLATION, Surface
 from scaling.laws.prediction import noise_quantiles
+from scaling.laws.selection import quantity_of
 from scaling.report.axes import log_axis, plain, power_of_ten
 from scaling.report.draw import INK, Figure, Hover, band, canvas, end_of_data, law, marks, words
 from scaling.report.figures.energy import joules_per_flop
@@ -88,6 +89,7 @@ def payload(material: Material) -> dict[str, Any] | None:
         "rollouts": [[r.extrapolation_factor, r.stretch] for r in found.rollouts],
         "convention": found.convention,
         "unit": material.unit,
+        "quantity": quantity_of(material.points).capitalize(),
         "smallest": found.smallest,
         "largest": found.largest,
         "limit": MAX_EXTRAPOLATION,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scaling.laws.selection import LOSS, quantity_of
 from scaling.report.axes import energy_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import INK, Figure, Hover, band, canvas, law, line, marks, words
 from scaling.report.figures.trust import size_label
@@ -36,6 +37,10 @@ NAMES = {
     "energy_gpu_j": "kWh",
 }  # fmt: skip
 UNITS = {"flops_train": "FLOPs", "tokens": "tokens", "train_s": "s"}  # of what grows along a training curve
+_THIN = (
+    "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie above the "
+    "drawing. "
+)
 _NO_ENERGY = "energy was not measured: it needs a GPU with a counter, or RAPL"
 ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
 LAW = Style("fitted L(C)", INK, "", "solid")
@@ -87,9 +92,13 @@ def thin(n: int, most: int) -> np.ndarray:
 
 
 def data(material: Material) -> Curves:
-    """Return curves of at most 500 points each, and the envelope over annealed points only."""
+    """Return curves of at most 500 points each, and the envelope over annealed points only.
+
+    No curve where the points are no losses: what was trained on is another quantity than what was measured.
+    """
     sizes = material.trials[["trial", "label", "params_total"]]
-    curves = material.curves.merge(sizes, on="trial").sort_values(["trial", "step"])
+    logged = material.curves if quantity_of(material.points) == LOSS else material.curves.iloc[:0]
+    curves = logged.merge(sizes, on="trial").sort_values(["trial", "step"])
     most = min(MAX_PER_CURVE, max(2, MAX_DISPLAYED // max(1, curves["trial"].nunique())))
     parts = [part.iloc[thin(len(part), most)] for _, part in curves.groupby("trial", sort=True)]
     names = ["trial", "label", "params_total", "step", "tokens", "flops_train", "train_s", "loss_nats"]
@@ -189,9 +198,8 @@ def panel(material: Material, look: Look) -> Panel:
         anchor=ANCHOR,
         claim=_claim(found),
         caption=(
-            "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie "
-            "above the drawing. Marks: validation loss of annealed weights, the only points that enter a fit. "
-            + " ".join([*_annealed(found), *_probes(material), _about_law(found, material), *gone])
+            f"{_THIN if len(found.lines) else ''}Marks: validation loss of annealed weights, the only points that "
+            "enter a fit. " + " ".join([*_annealed(found), *_probes(material), _about_law(found, material), *gone])
         ),
         plots=(
             Plot.switched(

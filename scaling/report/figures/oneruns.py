@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scaling.laws.selection import LOSS, quantity_of
 from scaling.report.axes import linear_axis, log_axis, plain
 from scaling.report.draw import MUTED, Figure, canvas, level, line
 from scaling.report.figures.curves import thin
@@ -24,7 +25,7 @@ ANCHOR, POWER = "fig-runs", "fig-power"
 MAX_POINTS = 300  # of each line
 MAX_SAMPLES = 600
 _ROWS = (
-    ("loss_nats", "Training loss, {unit}", (0.58, 1.0)),
+    ("loss_nats", "Training loss{unit}", (0.58, 1.0)),
     ("lr", "Learning rate of hidden matrices", (0.33, 0.51)),
     ("tokens_per_s", "Tokens per second between logged steps", (0.0, 0.26)),
 )
@@ -125,7 +126,7 @@ def panel(material: Material, look: Look) -> Panel:
         return absent(ANCHOR, "No single run can be shown", why)
     sizes = _told(material, "params_total")
     choices = [
-        Choice(c.run.trial, visible(_name(c.run)), draw(c, look, sizes[c.run.trial], material.unit)) for c in found
+        Choice(c.run.trial, visible(_name(c.run)), draw(c, look, sizes[c.run.trial], _unit(material))) for c in found
     ]
     return Panel(
         anchor=ANCHOR,
@@ -138,6 +139,11 @@ def panel(material: Material, look: Look) -> Panel:
         plots=(Plot.switched("run", "As training went", choices, 560, "Trial"),),
         table=_table(found),
     )
+
+
+def _unit(material: Material) -> str:
+    """Return the unit of the training loss after a comma; empty where what is measured is no loss, and tells none."""
+    return f", {material.unit}" if quantity_of(material.points) == LOSS else ""
 
 
 def _name(run: OneRun) -> str:
@@ -161,7 +167,7 @@ def _table(found: Sequence[Course]) -> Table:
         Column("step", "Step", "whole"),
         Column("seconds", "Training time", "seconds"),
         Column("tokens", "Tokens", "count"),
-        Column("loss_nats", "Training loss (nats)", "loss"),
+        Column("loss_nats", "Training loss", "loss"),
         Column("lr", "LR hidden", "learning_rate"),
         Column("tokens_per_s", "Tokens per second", "per_s"),
     )

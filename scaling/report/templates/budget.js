@@ -78,7 +78,7 @@
     return unit ? digits(v / unit[0]) + unit[1] : Math.abs(v) >= 1e-3 ? digits(v) : v.toExponential(2);
   };
   const power = (v) => v.toExponential(2).replace("e+", "e");
-  const loss = (v) => v.toFixed(4);
+  const loss = (v) => (Math.abs(v) >= 0.1 ? v.toFixed(4) : Math.abs(v) >= 1e-4 ? digits(v) : v.toExponential(2));
   const plain = (v) => (v >= 1e-3 && v < 1e6 ? digits(v) : power(v));
   const time = (hours) => (hours < 1 / 60 ? `${digits(hours * 3600)} s` : hours < 1 ? `${digits(hours * 60)} min` : hours < 72 ? `${digits(hours)} h` : `${plain(hours / 24)} days`);
   const shown = (i, text) => [text(i.value), i.low === null ? "" : `${text(i.low)} – ${text(i.high)}`];
@@ -206,8 +206,8 @@
     const hours = r.rate === null ? null : flops / r.rate / 3600;
     const rows = support === "none" ? [] : [
       row("Parameters N*", shown(found.params, si), law), row("Tokens D*", shown(found.tokens, si), law),
-      row("Tokens per parameter", shown(found.ratio, digits), law), row(`Loss, ${known.unit}`, shown(found.loss, loss), law),
-      row("Loss of one run", shown(found.run, loss), "with the noise of a run"),
+      row("Tokens per parameter", shown(found.ratio, digits), law), row(`${known.quantity}, ${known.unit}`, shown(found.loss, loss), law),
+      row(`${known.quantity} of one run`, shown(found.run, loss), "with the noise of a run"),
     ];
     rows.push(
       row("Training compute", [`${power(flops)} FLOPs`, ""], known.convention),

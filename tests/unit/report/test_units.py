@@ -37,6 +37,17 @@ def test_a_comparison_of_two_such_sweeps_does_too(masked):
     assert "nats per token" not in page
 
 
+def test_the_page_of_a_family_that_measures_no_loss_names_what_it_measures(masked):
+    points = masked.points.assign(family="gan", loss_unit="squared MMD")
+    page = page_of(dataclasses.replace(masked, points=points))
+    titles = {section.id: section.title for section in page.sections}
+    assert titles["sec-laws"] == "Distance against size and data"
+    curves = next(panel for s in page.sections for panel in s.panels if panel.anchor == "fig-curves")
+    assert curves.plots[0].heading == "Distance, squared MMD"
+    assert "Thin lines" not in curves.caption  # the training loss is another quantity
+    assert page.badges["irreducible_loss"] == "irreducible distance"
+
+
 def test_a_law_without_causal_attention_counts_flops_as_one_with_it(masked, material):
     found = compare([synthetic.side(material, "causal"), synthetic.side(masked, "whole")])
     assert found.pairs[0].flops_convention == material.law.convention
