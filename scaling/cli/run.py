@@ -27,33 +27,40 @@ if TYPE_CHECKING:
 _ASK_ABOVE_S = 30 * 60.0
 
 
+SetsOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
+]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", metavar="TRIAL", help="Run this trial only: an id or a label.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--executor", metavar="KIND", help="local, slurm, ray or debug, instead of the file's.")
+]
+ShardOption = Annotated[
+    str, typer.Option("--shard", metavar="I/N", help="Run part I of N only; repeat for each part, anywhere.")
+]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-changes", help="Let the sweep ask for other trials than its store holds.")
+]
+CalibrateOption = Annotated[
+    bool | None, typer.Option(help="Measure this machine first, if it never was (15 s). Default: for sweeps worth it.")
+]
+
+
 def command(
     sweep: Annotated[
         str,
         typer.Argument(metavar="SPEC", help="A sweep file, a study of several, or a shipped one such as quickstart."),
     ],
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the file.")
-    ] = None,
+    sets: SetsOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="The store's folder; runs/NAME by default.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a long sweep.")] = False,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="TRIAL", help="Run this trial only: an id or a label.")
-    ] = None,
-    engine: Annotated[
-        str, typer.Option("--executor", metavar="KIND", help="local, slurm, ray or debug, instead of the file's.")
-    ] = "",
-    shard: Annotated[
-        str, typer.Option("--shard", metavar="I/N", help="Run part I of N only; repeat for each part, anywhere.")
-    ] = "",
+    only: OnlyOption = None,
+    engine: EngineOption = "",
+    shard: ShardOption = "",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Let the sweep ask for other trials than its store holds.")
-    ] = False,
-    calibrate: Annotated[
-        bool | None,
-        typer.Option(help="Measure this machine first, if it never was (15 s). Default: for sweeps worth it."),
-    ] = None,
+    accept_changes: AcceptOption = False,
+    calibrate: CalibrateOption = None,
     lr_check: Annotated[
         bool, typer.Option("--lr-check", help="Add half and twice the learning rate at the smallest and largest size.")
     ] = False,

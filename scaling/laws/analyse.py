@@ -105,12 +105,9 @@ def analyse(
     noise = seed_noise(used)
     follows = _consequences(surface, used, pooled(noise), price, missing)
     wanted = len(used) <= _FULL_UP_TO if full is None else full
-    examined = _examination(surface, run, missing) if wanted else _Examination()
+    examined = _examination(surface, run, missing) if wanted else _not_examined(len(used), missing)
     if surface is not None:
         fits[surface.name] = _warned(surface, examined.get("choice"))
-    if not wanted:
-        reason = f"not done for {len(used):,} points unless asked for (--full)"
-        missing.reasons |= dict.fromkeys(_Examination.__annotations__, reason)
     if not noise:
         missing.reasons["seed_noise"] = "no size was trained with two seeds"
     return Analysis(
@@ -169,6 +166,12 @@ def _examination(surface: Fit | None, run: "_Run", missing: _Missing) -> _Examin
         "approaches": approaches,
         "choice": missing.attempt("choice", choose_form, used),
     }
+
+
+def _not_examined(points: int, missing: _Missing) -> _Examination:
+    reason = f"not done for {points:,} points unless asked for (--full)"
+    missing.reasons |= dict.fromkeys(_Examination.__annotations__, reason)
+    return {}
 
 
 def _warned(surface: Fit, choice: FormChoice | None) -> Fit:

@@ -19,6 +19,7 @@ ROUGH = "6ND"
 MAX_EXTRAPOLATION = 100.0  # times the largest fitted compute; beyond it nothing is said
 _HALF_DECADES = (-4, 4)  # budgets: half decades around the largest fitted compute
 _STEPS = 80  # bisections alone would need about sixty
+_REPRESENTABLE = 700.0  # ln of what a float can hold
 _EXACT_ENOUGH = 1e-12  # in ln N
 _REACH = 80.0  # natural logs beyond the sizes of the sweep in which an optimum is looked for
 
@@ -137,7 +138,10 @@ def best_split(surface: Surface, budgets: Array, flops: FlopsPerToken) -> Optimu
         else:
             log_n = _stationary(pull_n - pull_d, alpha, beta, log_c, flops)
         log_d = log_c - flops.log_value(log_n)
-        params, tokens = np.exp(log_n), np.exp(log_d)
+        some = (np.abs(log_n) < _REPRESENTABLE) & (
+            np.abs(log_d) < _REPRESENTABLE
+        )  # else the best is 0 or no end
+        params, tokens = (np.exp(np.where(some, log, np.nan)) for log in (log_n, log_d))
         return Optimum(params, tokens, surface.loss(params, tokens))
 
 

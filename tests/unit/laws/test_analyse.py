@@ -77,6 +77,17 @@ def test_six_nd_optimum_has_the_closed_form():
     assert 6 * found.params * found.tokens == pytest.approx(1e12)
 
 
+@pytest.mark.parametrize("free", [{"A": 0.0}, {"B": 0.0}, {"alpha": 1e-9, "beta": 1e-9}])
+def test_a_draw_without_an_optimum_has_none_by_either_count(free):
+    sizes = np.array(SIZES, dtype=float)
+    surface, budgets = _surface(**{**TRUTH, **free}), np.array([1e12])
+    for flops in (FlopsPerToken.six_n(), FlopsPerToken.through(sizes, 6 * sizes)):
+        found = best_split(surface, budgets, flops)
+        assert np.isnan(
+            [found.params, found.tokens, found.loss]
+        ).all()  # 0 parameters would be no answer
+
+
 def test_exact_flops_optimum_beats_its_neighbours():
     sizes = np.array(SIZES, dtype=float)
     flops = FlopsPerToken.through(sizes, 6 * (sizes - 1000) + 200 * np.sqrt(sizes))
