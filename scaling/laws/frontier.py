@@ -138,9 +138,7 @@ def best_split(surface: Surface, budgets: Array, flops: FlopsPerToken) -> Optimu
         else:
             log_n = _stationary(pull_n - pull_d, alpha, beta, log_c, flops)
         log_d = log_c - flops.log_value(log_n)
-        some = (np.abs(log_n) < _REPRESENTABLE) & (
-            np.abs(log_d) < _REPRESENTABLE
-        )  # else the best is 0 or no end
+        some = (np.abs(log_n) < _REPRESENTABLE) & (np.abs(log_d) < _REPRESENTABLE)  # else the best is 0 or no end
         params, tokens = (np.exp(np.where(some, log, np.nan)) for log in (log_n, log_d))
         return Optimum(params, tokens, surface.loss(params, tokens))
 

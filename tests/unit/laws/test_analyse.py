@@ -83,9 +83,7 @@ def test_a_draw_without_an_optimum_has_none_by_either_count(free):
     surface, budgets = _surface(**{**TRUTH, **free}), np.array([1e12])
     for flops in (FlopsPerToken.six_n(), FlopsPerToken.through(sizes, 6 * sizes)):
         found = best_split(surface, budgets, flops)
-        assert np.isnan(
-            [found.params, found.tokens, found.loss]
-        ).all()  # 0 parameters would be no answer
+        assert np.isnan([found.params, found.tokens, found.loss]).all()  # 0 parameters would be no answer
 
 
 def test_exact_flops_optimum_beats_its_neighbours():
