@@ -111,7 +111,7 @@ def show_laws(store: "Store", analysis: "Analysis", as_json: bool) -> None:
     from scaling.laws.tuning import analyse_tuned
 
     results, tuned = analyse_abilities(store.abilities()), analyse_tuned(store.tuned(), store.best_of())
-    if not analysis.fits and not results and not tuned.amounts and not tuned.runs:
+    if not analysis.fits and not results and not tuned.pairs and not tuned.runs:
         raise NotEnoughData(
             "fit.nothing",
             "no law can be fitted: " + "; ".join(f"{k}: {v}" for k, v in analysis.missing.items() if k[:2] == "L("),

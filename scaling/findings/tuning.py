@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from scaling.findings.case import Case, Numbers, Verdict, graded, shown, too_little, triple
 from scaling.findings.rules import Rule
-from scaling.laws.tuning import Amount, Cell, Place, Run, transfer_law
+from scaling.laws.tuning import Amount, Cell, Pair, Place, Run, Tuned, transfer_law
 from scaling.units import format_si
 
 _WORDS = {Place.INSIDE: "", Place.BEYOND: "at least ", Place.BELOW: "at most "}
@@ -14,7 +14,7 @@ _WORDS = {Place.INSIDE: "", Place.BEYOND: "at least ", Place.BELOW: "at most "}
 def transfer(case: Case, rule: Rule) -> Verdict:
     """Pre-training stands in for data of a new task."""
     amounts = case.tuning.amounts
-    short = _too_few_amounts(amounts, rule)
+    short = _too_few_amounts(case.tuning, rule)
     if short is not None:
         return short
     cells: dict[tuple[int, int], list[Amount]] = defaultdict(list)
@@ -43,18 +43,42 @@ def transfer(case: Case, rule: Rule) -> Verdict:
     )
 
 
-def _too_few_amounts(amounts: Sequence[Amount], rule: Rule) -> Verdict | None:
+def _too_few_amounts(tuning: Tuned, rule: Rule) -> Verdict | None:
+    amounts = tuning.amounts
     if not amounts:
-        return too_little("What pre-training is worth on a new task is unknown: this sweep fine-tuned nothing.")
+        return too_little(f"What pre-training is worth on a new task is unknown: {_why_no_amounts(tuning.pairs)}.")
     counts: Numbers = {
         "sizes": len({a.params for a in amounts}),
         "amounts": len({a.items for a in amounts}),
         "seeds": min(_seeds((a.params, a.items), a.seed, amounts) for a in amounts),
     }
-    lacking = [f"{counts[name]} {name}" for name in counts if counts[name] < rule.minimum[name]]
+    lacking = [_counted(counts, name) for name in counts if counts[name] < rule.minimum[name]]
     if not lacking:
         return None
-    return too_little(f"Fine-tuning was measured at {', '.join(lacking)} only, too few to say what it gains.", **counts)
+    short = f"Fine-tuning was measured at {', '.join(lacking)} only, too few to say what it gains"
+    beside = _beside(tuning.pairs)
+    return too_little(f"{short}{beside and f': {beside}'}.", **counts)
+
+
+def _why_no_amounts(found: Sequence[Pair]) -> str:
+    """Return why nothing can be read on a curve, with what was seen all the same."""
+    if not found:
+        return "this sweep fine-tuned nothing"
+    beside = _beside(found)
+    if not beside:
+        return "nothing was trained from random weights on the same task"
+    return f"{beside}; a worth in data is read between two amounts from random weights or more"
+
+
+def _beside(found: Sequence[Pair]) -> str:
+    """Return how often pre-training lowered the loss on the same items; nothing where no pair is whole."""
+    whole = [p for p in found if p.scratch_loss is not None]
+    gained = sum(p.gains for p in whole)
+    return f"on the same items it lowers the loss of {gained} of {len(whole)} models" if whole else ""
+
+
+def _counted(counts: Numbers, name: str) -> str:
+    return f"{counts[name]} {name.removesuffix('s') if counts[name] == 1 else name}"
 
 
 def _seeds(cell: tuple[int, int], _seed: int, amounts: Sequence[Amount]) -> int:
@@ -119,7 +143,7 @@ def _too_few_runs(cells: dict[Cell, list[Run]], rule: Rule, question: str) -> Ve
         "comparisons": len({cell.comparisons for cell in judged}),
         "seeds": min(len({r.seed for r in runs}) for runs in judged.values()),
     }
-    lacking = [f"{counts[name]} {name}" for name in counts if counts[name] < rule.minimum.get(name, 0)]
+    lacking = [_counted(counts, name) for name in counts if counts[name] < rule.minimum.get(name, 0)]
     reach = min(max(r.d) for runs in judged.values() for r in runs)
     if not lacking and reach < rule.minimum.get("d", 0):
         lacking = [f"√KL up to {reach:.2g}"]

@@ -64,7 +64,7 @@ def test_the_study_of_them_all_lists_each_of_tokens():
 def trained(tmp_path_factory):
     """Two sizes of every small sibling, trained in one process; the made-up language is made once."""
     folder = tmp_path_factory.mktemp("families")
-    for name in TEXT:
+    for name in [*TEXT, "smiles"]:
         text = QUICK[name].read_text(encoding="utf-8")
         assert SIZES in text
         assert HORIZONS in text
@@ -72,7 +72,7 @@ def trained(tmp_path_factory):
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     environment = {**os.environ, "SCALING_CACHE": str(folder / "cache")}
     done = subprocess.run(
-        [sys.executable, "-c", RUN_ALL, *TEXT], cwd=folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", RUN_ALL, *TEXT, "smiles"], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -93,6 +93,15 @@ def test_a_larger_model_learns_more(name, trained):
         assert set(record.points[-1].metrics) == set(family.metrics)
         assert record.end is not None
         assert record.end.params_active == record.params.active
+
+
+@pytest.mark.slow
+def test_a_larger_model_writes_more_valid_molecules(trained):
+    store = load(trained / "smiles")
+    first, final = (r.points[-1] for r in sorted(store.records, key=lambda record: record.params.total))
+    assert final.loss_nats < first.loss_nats
+    assert final.metrics["validity"] > 1.5 * first.metrics["validity"] > 0
+    assert {r.end.state for r in store.records} == {"done"}
 
 
 OTHERS = {  # what the measured quantity is, and how far the smallest size stands above the largest

@@ -4,10 +4,12 @@ from scaling.laws.tuning.pressed import Cell, PressLaw, Run, fit_best_of, press_
 from scaling.laws.tuning.result import Tuned, analyse_tuned
 from scaling.laws.tuning.transfer import (
     Amount,
+    Pair,
     Place,
     ScratchCurve,
     TransferLaw,
     best_losses,
+    pairs,
     scratch_curves,
     transfer_law,
     transfers,
@@ -16,6 +18,7 @@ from scaling.laws.tuning.transfer import (
 __all__ = [
     "Amount",
     "Cell",
+    "Pair",
     "Place",
     "PressLaw",
     "Run",
@@ -25,6 +28,7 @@ __all__ = [
     "analyse_tuned",
     "best_losses",
     "fit_best_of",
+    "pairs",
     "press_laws",
     "runs",
     "scratch_curves",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from scaling.laws.tuning.pressed import Cell, PressLaw, Run, fit_best_of, press_laws, runs
-from scaling.laws.tuning.transfer import Amount, ScratchCurve, best_losses, scratch_curves, transfers
+from scaling.laws.tuning.transfer import Amount, Pair, ScratchCurve, best_losses, pairs, scratch_curves, transfers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class Tuned:
     Attributes:
         curves: from random weights.
         amounts: what pre-training was worth to every fine-tuned model.
+        pairs: every fine-tuned model beside random weights on the same items.
         runs: every preference-tuned policy along its way.
         laws: R_RL of each cell of runs, DPO among them for comparison.
         best_of: R_bon by size and comparisons.
@@ -23,6 +24,7 @@ class Tuned:
 
     curves: tuple[ScratchCurve, ...] = ()
     amounts: tuple[Amount, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     runs: tuple[Run, ...] = ()
     laws: Mapping[Cell, PressLaw] = field(default_factory=dict)
     best_of: Mapping[tuple[int, int], PressLaw] = field(default_factory=dict)
@@ -32,10 +34,11 @@ def analyse_tuned(tuned: pd.DataFrame, best_of: pd.DataFrame) -> Tuned:
     """Analyse the frames ``tuned`` and ``best_of`` of a store."""
     if tuned.empty:
         return Tuned()
-    found = runs(tuned)
+    found, best = runs(tuned), best_losses(tuned)
     return Tuned(
-        curves=tuple(scratch_curves(best_losses(tuned))),
+        curves=tuple(scratch_curves(best)),
         amounts=tuple(transfers(tuned)),
+        pairs=tuple(pairs(best)),
         runs=tuple(found),
         laws=press_laws(found),
         best_of=_best_of_laws(best_of),

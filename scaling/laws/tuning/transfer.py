@@ -94,6 +94,60 @@ class Amount:
         return self.effective / self.items
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A fine-tuned model beside random weights of its size and seed on the same items.
+
+    Attributes:
+        probe, params, seed, items: of both.
+        loss, exact: best test loss of the fine-tuned model, nats per answer token, and its exact match there.
+        scratch_loss, scratch_exact: the same from random weights; ``None`` where it was not trained.
+    """
+
+    probe: str
+    params: int
+    seed: int
+    items: int
+    loss: float
+    exact: float
+    scratch_loss: float | None
+    scratch_exact: float | None
+
+    @property
+    def gains(self) -> bool:
+        """Whether pre-training lowers the loss."""
+        return self.scratch_loss is not None and self.loss < self.scratch_loss
+
+
+def pairs(best: pd.DataFrame) -> list[Pair]:
+    """Return every fine-tuned model beside random weights.
+
+    Args:
+        best: rows as ``best_losses`` gives them.
+    """
+    ends = {
+        (str(row["method"]), str(row["probe"]), int(row["params_total"]), int(row["seed"]), int(row["items"])): row
+        for row in best.to_dict("records")
+    }
+    found = []
+    for (method, probe, params, seed, items), row in ends.items():
+        if method == "finetune":
+            other = ends.get(("scratch", probe, params, seed, items))
+            found.append(
+                Pair(
+                    probe=probe,
+                    params=params,
+                    seed=seed,
+                    items=items,
+                    loss=float(row["answer_loss_nats"]),
+                    exact=float(row["exact_match"]),
+                    scratch_loss=None if other is None else float(other["answer_loss_nats"]),
+                    scratch_exact=None if other is None else float(other["exact_match"]),
+                )
+            )
+    return sorted(found, key=lambda p: (p.probe, p.params, p.items, p.seed))
+
+
 def best_losses(tuned: pd.DataFrame) -> pd.DataFrame:
     """Return the best horizon of each supervised trial: early stopping on the test items, for all methods alike.
 

@@ -1,11 +1,12 @@
 """What pre-training is worth on a new task: curves from random weights, and the data that fine-tuning seems to add."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
-from scaling.laws.tuning import Amount, Place, best_losses, transfer_law
-from scaling.report.axes import log_axis, plain
+from scaling.laws.tuning import Amount, Pair, Place, best_losses, transfer_law
+from scaling.report.axes import linear_axis, log_axis, plain
 from scaling.report.draw import MUTED, Figure, canvas, level, line, marks, words
 from scaling.report.groups import by_keys, by_number
 from scaling.report.look import SYMBOLS, Look, Style, legend
@@ -22,6 +23,11 @@ _SCRATCH = Style("from random weights (hollow, line: mean over seeds)", MUTED, "
 _TUNED = Style("fine-tuned (filled)", MUTED, "circle")
 _BOUND = Style("a bound: beyond the curve from random weights", MUTED, "triangle-up")
 _HEIGHT = 330
+_BESIDE = (
+    Column("params", "Parameters", "count"), Column("seed", "Seed"), Column("items", "Items", "whole"),
+    Column("loss", "Fine-tuned loss", "loss"), Column("scratch_loss", "From random weights", "loss"),
+    Column("exact", "Exact match", "score"), Column("scratch_exact", "From random weights", "score"),
+)  # fmt: skip
 _MARKS = tuple(symbol for symbol in SYMBOLS if not symbol.startswith("triangle"))  # triangles are bounds
 
 
@@ -51,7 +57,8 @@ def panel(material: Material, look: Look) -> Panel:
     if best.empty:
         return absent(ANCHOR, _CLAIM, _NONE)
     if not material.tuning.amounts:
-        return absent(ANCHOR, _CLAIM, _NO_CURVE)
+        whole = [p for p in material.tuning.pairs if p.scratch_loss is not None]
+        return _beside(whole, look) if whole else absent(ANCHOR, _CLAIM, _NO_CURVE)
     amounts = data(material)
     by_size = Plot.switched(
         "transfer",
@@ -78,6 +85,50 @@ def panel(material: Material, look: Look) -> Panel:
         table=_table(amounts),
         notes=tuple(_notes(material.tuning.amounts)),
     )
+
+
+def _beside(whole: Sequence[Pair], look: Look) -> Panel:
+    """Return fine-tuned models beside random weights by size, where no curve tells what that is worth in data."""
+    rows = pd.DataFrame([asdict(pair) for pair in whole])
+    sizes = [look.size(n, f"{format_si(n)} parameters") for n in sorted(set(rows["params"]))]
+    items = " or ".join(f"{n}" for n in sorted(set(rows["items"])))
+    plots = [
+        Choice("exact", "exact match", draw_beside(rows, "exact", look)),
+        Choice("loss", "nats per answer token", draw_beside(rows, "loss", look)),
+    ]
+    return Panel(
+        anchor=ANCHOR,
+        claim=f"On the same {items} items, pre-training lowers the loss of {sum(p.gains for p in whole)} of "
+        f"{len(whole)} models",
+        caption=(
+            f"Task {', '.join(sorted(set(rows['probe'])))}. Test scores of fine-tuned models and of random weights "
+            "of the same size and seed, each at its best horizon by loss. One mark per seed; the line joins the means "
+            "of random weights. What pre-training is worth in data is read on a curve of two amounts from random "
+            "weights or more, so it is not told here."
+        ),
+        plots=(Plot.switched("transfer-beside", "On the test items", plots, _HEIGHT, "In"),),
+        legend=legend([*sizes, _TUNED, _SCRATCH]),
+        table=Table.of("transfer", "Fine-tuned and from random weights", _BESIDE, rows, filterable=True),
+    )
+
+
+def draw_beside(rows: pd.DataFrame, column: str, look: Look) -> Figure:
+    """Draw a test score against size: fine-tuned filled, from random weights hollow with a line through the means."""
+    scratch, params = f"scratch_{column}", rows["params"].astype(float)
+    values = pd.concat([rows[column], rows[scratch]]).astype(float)
+    down = linear_axis(range=[-0.03, 1.03]) if column == "exact" else log_axis("", values, plain)
+    figure = canvas(log_axis("Parameters N", params, format_si), down)
+    means = rows.groupby("params", sort=True)[scratch].mean()
+    line(figure, [float(str(n)) for n in means.index], means, MUTED, width=1.5, group=_SCRATCH.label)
+    for n, part in by_number(rows, "params"):
+        style = look.size(n, f"{format_si(n)} parameters")
+        for key, words_of in ((column, "fine-tuned"), (scratch, "from random weights")):
+            hover = [
+                words([f"{format_si(float(n))} parameters, seed {row['seed']}, {words_of}", f"{row[key]:.4g}"])
+                for row in part.to_dict("records")
+            ]
+            marks(figure, part["params"], part[key], style, hover, hollow=key == scratch, size=8)
+    return figure
 
 
 def _claim(amounts: Iterable[Amount]) -> str:

@@ -43,6 +43,16 @@ def test_transfer(judge):
     assert judge("transfer", finetune_frame(items=(16, 64))).grade == TOO_LITTLE
 
 
+def test_one_amount_from_random_weights_is_set_beside_and_no_worth_is_read(judge):
+    frame = finetune_frame(items=(16,), worth=lambda d, n: 1.0 if n > 20_000 else -1.0)
+    alone = frame[frame["items"] == 16]
+    found = judge("transfer", alone)
+    assert found.grade == TOO_LITTLE
+    assert "on the same items it lowers the loss of 4 of 6 models; a worth in data is read" in found.sentence
+    assert "nothing was trained from random" in judge("transfer", alone[alone["method"] == "finetune"]).sentence
+    assert "measured at 1 amount only" in judge("transfer", frame).sentence
+
+
 def test_transfer_counts_the_worst_seed(judge):
     good, bad = finetune_frame(seeds=(0,), worth=lambda d, n: 2 * d), finetune_frame(seeds=(1,), worth=lambda d, n: 0)
     assert judge("transfer", pd.concat([good, bad])).grade == NOT

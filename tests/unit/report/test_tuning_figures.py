@@ -41,6 +41,18 @@ def test_without_a_curve_from_random_weights_nothing_is_read(material):
     assert "from random weights" in transfer.panel(bare, Look.of(bare.tuned)).missing
 
 
+def test_one_amount_from_random_weights_stands_beside_by_size(material):
+    frame = finetune_frame(items=(16,), worth=lambda d, n: 1.0 if n > 20_000 else -1.0)
+    alone = with_tuned(material, frame[frame["items"] == 16])
+    panel = transfer.panel(alone, Look.of(alone.tuned))
+    assert panel.claim == "On the same 16 items, pre-training lowers the loss of 4 of 6 models"
+    assert len(panel.table.rows) == 6
+    exact, loss = (choice.figure for choice in panel.plots[0].choices)
+    losses = [y for trace in loss.data if trace.mode == "markers" for y in trace.y]
+    assert sorted(losses) == pytest.approx(sorted(alone.tuned.groupby("trial")["answer_loss_nats"].min()), rel=1e-4)
+    assert {y for trace in exact.data for y in trace.y} == {0.5}
+
+
 def test_gold_and_proxy_stand_side_by_side_for_every_size(material):
     panel = pressed.panel(material)
     assert [plot.heading.split(" ")[0] for plot in panel.plots] == ["10k", "33k", "115k"]
