@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 import numpy as np
+import pandas as pd
 
 from scaling.errors import NotEnoughData, UsageError
 from scaling.families import NATS_PER_TOKEN
@@ -13,6 +14,7 @@ from scaling.laws.forms import Array, PowerLaw
 from scaling.laws.frontier import EXACT, FlopsPerToken
 from scaling.laws.objectives import Objective
 from scaling.laws.selection import EXACT_FLOPS, select, unit_of
+from scaling.spec.schema import TrialSpec
 from scaling.store import Store
 from scaling.store.imported import Imported
 
@@ -44,8 +46,7 @@ def analyse_store(
     Raises:
         UsageError: its losses do not compare, or an imported table does not tell that count of parameters.
     """
-    recipe = store.trials()[["trial", "lr_hidden", "lr_embedding"]]
-    points = store.points().merge(recipe, on="trial", how="left")
+    points = fitted_points(store)
     cuts = replace(Cuts.of_sweep(store.sweep), drop_highest=drop_highest)
     if store.imported is None or store.imported.points.empty:  # scores of a harness come without losses
         return analyse(points, cuts, params=params, **options)
@@ -54,6 +55,22 @@ def analyse_store(
     found = analyse(points, cuts, params=params, **options)
     words = _in_words(store.imported, params)
     return replace(found, fits={name: _relabelled(fit, words) for name, fit in found.fits.items()})
+
+
+def fitted_points(store: Store) -> pd.DataFrame:
+    """Return the points with what else a law depends on: the rates of their trials, and the variant of the model.
+
+    A variant is every setting of the model that is a word or a switch, such as where positions come from; widths and
+    depths make sizes. Points of other variants than that of most trials follow laws of their own (``laws.select``).
+    """
+    recipe = store.trials()[["trial", "lr_hidden", "lr_embedding"]]
+    variants = {r.folder.id: _variant(r.spec.model) for r in store.records if isinstance(r.spec, TrialSpec)}
+    points = store.points().merge(recipe, on="trial", how="left")
+    return points.assign(variant=points["trial"].map(variants).astype(object)) if variants else points
+
+
+def _variant(model: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sorted(model.items()) if isinstance(value, str | bool))
 
 
 def _refuse_untold_params(imported: Imported, params: str) -> None:
@@ -150,7 +167,7 @@ def law_of(store: Store, analysis: Analysis, params: str = "total") -> Law:
             why="a prediction needs the loss against both size and data",
             hint=f"add sizes and horizons; see what there is with `scaling fit {store.root}`",
         )
-    used = select(store.points(), Cuts.of_sweep(store.sweep), params).used
+    used = select(fitted_points(store), Cuts.of_sweep(store.sweep), params).used
     n, d, c = (used[column].to_numpy(dtype=float) for column in ("params", "tokens", "flops_train"))
     name = str(store.sweep.get("name") or store.root.name)
     try:

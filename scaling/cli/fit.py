@@ -131,10 +131,11 @@ def chosen(store: "Store", params: str, drop_highest: int) -> "Selection":
     """Return the points of a store to fit, under the cuts of its sweep."""
     from dataclasses import replace
 
+    from scaling.answers.analysed import fitted_points
     from scaling.laws import Cuts
     from scaling.laws.selection import select
 
-    return select(store.points(), replace(Cuts.of_sweep(store.sweep), drop_highest=drop_highest), params)
+    return select(fitted_points(store), replace(Cuts.of_sweep(store.sweep), drop_highest=drop_highest), params)
 
 
 def single(store: "Store", fit: "Fit") -> dict[str, Any]:

@@ -79,7 +79,7 @@ def analyse(
         points: one row per annealed evaluation: ``trial``, ``params_total`` (or the count that ``params`` names),
             ``tokens``, ``flops_train``, ``flops_6nd``, ``loss_nats``, and, where known, ``seed``, ``state``,
             ``anneal``, ``validation_fingerprint``, ``data_fingerprint``, ``batch_rows``, ``lr_hidden``,
-            ``lr_embedding``.
+            ``lr_embedding``, ``variant``.
         cuts: least horizon and size to fit, fixed before the sweep.
         resamples: bootstrap resamples by trial.
         seed: of the resampling.

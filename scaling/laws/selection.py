@@ -27,6 +27,7 @@ LOSS = "loss"  # what is measured where a family says nothing else
 EXACT_FLOPS = "exact, forward and backward"
 _RECIPE = ("lr_hidden", "lr_embedding")
 _BATCH = ("batch_rows",)
+_VARIANT = ("variant",)
 _POSITIVE = ("params", "tokens", "flops_train", "flops_6nd", "loss_nats")
 
 
@@ -159,6 +160,7 @@ def _rules(frame: pd.DataFrame, cuts: Cuts) -> Iterator[tuple[pd.Series, str]]:
         yield highest, f"among the {cuts.drop_highest} highest losses, left out by rule"
     why = "rows compared in another batch than those of most trials: what is learned depends on it, another law"
     yield _unlike_most(frame, _BATCH), why
+    yield _unlike_most(frame, _VARIANT), "another variant of the model than that of most trials: a law of its own"
     yield _unlike_most(frame, _RECIPE), "another learning rate than the sweep's own: part of a check, not of the law"
 
 

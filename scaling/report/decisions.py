@@ -1,4 +1,4 @@
-"""The three decisions that a report leads to, in plain sentences: what to train, when to stop, what it costs."""
+"""The decisions that a report leads to, in plain sentences: what to train, when to stop, what it costs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,7 +7,8 @@ from scaling.answers import Law, Prediction, predict_budget
 from scaling.errors import NotEnoughData
 from scaling.findings.fitted import STOPS, stop_words
 from scaling.laws.analysis import Interval, StopRow
-from scaling.report.figures import budget, returns
+from scaling.laws.choices import Choices
+from scaling.report.figures import budget, choices, returns
 from scaling.report.intervals import of_row, show
 from scaling.report.material import Material
 from scaling.report.support import reach
@@ -34,12 +35,20 @@ class Decision:
 
 
 def decisions(material: Material) -> tuple[Decision, ...]:
-    """Return the three decisions; each says what is missing where the data do not lead to it."""
+    """Return the three decisions; each says what is missing where the data do not lead to it.
+
+    Where the sweep tried choices around one model, what they are worth comes first.
+    """
     return (
+        *([] if material.choices is None else [_choose(material.choices)]),
         replace(_train(material), finding="compute_optimal"),
         replace(_stop(material), finding="returns"),
         replace(_cost(material), finding="energy"),
     )
+
+
+def _choose(found: Choices) -> Decision:
+    return Decision(question="Which choice pays", sentences=choices.advice(found), anchor=choices.ANCHOR)
 
 
 def _train(material: Material) -> Decision:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scaling.answers import Law, analyse_store, law_of
+from scaling.answers.analysed import fitted_points
 from scaling.errors import NotEnoughData
 from scaling.findings import RULES, findings
-from scaling.laws import Analysis, Cuts, Fit, IsoFlop, compute_optimal, isoflop
+from scaling.laws import Analysis, Approach, Cuts, Fit, IsoFlop, compute_optimal, isoflop
 from scaling.laws.choices import choices
 from scaling.laws.emergence import analyse_abilities
 from scaling.laws.selection import select
@@ -72,7 +73,9 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         timings=store.timings,
         law=_law(store, analysis),
         isoflop=_isoflop(store, resamples),
-        approaches=compute_optimal(store.points(), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples),
+        approaches=compute_optimal(
+            fitted_points(store), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples
+        ),
         surfaces=_surfaces(store, analysis, resamples),
         metrics=store.metrics(),
         by_batch=_by_batch(store, resamples),
@@ -106,10 +109,14 @@ def _at(told: Mapping[str, Any], key: str) -> object:
     return value
 
 
+def _approaches(store: Store, analysis: Analysis, resamples: int) -> tuple[Approach, ...]:
+    return compute_optimal(fitted_points(store), analysis, cuts=Cuts.of_sweep(store.sweep), resamples=resamples)
+
+
 def _surfaces(store: Store, analysis: Analysis, resamples: int) -> dict[str, Fit]:
     """Return L(N,D) in the count of the analysis and, where the points tell it, without embeddings."""
     found = {"total": analysis.fits[SURFACE]} if SURFACE in analysis.fits else {}
-    points = store.points()
+    points = fitted_points(store)
     if not found or points["params_non_embedding"].isna().any():
         return found
     try:
@@ -121,7 +128,7 @@ def _surfaces(store: Store, analysis: Analysis, resamples: int) -> dict[str, Fit
 
 def _by_batch(store: Store, resamples: int) -> dict[int, Fit]:
     """Return L(N,D) of every batch of a loss that compares rows, where several were trained and can be fitted."""
-    points, found = store.points(), dict[int, Fit]()
+    points, found = fitted_points(store), dict[int, Fit]()
     batches = sorted(points["batch_rows"].dropna().unique())
     for batch in batches if len(batches) > 1 else ():
         try:
@@ -140,7 +147,7 @@ def _law(store: Store, analysis: Analysis) -> Law | None:
 
 
 def _isoflop(store: Store, resamples: int) -> IsoFlop | None:
-    used = select(store.points(), Cuts.of_sweep(store.sweep), "total").used
+    used = select(fitted_points(store), Cuts.of_sweep(store.sweep), "total").used
     if used.empty:
         return None
     n, d, loss, flops = (used[c].to_numpy(dtype=float) for c in ("params", "tokens", "loss_nats", "flops_train"))

@@ -54,6 +54,24 @@ def _claim(found: Choices) -> str:
     return f"{count}; the most {_named(most)}, {_percent(most.change.value)}"
 
 
+def advice(found: Choices) -> tuple[str, str]:
+    """Say which choice matters most, and which are worth more compute than they take, or less: by whole intervals."""
+    better, worse = ("; ".join(_buys(found, better=b)) for b in (True, False))
+    parts = (("Worth more compute than it takes", better), ("Worth less than it takes", worse))
+    said = " ".join(f"{head}: {names}." for head, names in parts if names)
+    return f"{_claim(found)}.", said or "No choice is told to be worth more or less compute than it takes."
+
+
+def _buys(found: Choices, *, better: bool) -> Iterator[str]:
+    shortest, longest = found.reach  # of the middle's course: beyond it a worth is only more or less than these
+    for w in found.worths:
+        low, high = w.compute_worth.low, w.compute_worth.high
+        if not w.told or low is None or high is None:
+            continue
+        if min(low, longest) > w.compute_own if better else max(high, shortest) < w.compute_own:
+            yield f"{_named(w)} (takes {_times(w.compute_own)}, worth {_bound(w.compute_worth.value, found)})"
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:+.1f} %".replace("-", "−")
 

@@ -223,8 +223,9 @@ def _claim(found: OneLaw) -> str:
 
 
 def _caption(found: OneLaw, material: Material) -> str:
+    dropped = " or were left out" if found.fit is not None and found.fit.dropped else ""
     slices = (
-        "Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at other horizons."
+        f"Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at other horizons{dropped}."
         if found.amount == "N"
         else "Thin lines are slices of the L(N, D) surface, one per size."
     )

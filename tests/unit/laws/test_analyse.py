@@ -196,6 +196,17 @@ def test_points_of_another_batch_of_compared_rows_are_another_law(points):
     assert not without.fits["L(N,D)"].dropped
 
 
+def test_points_of_another_variant_of_the_model_are_another_law(points):
+    other = points[points["seed"] == 0].assign(
+        trial=lambda f: f["trial"] + "v", variant="position learned", loss_nats=lambda f: f["loss_nats"] * 1.2
+    )
+    both = pd.concat([points.assign(variant="position rotary"), other], ignore_index=True)
+    found = analyse(both, resamples=0)
+    assert {d.trial for d in found.fits["L(N,D)"].dropped} == set(other["trial"])
+    assert "another variant" in found.notes[0]
+    assert found.fits["L(N,D)"].params == analyse(points, resamples=0).fits["L(N,D)"].params
+
+
 def test_mixed_validation_sets_are_refused(points):
     mixed = points.copy()
     mixed.loc[0, "validation_fingerprint"] = "another"

@@ -59,3 +59,12 @@ def test_the_page_holds_it_where_there_are_choices_alone(material, found):
     ids = Elements(build(page_of(dataclasses.replace(material, choices=found)), LIBRARY)).ids
     assert choices.ANCHOR in ids
     assert choices.ANCHOR not in Elements(build(page_of(material), LIBRARY)).ids
+
+
+def test_advice_names_what_is_worth_more_or_less_than_it_takes_and_nothing_read_beyond_the_course(found):
+    most, buys = choices.advice(found)
+    assert most == "2 of 3 choices change the loss by more than seeds do; the most n_layer 8, −9.0 %."
+    assert buys == "Worth more compute than it takes: n_layer 8 (takes 1.5x, worth > 2x). " \
+        "Worth less than it takes: n_layer 1 (takes 1.5x, worth 0.4x)."  # fmt: skip
+    dear = dataclasses.replace(found, worths=tuple(dataclasses.replace(w, compute_own=3.0) for w in found.worths))
+    assert "n_layer 8" not in choices.advice(dear)[1]  # it takes 3x, and the middle was trained to 2x only
