@@ -12,7 +12,7 @@ from scaling.laws.emergence.shapes import Shape, shapes
 from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise
 from scaling.units import format_si
 
-MIN_GAP = 0.03  # of the range from floor to ceiling: no change below it has a name
+MIN_GAP = 0.03  # of the range from floor to ceiling: no smaller change is a leap
 Z_RISE = 3.0
 P_RISE = 0.02
 _P_OPEN = 0.1  # between the two a short curve stays open
@@ -128,8 +128,11 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     level = next(s for s in ranked if s.name == "constant")
     if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
         return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
-    if best.name == "constant" or span < least or not trend:
+    small = span < least
+    if best.name == "constant" or not trend or (small and best.aicc >= level.aicc - _NEITHER):
         return _level(curve, best, found, least)
+    if small and change > 0:
+        return Call.SMOOTH, f"rises by {change:.3g} over the range, {z:.1f} standard errors: small, but not noise"
     if change < 0:
         return Call.FALLS, f"falls by {-change:.3g} over the range, {-z:.1f} standard errors"
     return _rise(curve, found, least, change)

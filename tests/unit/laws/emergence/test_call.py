@@ -36,6 +36,14 @@ def test_a_late_but_gradual_rise_is_smooth():
     assert called.late
 
 
+def test_a_small_rise_that_its_items_make_certain_is_smooth_and_no_leap():
+    y = [0.0, 0.002, 0.004, 0.006, 0.009, 0.011, 0.014, 0.016]
+    called = shape_call(X8, y, floor=0.0, n_items=4000, simulations=40)
+    assert called.call is Call.SMOOTH
+    assert "small" in called.why
+    assert shape_call(X8, y, floor=0.0, n_items=100, simulations=40).call is Call.FLAT
+
+
 def test_three_sizes_resolve_nothing_and_rows_merge_by_size():
     assert shape_call([1, 2, 3], [0.1, 0.2, 0.9]).call is Call.NOT_RESOLVED
     called = shape_call(np.repeat(X8, 2), np.repeat(CURVES[Call.FLAT], 2), seeds=["a", "b"] * 8, simulations=50)
