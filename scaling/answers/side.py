@@ -7,6 +7,7 @@ from scaling.errors import NotEnoughData
 from scaling.laws.isojoule import Spent, isojoule
 from scaling.laws.selection import quantity_of, unit_of
 from scaling.store import Store
+from scaling.store.measured import measured_energy
 
 
 def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamples: int = 1000) -> Side:
@@ -48,7 +49,17 @@ def side_of(store: Store, name: str, seed: int, *, params: str = "total", resamp
 
 def _spent(store: Store) -> tuple[tuple[Spent, ...], str]:
     """Return the points by measured energy, or none and why."""
+    points = store.points()
+    if not measured_energy(points).any():
+        return (), f"no point has measured joules ({_why_no_joules(store)})"
     try:
-        return isojoule(store.points(), None).spent, ""
+        return isojoule(points, None).spent, ""
     except NotEnoughData as error:
         return (), error.what
+
+
+def _why_no_joules(store: Store) -> str:
+    """Return what most trials say of their missing joules; a table of somebody else's says nothing."""
+    trials = store.trials()
+    reasons = trials["energy_gpu_reason"].dropna() if "energy_gpu_reason" in trials else trials.iloc[:0]
+    return str(reasons.mode().iloc[0]) if len(reasons) else "its records name no reason"

@@ -41,7 +41,7 @@ _THIN = (
     "Thin lines: training loss as it went, at most 500 points per trial, not smoothed; the first steps lie above the "
     "drawing. "
 )
-_NO_ENERGY = "energy was not measured: it needs a GPU with a counter, or RAPL"
+_NO_ENERGY = "energy was not measured: it needs a GPU with an energy counter"
 ENVELOPE = Style("lower envelope of the annealed points", "var(--c-vermillion)", "", "solid")
 LAW = Style("fitted L(C)", INK, "", "solid")
 

@@ -77,7 +77,7 @@ def _stop(material: Material) -> float | None:
 def _why_no_energy(points: pd.DataFrame) -> str:
     if measured_energy(points).any():
         return f"fewer than {MIN_RUNS} measured runs lie on the plateau of efficiency."
-    return "it needs a counter or RAPL, and this sweep had neither."
+    return "it needs a GPU with an energy counter, and this sweep had none."
 
 
 def _flat(row: ReturnsRow) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _COLOURS = ("blue", "vermillion", "green", "purple", "orange")
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "a": "a"}
 _SURFACE = "L(N,D)"
 _POINTS = 49
+_BEWARE = " Studies whose losses do not compare stand in drawings of their own."
 
 
 def styles(sides: Sequence[Side]) -> dict[str, Style]:
@@ -108,29 +109,26 @@ def paths_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         Column("loss_low", "2.5 %", "loss"),
         Column("loss_high", "97.5 %", "loss"),
     )
-    groups = comparable(comparison)
     apart = [
-        (names, {name: path for name, path in found.items() if name in names})
-        for names in groups
+        {name: path for name, path in found.items() if name in names}
+        for names in comparable(comparison)
         if any(name in found for name in names)
     ]
-    beware = " Studies whose losses do not compare stand in drawings of their own." if len(apart) > 1 else ""
     return Panel(
         anchor=PATHS,
         claim="What the best split reaches against compute, by study",
         caption=(
             "Each line is one study’s own law, with the interval of the law; its mark is the largest compute it was "
-            f"fitted to, and beyond it the line is dashed.{beware}"
+            f"fitted to, and beyond it the line is dashed.{_BEWARE if len(apart) > 1 else ''}"
         ),
         plots=tuple(
             Plot(
-                "paths" if rank == 0 else f"paths-{rank + 1}",
-                _measured([side for side in comparison.sides if side.name in names])
-                + (f": {visible(', '.join(part))}" if len(apart) > 1 else ""),
+                _ranked("paths", rank),
+                _heading([side for side in comparison.sides if side.name in part], len(apart) > 1),
                 draw_paths(part, look),
                 460,
             )
-            for rank, (names, part) in enumerate(apart)
+            for rank, part in enumerate(apart)
         ),
         legend=tuple(look[name] for name in found),
         table=Table.of("paths", "Best loss by study and compute", columns, rows),
@@ -159,11 +157,17 @@ def energy_panel(comparison: Comparison, look: dict[str, Style]) -> Panel:
         Column("loss", "Loss (nats)", "loss"),
     )
     missing = f" Not measured: {without}." if without else ""
+    apart = [[side for side in known if side.name in names] for names in comparable(comparison)]
+    apart = [sides for sides in apart if sides]
     return Panel(
         anchor=ENERGY,
         claim="Lowest loss that each study reached for as much GPU energy",
-        caption=f"Points that no other of their study beats, by measured joules of training alone.{missing}",
-        plots=(Plot("energy-paths", _measured(comparison.sides), draw_energy(known, look), 380),),
+        caption="Points that no other of their study beats, by measured joules of training alone."
+        f"{_BEWARE if len(apart) > 1 else ''}{missing}",
+        plots=tuple(
+            Plot(_ranked("energy-paths", rank), _heading(sides, len(apart) > 1), draw_energy(sides, look), 380)
+            for rank, sides in enumerate(apart)
+        ),
         legend=tuple(look[side.name] for side in known),
         table=Table.of("energy-paths", "Lowest loss by energy and study", columns, rows),
     )
@@ -182,6 +186,16 @@ def draw_energy(sides: Sequence[Side], look: dict[str, Style]) -> Figure:
         hover = [words([name, p.label, f"{format_energy(p.energy_j)}, loss {p.loss_nats:.4g}"]) for p in points]
         marks(figure, x, y, look[name], hover, size=7)
     return figure
+
+
+def _ranked(name: str, rank: int) -> str:
+    """Return the name of one of several drawings of a figure."""
+    return name if rank == 0 else f"{name}-{rank + 1}"
+
+
+def _heading(sides: Sequence[Side], apart: bool) -> str:
+    """Return what the axis of a drawing shows, with its studies where others stand in drawings of their own."""
+    return _measured(sides) + (f": {visible(', '.join(side.name for side in sides))}" if apart else "")
 
 
 def _measured(sides: Sequence[Side]) -> str:
