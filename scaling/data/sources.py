@@ -179,7 +179,7 @@ SOURCES: Mapping[str, Callable[[DataSpec], TokenSource]] = {
     "moving": _moving,
     "points": _points,
 }
-CHECKED = frozenset({"smiles"})  # whose texts hold or not by rules: asked at every horizon, so not found out by opening
+CHECKED = frozenset({"melodies", "smiles"})  # texts that hold or not by rules: asked at every horizon, not by opening
 
 
 def as_list(path: str | list[str] | None) -> list[str]:

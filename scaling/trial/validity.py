@@ -10,6 +10,7 @@ from scaling.data.tokenizer import Tokenizer
 from scaling.training.sampling import generate
 
 _WRITTEN = 256  # texts at every horizon: a share of one half has a standard error of 3 %
+_OF_EACH = 4  # where texts begin in several ways, that many of each instead
 _SEED = 0  # of the first text; the same seeds for every size and horizon
 
 
@@ -29,17 +30,18 @@ class Validity:
 
     def judge(self, model: nn.Module) -> Mapping[str, float]:
         """Return the share of valid texts, and the share of different ones among those; no share of none."""
-        valid = [text for text in self.write(model) if text is not None and self.checker.fault(text) is None]
-        found = {"validity": len(valid) / _WRITTEN}
+        written = self.write(model)
+        valid = [text for text in written if text is not None and self.checker.fault(text) is None]
+        found = {"validity": len(valid) / len(written)}
         return found | ({"uniqueness": len(set(valid)) / len(valid)} if valid else {})
 
     def write(self, model: nn.Module) -> list[str | None]:
         """Return texts; ``None`` for one that does not end within the longest of the corpus, which is not valid."""
         separator = self.tokenizer.encode([b""])[0].tolist()  # empty where all texts are of one length
         starts = self.tokenizer.encode([start.encode() for start in self.checker.starts])
-        prompts = [starts[i % len(starts)].tolist() for i in range(_WRITTEN)]
+        prompts = [start.tolist() for start in starts] * (_OF_EACH if len(starts) > 1 else _WRITTEN)
         further = self.checker.longest + (1 if separator else -len(prompts[0]))
-        written = generate(model, prompts, further, 1.0, range(_SEED, _SEED + _WRITTEN), self.context)
+        written = generate(model, prompts, further, 1.0, range(_SEED, _SEED + len(prompts)), self.context)
         if not separator:
             return [self.tokenizer.decode([*begun, *tokens]) for begun, tokens in zip(prompts, written, strict=True)]
         (stop,) = separator

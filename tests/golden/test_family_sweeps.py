@@ -124,3 +124,18 @@ def test_a_larger_model_of_sound_points_or_worlds_does_better(name, tmp_path):
     assert last[0] > ratio * last[-1]
     if entropy := store.sweep["data"]["validation_entropy_nats"]:
         assert min(last) > entropy
+
+
+@pytest.mark.slow
+def test_a_generator_without_its_penalty_collapses_and_its_trial_says_so(tmp_path):
+    text = QUICK["gan"].read_text(encoding="utf-8").replace("n_layer: 2", "n_layer: 2\n  penalty: 0")
+    sizes = "[{d_model: 4}, {d_model: 8}, {d_model: 16}, {d_model: 32}]"
+    assert sizes in text
+    (tmp_path / "gan.yaml").write_text(text.replace(sizes, "[{d_model: 4}]"), encoding="utf-8")
+    command = [sys.executable, "-m", "scaling", "run", "gan.yaml", "--out", "gan", "--no-report"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (record,) = load(tmp_path / "gan").records
+    assert record.end is not None
+    assert record.end.state == "done"  # an outcome like any other
+    assert record.points[-1].metrics["clouds_missed"] >= 0.5  # of four clouds

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from scaling.data import load, prepare
+from scaling.data import checker_of, load, prepare
 from scaling.data.markov import entropy
 from scaling.data.melodies import Melodies, MelodiesSource, exact
 from scaling.data.tokenizer import MelodyTokenizer, find
@@ -183,3 +183,10 @@ def test_a_broken_rule_is_named():
         (f"K:C {first} {first} | E4{held}", "bar 3: the last one is not the tonic, held"),
     ):
         assert source.fault(tune) == why
+
+
+def test_the_corpus_of_a_trial_has_its_rules():
+    corpus = prepare(DataSpec(source="melodies", context=128, melodies=MelodySpec(tokens=200_000)))
+    checker = checker_of(corpus.identity, corpus.location)
+    assert checker.longest == 64
+    assert len(checker.starts) == 24
