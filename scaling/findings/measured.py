@@ -74,10 +74,17 @@ def learning_rate(case: Case, rule: Rule) -> Verdict:
         f"{min(c.rates for c in checks)} rates or more."
         if good
         else f"At {format_si(worst.params)} parameters another learning rate ({worst.best}) is {percent(worst.excess)} "
-        f"better, tested at {sizes}: the law is about this recipe, not about the best one."
+        f"better{_chance(case, worst.excess)}, tested at {sizes}: the law is about this recipe, not about the best one."
     )
     excess = {format_si(c.params): c.excess for c in checks}
     return graded(good, sentence, sizes_tested=len(checks), loss_above_best=excess)
+
+
+def _chance(case: Case, excess: float) -> str:
+    """Say where seeds alone part two runs as far."""
+    std = pooled(case.analysis.seed_noise)
+    apart = None if std is None else 2 * float(np.sqrt(2)) * std
+    return f", no more than chance makes of two runs ({percent(apart)})" if apart and excess <= apart else ""
 
 
 def _rate_checks(case: Case, least_rates: int) -> list[_RateCheck]:
@@ -101,6 +108,9 @@ def _rate_checks(case: Case, least_rates: int) -> list[_RateCheck]:
 
 
 def _rate_check(part: pd.DataFrame, own: str, least_rates: int) -> _RateCheck | None:
+    shared = set.intersection(*part.groupby("rate")["seed"].agg(set)) if "seed" in part else set()
+    if shared:  # a rate is tried on one seed: the sweep's own other seeds would add their noise
+        part = part[part["seed"].isin(shared)]
     by_rate = part.groupby("rate")[["loss_nats", "scale"]].mean()
     if own not in by_rate.index or len(by_rate) < least_rates:
         return None

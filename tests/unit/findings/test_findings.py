@@ -241,6 +241,21 @@ def test_learning_rate(analysis, points):
     assert "0.01, 0.03" in worse.sentence
 
 
+def test_learning_rate_compares_runs_of_one_seed(analysis, points):
+    """Other seeds of the sweep's own rate are no part of the comparison."""
+    rows, trials = rate_check(points[points["seed"] == 0], (1.004, 0.995))
+    others = points[points["seed"] != 0].assign(loss_nats=lambda p: p["loss_nats"] * 1.2)
+    both = pd.concat([rows, others]), pd.concat([trials, trials_of(others)])
+    assert judge("learning_rate", analysis, *both).grade == SUPPORTED
+
+
+def test_a_better_rate_within_the_noise_of_seeds_is_told_as_such(analysis, points):
+    loud = analyse(sweep_points(noise=0.02), resamples=0)
+    told = "no more than chance makes of two runs"
+    assert told in judge("learning_rate", loud, *rate_check(points, (0.98, 1.03))).sentence
+    assert told not in judge("learning_rate", loud, *rate_check(points, (0.8, 1.03))).sentence
+
+
 def test_learning_rate_needs_both_sides_and_two_sizes(analysis, points):
     one_sided = rate_check(points, (1.02, 1.03), rates=(0.04, 0.08))
     assert judge("learning_rate", analysis, *one_sided).grade == TOO_LITTLE
