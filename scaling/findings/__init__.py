@@ -59,6 +59,11 @@ def findings(
     return [_find(case, rule) for rule in RULE.values()]
 
 
+def law_finding(analysis: Analysis, points: pd.DataFrame) -> Finding:
+    """Return the finding on whether one power law describes the points, alone."""
+    return _find(Case(analysis=analysis, points=points, trials=points.iloc[:0], sweep={}), RULE["power_law"])
+
+
 def _find(case: Case, rule: Rule) -> Finding:
     verdict, quantity = _JUDGES[rule.id](case, rule), quantity_of(case.points)
     return Finding(
@@ -76,4 +81,4 @@ def _naming(quantity: str, text: str) -> str:
     return text if quantity == "loss" else _LOSS.sub(lambda word: quantity + ("s" if word[1] else ""), text)
 
 
-__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings"]
+__all__ = ["RULE", "RULES", "Finding", "Grade", "Rule", "findings", "law_finding"]

@@ -65,7 +65,7 @@ def form(case: Case, rule: Rule) -> Verdict:
         return too_little(f"{fit.n_trials} trials are too few to tell forms apart.", trials=fit.n_trials)
     errors = _errors(choice)
     if choice.decided:
-        sentence = f"Of {len(choice.rows)} forms the data prefer {choice.favours}{errors}."
+        sentence = f"Of {len(choice.rows)} forms the data prefer {choice.favours}{errors}.{_by_aicc(choice)}"
     else:
         sentence = (
             f"No form of {len(choice.rows)} stands out{errors}. Beyond the data they part, and that is in no interval."
@@ -76,6 +76,22 @@ def form(case: Case, rule: Rule) -> Verdict:
         favours=choice.favours,
         forms={r.name: {"heldout_error": r.heldout_error, "aicc": r.aicc, "params": r.params} for r in choice.rows},
     )
+
+
+def _by_aicc(choice: FormChoice) -> str:
+    """Say what decided against a form of a smaller error: its AICc, since the errors lie too close together."""
+    rows = {row.name: row for row in choice.rows}
+    best = rows[choice.favours]
+    better = [
+        f"{row.name} by {row.aicc - best.aicc:.2g}"
+        for row in choice.rows
+        if best.heldout_error is not None
+        and row.heldout_error is not None
+        and row.heldout_error < best.heldout_error
+        and row.aicc is not None
+        and best.aicc is not None
+    ]
+    return f" Errors so close decide nothing, AICc does: higher for {', '.join(better)}." if better else ""
 
 
 def _errors(choice: FormChoice) -> str:

@@ -62,5 +62,14 @@ def _steps(means: Mapping[Cell, float]) -> Iterator[_Step]:
 def _words(step: _Step) -> str:
     (n, d), (larger, longer) = step.begin, step.end
     if n == larger:
-        return f"from {format_si(d)} to {format_si(longer)} tokens at {format_si(n)} parameters by {percent(step.rise)}"
-    return f"from {format_si(n)} to {format_si(larger)} parameters at {format_si(d)} tokens by {percent(step.rise)}"
+        return f"{_between(d, longer)} tokens at {format_si(n)} parameters by {percent(step.rise)}"
+    return f"{_between(n, larger)} parameters at {format_si(d)} tokens by {percent(step.rise)}"
+
+
+def _between(low: float, high: float) -> str:
+    """Name both ends with as many digits as tell them apart."""
+    for digits in range(3, 7):
+        ends = [format_si(v, digits=digits) for v in (low, high)]
+        if ends[0] != ends[1]:
+            break
+    return f"from {ends[0]} to {ends[1]}"

@@ -8,7 +8,7 @@ from scaling.errors import NotEnoughData
 from scaling.findings.fitted import STOPS, stop_words
 from scaling.laws.analysis import Interval, StopRow
 from scaling.laws.choices import Choices
-from scaling.report.figures import budget, choices, returns
+from scaling.report.figures import budget, choices, energy, returns
 from scaling.report.intervals import of_row, show
 from scaling.report.material import Material
 from scaling.report.support import reach
@@ -133,7 +133,14 @@ def _cost(material: Material) -> Decision:
 
 def _spent(material: Material) -> tuple[str, ...]:
     wall_s = material.every_trial["wall_s"].astype(float).sum() if "wall_s" in material.every_trial else 0.0
-    return (f"The trials of this sweep took {format_duration(float(wall_s))} of slot time.",) if wall_s else ()
+    time = (f"The trials of this sweep took {format_duration(float(wall_s))} of slot time.",) if wall_s else ()
+    joules = float(energy.data(material).measured["energy_j"].sum())
+    if not joules:
+        return time
+    place = material.tariff.intensity
+    carbon = None if place is None else joules / _J_PER_KWH * place.g_per_kwh
+    emitted = "" if carbon is None else f", {format_si(carbon, 'g')} CO2e"
+    return (*time, f"Energy measured in training: {format_energy(joules)}{emitted}.")
 
 
 def _price(material: Material, own: budget.Device, flops: float) -> str:

@@ -44,6 +44,9 @@ COMPONENTS: dict[str, Style] = {
 }
 
 
+SIZE_COLOUR = "var(--size-"
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The styles of one report: every size has one colour and one marker on every figure."""
@@ -59,7 +62,7 @@ class Look:
     def size(self, params: float, label: str = "") -> Style:
         """Return the style of a size; the nearest known one where rounding moved it."""
         nearest = min(range(len(self.sizes)), key=lambda i: abs(self.sizes[i] - params))
-        return Style(label, f"var(--size-{nearest})", SYMBOLS[nearest % len(SYMBOLS)])
+        return Style(label, f"{SIZE_COLOUR}{nearest})", SYMBOLS[nearest % len(SYMBOLS)])
 
     def css(self, dark: bool) -> str:
         """Return the declarations of ``--size-0`` … for one colour scheme."""

@@ -49,7 +49,7 @@ from scaling.report.prose import LEDES, Fact, SampleGroup, facts, identity, rese
 from scaling.report.runs import OneRun
 from scaling.report.text import DIRECTION_CHANGES, brief, number, prose, signed, visible
 from scaling.report.theme import CONFIG, TEMPLATE
-from scaling.report.thin import thinned
+from scaling.report.thin import keyed, thinned
 
 _HERE = Path(__file__).parent / "templates"
 _PACK_ABOVE = 100_000  # characters; below it the data can be read in the page's source
@@ -110,7 +110,7 @@ def sections(material: Material, look: Look) -> list[Section]:
     if material.tuning.runs:
         listed["sec-tuning"] = (pressed.laws_table(material),)
     return [
-        Section(i, title, LEDES[i], tuple(thinned(p) for p in panels.get(i, ())), listed.get(i, ()))
+        Section(i, title, LEDES[i], tuple(keyed(thinned(p)) for p in panels.get(i, ())), listed.get(i, ()))
         for i, title in SECTIONS
     ]
 

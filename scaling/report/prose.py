@@ -11,6 +11,7 @@ from scaling.laws.selection import LOSS, quantity_of
 from scaling.report.figures.energy import data as energy_data
 from scaling.report.look import Look, Style
 from scaling.report.material import Material, Sample
+from scaling.report.text import brief
 from scaling.units import format_duration, format_energy, format_flops, format_si
 
 LEDES: dict[str, str] = {
@@ -33,6 +34,7 @@ LEDES: dict[str, str] = {
 }
 
 MAX_SAMPLE_SIZES = 12
+_IDENTITY = 60  # characters of a name; a digest is cut to less
 MAX_PICTURE = 20_000  # characters
 
 
@@ -57,12 +59,12 @@ def _halved(material: Material) -> list[str]:
 def identity(material: Material) -> list[tuple[str, str]]:
     """Return what the numbers belong to: sweep, data, validation set, device."""
     pairs = [("Sweep", [material.name])]
-    for name, frame, column, length in (
-        ("data", material.points, "data_fingerprint", 12),
-        ("validation set", material.points, "validation_fingerprint", 12),
-        ("device", material.trials, "device", 60),
+    for name, frame, column in (
+        ("data", material.points, "data_fingerprint"),
+        ("validation set", material.points, "validation_fingerprint"),
+        ("device", material.trials, "device"),
     ):
-        values = sorted({str(v)[:length] for v in frame[column].dropna()}) if column in frame else []
+        values = sorted({brief(str(v))[:_IDENTITY] for v in frame[column].dropna()}) if column in frame else []
         pairs.append((name, values))
     return [(name, ", ".join(values)) for name, values in pairs if values]
 

@@ -1,10 +1,11 @@
 """The page of several studies: which is ahead and from what scale on, laws side by side, what differs in the set-up."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scaling.answers import Comparison, Side
 from scaling.answers.compare import Pair
-from scaling.findings import Finding, Grade
+from scaling.findings import Finding, Grade, law_finding
 from scaling.report.figures import quality, versus
 from scaling.report.figures.laws import pretty
 from scaling.report.intervals import show
@@ -43,10 +44,14 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
         title=title or (" against ".join(names) if len(names) < 4 else f"{len(names)} studies compared"),
         identity=[],
         facts=[_fact(side) for side in comparison.sides],
-        findings=list(findings(comparison)),
+        findings=[*_laws(comparison, accounts), *findings(comparison)],
         reservations=list(dict.fromkeys(_reservations(comparison))),
         sections=(
-            Section("sec-answers", "Answers", "Which is ahead, from what scale on, and whether the laws differ."),
+            Section(
+                "sec-answers",
+                "Answers",
+                "What law each study follows, which is ahead, from what scale on, and whether the laws differ.",
+            ),
             Section(
                 "sec-laws",
                 "Laws side by side",
@@ -120,8 +125,19 @@ def findings(comparison: Comparison) -> Iterator[Finding]:
         yield _not_compared(apart, len(comparison.pairs))
 
 
+def _laws(comparison: Comparison, accounts: Sequence[Account]) -> Iterator[Finding]:
+    """Yield of every study whether one power law describes it."""
+    points = {account.name: account.points for account in accounts}
+    for rank, side in enumerate(comparison.sides):
+        if side.name in points:
+            found = law_finding(side.analysis, points[side.name])
+            question = f"{side.name}: {found.question[:1].lower()}{found.question[1:]}"
+            yield replace(found, id=f"law_{rank + 1}", question=question, figure=versus.PATHS)
+
+
 def _badges(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Yield what the findings of every two studies are called beside a figure: the figure of a pair names the two."""
+    yield from ((f"law_{rank + 1}", f"law of {side.name}") for rank, side in enumerate(comparison.sides))
     for rank, pair in enumerate(comparison.pairs):
         yield f"ahead_{rank + 1}", "which is ahead"
         yield f"exponents_{rank + 1}", f"{pair.left} and {pair.right} differ"

@@ -9,7 +9,11 @@ import plotly.graph_objects as go
 from plotly.basedatatypes import BaseTraceType
 
 from scaling.report.draw import MAX_MARKS, Figure, kept
+from scaling.report.groups import evenly
+from scaling.report.look import SIZE_COLOUR
 from scaling.report.panel import Choice, Panel, Plot
+
+MAX_KEYS = 12  # sizes that a key names where there are more
 
 
 def thinned(panel: Panel) -> Panel:
@@ -20,6 +24,17 @@ def thinned(panel: Panel) -> Panel:
     note = f"About {MAX_MARKS} of {most:,} marks are drawn, a fixed random choice; the CSV has all."
     plots = tuple(_thin_plot(plot) for plot in panel.plots)
     return replace(panel, plots=plots, notes=(*panel.notes, note.replace(",", "\u202f", 1)))
+
+
+def keyed(panel: Panel) -> Panel:
+    """Return the panel with at most ``MAX_KEYS`` sizes in its key, evenly spread with both ends, and a note."""
+    sizes = [s for s in panel.legend if s.colour.startswith(SIZE_COLOUR)]
+    if len(sizes) <= MAX_KEYS:
+        return panel
+    named = [sizes[i] for i in evenly(len(sizes), MAX_KEYS)]
+    rest = [s for s in panel.legend if s not in sizes]
+    note = f"The key names {len(named)} of {len(sizes)} sizes; hover tells that of a mark."
+    return replace(panel, legend=(*named, *rest), notes=(*panel.notes, note))
 
 
 def _thin_plot(plot: Plot) -> Plot:

@@ -155,7 +155,8 @@ def draw(found: Coverage) -> Figure:
 def _dodged(cells: pd.DataFrame) -> list[float]:
     """Return where each cell is drawn along N: seeds of one size side by side, centred on their size."""
     low, high = span(cells["params_total"], 0.1)
-    rank = cells.groupby("params_total")["seed"].rank("dense") - 1
+    seeds = pd.to_numeric(cells["seed"]).fillna(-1)  # a table of runs may tell no seed: one place for them all
+    rank = seeds.groupby(cells["params_total"]).rank("dense") - 1
     middle = rank.groupby(cells["params_total"]).transform("max") / 2
     return [n * (high / low) ** (DODGE * s) for n, s in zip(cells["params_total"], rank - middle, strict=True)]
 

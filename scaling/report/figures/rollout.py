@@ -9,7 +9,7 @@ from scaling.report.draw import Figure, canvas, level, marks, words
 from scaling.report.look import Style
 from scaling.report.material import Material
 from scaling.report.panel import Column, Panel, Plot, Table, absent
-from scaling.units import format_flops
+from scaling.units import format_flops, format_si
 
 ANCHOR = "fig-rollout"
 MEAN = Style("mean error", "var(--c-blue)", "circle")
@@ -60,10 +60,14 @@ def _hover(row: dict[Any, Any]) -> str:
     return words(
         [
             f"fitted up to {format_flops(row['cut_flops'])}, predicted {row['extrapolation_factor']:.3g}× further",
-            f"mean error {100 * row['mean_abs_error']:.2g} %, largest {100 * row['max_abs_error']:.2g} %",
+            f"mean error {_two(100 * row['mean_abs_error'])} %, largest {_two(100 * row['max_abs_error'])} %",
             f"{100 * row['coverage']:.3g} % of {row['n_predicted']:g} points inside their interval",
         ]
     )
+
+
+def _two(value: float) -> str:
+    return format_si(value, digits=2)
 
 
 def panel(material: Material) -> Panel:
@@ -77,8 +81,8 @@ def panel(material: Material) -> Panel:
     return Panel(
         anchor=ANCHOR,
         claim=(
-            f"Predicting {far['extrapolation_factor']:.2g} times the fitted compute, the law was wrong by "
-            f"{100 * far['mean_abs_error']:.2g} % on average; its {100 * wanted:.0f} % intervals held "
+            f"Predicting {_two(far['extrapolation_factor'])} times the fitted compute, the law was wrong by "
+            f"{_two(100 * far['mean_abs_error'])} % on average; its {100 * wanted:.0f} % intervals held "
             f"{100 * far['coverage']:.0f} % of the points"
         ),
         caption=(

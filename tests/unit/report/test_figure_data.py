@@ -42,6 +42,14 @@ def test_coverage_lists_every_planned_cell_with_its_state(material):
     assert found.budgets == (1e10, 1e11, 1e12)
 
 
+def test_coverage_draws_every_mark_of_a_table_that_tells_no_seed(material):
+    untold = dataclasses.replace(material, trials=material.trials.assign(seed=None))
+    figure = coverage.draw(coverage.data(untold))
+    drawn = [x for trace in figure.data if trace.mode == "markers" for x in trace.x]
+    assert len(drawn) == len(coverage.data(untold).cells)
+    assert None not in drawn
+
+
 def test_coverage_leaves_orphans_out_and_marks_unfinished_horizons(material):
     trials = material.trials.assign(state=["orphaned", *material.trials["state"][1:]])
     first = material.points[material.points["trial"] == trials["trial"].iloc[0]]

@@ -1,11 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from scaling.report.draw import MAX_MARKS, Hover, canvas, line, marks
 from scaling.report.figures.curves import strokes
-from scaling.report.look import Style
+from scaling.report.look import Look, Style
 from scaling.report.panel import Choice, Panel, Plot
-from scaling.report.thin import thinned
+from scaling.report.thin import MAX_KEYS, keyed, thinned
 
 STYLE = Style("a", "var(--c-blue)")
 
@@ -66,3 +68,15 @@ def test_hover_is_written_of_drawn_marks_alone():
     assert "800 of 7\u202f000 marks" in found.notes[0]
     assert found.plots[0].figure.data[0].x == dense.x
     assert [hover[0], *hover[1:3]] == ["n 0", "n 1", "n 2"]
+
+
+def test_a_key_of_very_many_sizes_names_some_and_says_so():
+    look = Look(tuple(range(1000, 1064)))
+    line = Style("fitted law", "var(--ink)", "")
+    whole = Panel(anchor="a", claim="", caption="", legend=(*(look.size(n, f"{n} params") for n in look.sizes), line))
+    found = keyed(whole)
+    assert len(found.legend) == MAX_KEYS + 1
+    assert (found.legend[0], found.legend[-2:]) == (whole.legend[0], whole.legend[-2:])  # both ends, and the line
+    assert found.notes == ("The key names 12 of 64 sizes; hover tells that of a mark.",)
+    few = dataclasses.replace(whole, legend=whole.legend[-5:])
+    assert keyed(few) is few
