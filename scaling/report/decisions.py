@@ -134,9 +134,10 @@ def _cost(material: Material) -> Decision:
 def _spent(material: Material) -> tuple[str, ...]:
     wall_s = material.every_trial["wall_s"].astype(float).sum() if "wall_s" in material.every_trial else 0.0
     time = (f"The trials of this sweep took {format_duration(float(wall_s))} of slot time.",) if wall_s else ()
-    joules = float(energy.data(material).measured["energy_j"].sum())
-    if not joules:
+    measured = energy.data(material).measured
+    if measured.empty:
         return time
+    joules = float(measured["energy_j"].sum())
     place = material.tariff.intensity
     carbon = None if place is None else joules / _J_PER_KWH * place.g_per_kwh
     emitted = "" if carbon is None else f", {format_si(carbon, 'g')} CO2e"
