@@ -157,7 +157,7 @@ def isojoule(
     if len(sizes) < MIN_SIZES:
         raise NotEnoughData(
             "energy.not_measured",
-            f"energy was measured at {len(sizes)} sizes, {MIN_SIZES} are needed",
+            f"energy was measured at {len(sizes) or 'no'} size{'s' if len(sizes) > 1 else ''}, {MIN_SIZES} are needed",
             why="modelled joules are time x a constant: a law of them would only repeat the model",
             hint=f"it needs {_NEEDED} and energy_gpu_provenance",
         )

@@ -10,7 +10,7 @@ from scaling.laws.curves import data_curve, size_curve
 from scaling.report.axes import log_axis, plain
 from scaling.report.draw import FAINT, INK, MUTED, Figure, Hover, band, canvas, law, level, line, marks, note, words
 from scaling.report.figures.trust import size_label
-from scaling.report.groups import by_number
+from scaling.report.groups import by_number, evenly
 from scaling.report.lawlines import Line, along
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
@@ -23,6 +23,7 @@ _SPELLING = (
 )  # fmt: skip
 MAX_LABELS = 8
 BEYOND = 4.0  # how far past the data a one-dimensional law is drawn
+MAX_SLICES = 12  # more would be one grey area
 LAW = Style("fitted law", INK, "", "solid")
 FLOOR = Style("floor of this fit", MUTED, "", "dot")
 _AXIS = {"N": ("params_total", "Parameters N"), "D": ("tokens", "Tokens D")}
@@ -104,7 +105,8 @@ def _slices(material: Material, points: pd.DataFrame, amount: str) -> dict[float
     column, other = _AXIS[amount][0], _FIXED[amount]
     low, high = float(points[column].min()), float(points[column].max())
     held = "D" if amount == "N" else "N"
-    values = sorted(float(v) for v in points[other].unique())
+    every = sorted(float(v) for v in points[other].unique())
+    values = [every[i] for i in evenly(len(every), MAX_SLICES)]
     return {v: along(surface, amount, low, high, n=24, fixed={held: v}) for v in values}
 
 
@@ -224,10 +226,11 @@ def _claim(found: OneLaw) -> str:
 
 def _caption(found: OneLaw, material: Material) -> str:
     dropped = " or were left out" if found.fit is not None and found.fit.dropped else ""
+    which = "one per" if len(found.slices) < MAX_SLICES else f"{MAX_SLICES} at most, each at one"
     slices = (
-        f"Thin lines are slices of the L(N, D) surface, one per horizon; faded marks lie at other horizons{dropped}."
+        f"Thin lines are slices of the L(N, D) surface, {which} horizon; faded marks lie at other horizons{dropped}."
         if found.amount == "N"
-        else "Thin lines are slices of the L(N, D) surface, one per size."
+        else f"Thin lines are slices of the L(N, D) surface, {which} size."
     )
     if found.fit is None:
         why = material.missing(f"L({found.amount})", otherwise="not fitted")
