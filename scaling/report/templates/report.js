@@ -74,7 +74,10 @@
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const csv = (table) => [table.columns, ...table.rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  const csv = ({ columns, cells }) => {
+    const rows = cells[0].map((_, i) => cells.map((column) => column[i]));
+    return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  };
 
   const svg = async (box) => {
     const { data, layout } = spec(box);

@@ -11,9 +11,9 @@
     const head = heads[column], up = head.getAttribute("aria-sort") !== "ascending";
     heads.forEach((h) => h.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const raw = payloads[table.dataset.rows].rows, body = table.tBodies[0];
+    const raw = payloads[table.dataset.rows].cells[column], body = table.tBodies[0];
     const rows = [...body.rows].sort((p, q) => {
-      const [x, y] = [raw[p.dataset.i][column], raw[q.dataset.i][column]];
+      const [x, y] = [raw[p.dataset.i], raw[q.dataset.i]];
       const order = compare(x, y);
       return (x === null || y === null || up ? order : -order) || p.dataset.i - q.dataset.i;
     });

@@ -17,17 +17,17 @@ def test_missing_is_none_never_zero():
     assert table.shown() == [["a", "1.2346", "0 %"], [None, None, None]]
 
 
-def test_payload_is_json_with_full_precision():
-    frame = pd.DataFrame({"name": ["a"], "loss_nats": [np.float64(1.0000000001)], "share": [pd.NA]})
+def test_payload_is_json_to_nine_digits_column_by_column():
+    frame = pd.DataFrame({"name": ["a"], "loss_nats": [np.float64(1.00000001234)], "share": [pd.NA]})
     payload = json.loads(json.dumps(Table.of("t", "T", COLUMNS, frame).payload(), allow_nan=False))
-    assert payload["rows"] == [["a", 1.0000000001, None]]
+    assert payload["cells"] == [["a"], [1.00000001], [None]]  # nine digits
     assert payload["columns"] == ["name", "loss_nats", "share"]
 
 
 def test_long_tables_are_cut_in_the_page_and_whole_in_the_csv():
     table = Table.of("t", "T", COLUMNS[:1], [{"name": str(i)} for i in range(MAX_TABLE_ROWS + 5)])
     assert len(table.shown()) == MAX_TABLE_ROWS
-    assert len(table.payload()["rows"]) == MAX_TABLE_ROWS + 5
+    assert len(table.payload()["cells"][0]) == MAX_TABLE_ROWS + 5
 
 
 def test_plain_values():
