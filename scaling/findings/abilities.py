@@ -52,10 +52,21 @@ def appear(case: Case, rule: Rule) -> Verdict:
     return graded(
         bool(learnt),
         f"At {at} ({axis.rule}), {len(learnt)} of {len(above)} probes score at least "
-        f"{rule.thresholds['above_floor']:g} above what needs no ability{told}.",
+        f"{rule.thresholds['above_floor']:g} above what needs no ability{told}.{_parting(case.abilities)}",
         above_floor=above,
         probes=_numbers(case.abilities),
     )
+
+
+def _parting(results: Sequence[AbilityResult]) -> str:
+    """Say which probes some seeds of the largest size solved and others did not: their mean score is that of no run."""
+    parts = [
+        f"{r.probe} (by {solved} of {seeds})"
+        for r in results
+        for _, solved, seeds in r.solved[-1:]
+        if 0 < solved < seeds
+    ]
+    return f" Seeds part there: solved by some alone are {_listed(parts)}." if parts else ""
 
 
 def foretold(case: Case, rule: Rule) -> Verdict:

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 from scaling.units import clear_of_rounding
 
 _EXPONENT = re.compile(r"\^([αβγ]|[a-z]\b|[−-]?\d+(?:\.\d+)?)")
+_INDEX = re.compile(r"(?<![\w`])([A-Zα])_([A-Za-z])(?![\w])")  # D_F; no name of several letters
 _CODE = re.compile(r"`([^`]+)`")
 _TIGHT = re.compile(r"(\d)%")
 _MINUS = re.compile(r"(?<![\w.)\]-])-(?=\.?\d)")  # a sign, no hyphen of a date, a range or a name
@@ -50,13 +51,13 @@ def _mapping(value: Mapping[str, object]) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Return a sentence for the page: as ``visible``, escaped, with exponents raised, and signs kept close.
+    """Return a sentence for the page: as ``visible``, escaped, exponents raised, indices lowered, signs kept close.
 
     What stands between backticks is set as code; an equals sign never begins or ends a line.
     """
     spaced = _TIGHT.sub(r"\1 %", signed(visible(text)))
     safe = str(escape(spaced.replace(" %", "\u00a0%").replace("± ", "±\u00a0").replace(" = ", "\u00a0=\u00a0")))
-    raised = _EXPONENT.sub(r"<sup>\1</sup>", _CODE.sub(r"<code>\1</code>", safe))
+    raised = _EXPONENT.sub(r"<sup>\1</sup>", _CODE.sub(r"<code>\1</code>", _INDEX.sub(r"\1<sub>\2</sub>", safe)))
     return Markup(raised)  # escaped two lines above
 
 

@@ -144,7 +144,7 @@ def draw_losses(best: pd.DataFrame, look: Look) -> Figure:
     """Draw loss against items: from random weights hollow with a line, fine-tuned filled."""
     losses = best["answer_loss_nats"].astype(float)
     figure = canvas(
-        log_axis("Training items D_F", best["items"].astype(float), format_si),
+        log_axis("Training items D<sub>F</sub>", best["items"].astype(float), format_si),
         log_axis("", losses, plain),
     )
     for params, part in by_number(best, "params_total"):

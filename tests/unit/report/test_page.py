@@ -172,6 +172,7 @@ def test_control_and_direction_characters_become_visible():
 
 
 def test_prose_raises_exponents_and_escapes():
+    assert str(prose("D_T ∝ D_F^0.99 of n_layer")) == "D<sub>T</sub> ∝ D<sub>F</sub><sup>0.99</sup> of n_layer"
     assert str(prose("A/N^α < 3 % at C^0.56.")) == "A/N<sup>α</sup> &lt; 3\u00a0% at C<sup>0.56</sup>."
 
 
