@@ -60,12 +60,8 @@ def appear(case: Case, rule: Rule) -> Verdict:
 
 def _parting(results: Sequence[AbilityResult]) -> str:
     """Say which probes some seeds of the largest size solved and others did not: their mean score is that of no run."""
-    parts = [
-        f"{r.probe} (by {solved} of {seeds})"
-        for r in results
-        for _, solved, seeds in r.solved[-1:]
-        if 0 < solved < seeds
-    ]
+    tops = [(r.probe, *r.solved[-1][1:]) for r in results]
+    parts = [f"{probe} (by {solved} of {seeds})" for probe, solved, seeds in tops if 0 < solved < seeds]
     return f" Seeds part there: solved by some alone are {_listed(parts)}." if parts else ""
 
 
