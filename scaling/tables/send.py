@@ -8,7 +8,7 @@ into a local store, TensorBoard as event files. Each tracker is imported only wh
 import importlib.util
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Metrics = Mapping[str, float]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class TrackedRun:
         name: its label.
         sweep: name of the sweep.
         config: what was asked and where it ran: plain values.
-        steps: (step, metrics) ascending: training loss and the rest of the curve, validation at its horizons.
+        steps: (step, metrics) ascending: training loss and the rest of the curve; validation, probes, the family's
+            metrics and what tuning gained at its horizons.
         summary: figures of the whole run; what was not measured is absent.
     """
 
@@ -45,13 +47,15 @@ class TrackedRun:
 
 
 def tracked_runs(store: Store) -> list[TrackedRun]:
-    """Return the trials of a store that have anything to show, in the order of the plan."""
-    trials = store.trials()
-    points = {str(name): rows for name, rows in store.points().groupby("trial", sort=False)}
-    curves = {str(name): rows for name, rows in store.curves().groupby("trial", sort=False)}
+    """Return the trials of every stage that have anything to show, in the order of the plan."""
+    curves = _by_trial(store.curves(stage=None))
+    horizons: dict[str, list[tuple[Row, Metrics]]] = {}
+    for frame in (store.points(stage=None), store.abilities(stage=None), store.metrics(), store.tuned()):
+        for row in _rows(frame):
+            horizons.setdefault(row["trial"], []).append((row, _renamed(row, _names(row))))
     runs = []
-    for row in _rows(trials):
-        steps = _steps(curves.get(row["trial"]), points.get(row["trial"]))
+    for row in _rows(store.trials(stage=None)):
+        steps = _steps(curves.get(row["trial"], ()), horizons.get(row["trial"], ()))
         if steps:
             runs.append(
                 TrackedRun(
@@ -71,6 +75,18 @@ _CURVE = {"tokens": "tokens", "flops_train": "flops", "loss_nats": "train/loss",
 _CURVE |= {"grad_norm": "train/grad_norm", "train_s": "train/seconds"}
 _POINT = {"loss_nats": "val/loss", "bpb": "val/bpb", "tokens": "tokens", "flops_train": "flops"}
 _POINT |= {"energy_gpu_j": "energy_gpu_j", "train_s": "train/seconds"}
+_TUNED = {name: f"tune/{name}" for name in ("answer_loss_nats", "exact_match", "gold", "proxy", "kl_nats")}
+
+
+def _names(row: Row) -> Mapping[str, str]:
+    """What a tracker calls the figures of a point, a probe, a metric or a tuned model."""
+    if "metric" in row:
+        return {"value": f"metric/{row['metric']}"}
+    if "method" in row:
+        return _TUNED
+    if "probe" in row:
+        return {name: f"probe/{row['probe']}/{name}" for name in ("score", "logprob", "brier")}
+    return _POINT
 
 
 def _told(value: object) -> bool:
@@ -81,31 +97,29 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _steps(curve: "pd.DataFrame | None", points: "pd.DataFrame | None") -> tuple[tuple[int, Metrics], ...]:
+def _steps(curve: Sequence[Row], horizons: Iterable[tuple[Row, Metrics]]) -> tuple[tuple[int, Metrics], ...]:
     merged: dict[int, dict[str, float]] = {}
-    for row in _rows(curve):
+    for row in curve:
         merged.setdefault(int(row["step"]), {}).update(_renamed(row, _CURVE))
-    for row in _rows(points):
-        step = _step_of(row, curve)
-        merged.setdefault(step, {}).update(_renamed(row, _POINT))
+    for row, metrics in horizons:
+        merged.setdefault(_step_of(row, curve), {}).update(metrics)
     return tuple(sorted(merged.items()))
 
 
-def _rows(frame: "pd.DataFrame | None") -> list[dict[str, Any]]:
-    records = [] if frame is None else frame.to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in records]
+def _rows(frame: "pd.DataFrame") -> list[Row]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _step_of(point: Mapping[str, Any], curve: "pd.DataFrame | None") -> int:
+def _by_trial(frame: "pd.DataFrame") -> dict[str, list[Row]]:
+    return {str(name): _rows(rows) for name, rows in frame.groupby("trial", sort=False)}
+
+
+def _step_of(point: Row, curve: Sequence[Row]) -> int:
     """The step of a point: that of the curve at its tokens; else the tokens themselves."""
-    if curve is not None and len(curve):
-        last = curve[curve["tokens"] <= point["tokens"]]
-        if len(last):
-            return int(last["step"].iloc[-1])
-    return int(point["tokens"])
+    return max((int(row["step"]) for row in curve if row["tokens"] <= point["tokens"]), default=int(point["tokens"]))
 
 
-def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float]:
+def _renamed(row: Row, names: Mapping[str, str]) -> dict[str, float]:
     return {new: float(row[old]) for old, new in names.items() if old in row and _is_number(row[old])}
 
 

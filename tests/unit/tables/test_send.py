@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from support.fake_sweep import wait_for
@@ -46,6 +47,13 @@ def test_a_run_has_its_curve_its_points_and_only_what_was_measured(store):
     assert first.config["params_total"] > 0
     assert "energy_cpu_j" not in first.summary  # it was not measured: no zero stands for it
     assert all(math.isfinite(value) for value in first.summary.values())
+
+
+def test_probes_are_sent_with_the_trial_they_belong_to():
+    folder = Path(__file__).parents[3] / "reports" / "abilities"
+    run = tracked_runs(load(folder))[0]
+    last = dict(run.steps)[max(step for step, _ in run.steps)]
+    assert {"val/loss", "probe/copy-6/score", "probe/copy-6/logprob"} <= set(last)
 
 
 @pytest.mark.slow
