@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from scaling.families import FAMILIES
 from scaling.report.axes import linear_axis, log_axis, plain, power_of_ten
 from scaling.report.draw import Figure, canvas, level, line, marks, words
 from scaling.report.groups import by_keys
-from scaling.report.intervals import show
+from scaling.report.intervals import of_row, show
 from scaling.report.look import Look, Style, legend
 from scaling.report.material import Material
 from scaling.report.panel import Choice, Column, Panel, Plot, Table, absent
@@ -31,10 +33,20 @@ Levels = list[tuple[str, str, Style]]
 
 
 def data(material: Material) -> pd.DataFrame:
-    """Return one row per point and number, means over seeds: ``seeds`` says of how many."""
+    """Return one row per point and number: means over ``seeds``, with Student's 95 % interval where there are two."""
     keys = ["family", "params_total", "batch_rows", "tokens", "flops_train", "metric"]
     groups = _own_rates(material, material.metrics).groupby(keys, sort=True, dropna=False)["value"]
-    return groups.agg(["mean", "count"]).rename(columns={"mean": "value", "count": "seeds"}).reset_index()
+    found = groups.agg(["mean", "count", "std"]).rename(columns={"mean": "value", "count": "seeds"}).reset_index()
+    seeds = found["seeds"].astype(float)
+    half = stdtrit(seeds - 1, 0.975) * found.pop("std") / np.sqrt(seeds)  # missing with one seed
+    found["value_low"], found["value_high"] = found["value"] - half, found["value"] + half
+    return found.sort_values("metric", key=_as_declared, kind="stable", ignore_index=True)
+
+
+def _as_declared(metrics: "pd.Series[str]") -> "pd.Series[int]":
+    """Rank metrics in the order of their declarations: what matters most is declared first."""
+    declared = [*CHECKED, *(name for family in FAMILIES.values() for name in family.metrics)]
+    return metrics.map(lambda name: declared.index(name) if name in declared else len(declared))
 
 
 def _own_rates(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
@@ -134,8 +146,9 @@ def _draw(found: pd.DataFrame, name: str, levels: Levels, across: str, batches: 
 def _hover(row: Mapping[object, object], name: str) -> str:
     values = {str(k): v for k, v in row.items()}
     rows = float(str(values["batch_rows"]))
+    mean = show(of_row(pd.Series(values), "value"))
     lines = [
-        f"{spelled(name)} {float(str(values['value'])):.4g}, mean of {values['seeds']} seeds",
+        f"{spelled(name)} {mean}, mean of {values['seeds']} seeds",
         f"{format_si(float(str(values['params_total'])))} parameters, {format_si(float(str(values['tokens'])))} tokens",
     ]
     return words([*lines, *([f"{rows:.0f} rows a step"] if rows else [])])
@@ -172,8 +185,8 @@ def _words(found: pd.DataFrame, floor: Mapping[str, str]) -> str:
     rows = found[found["metric"] == first].sort_values(["tokens", "params_total"])
     small, large = rows[rows["params_total"] == rows["params_total"].min()].iloc[-1], rows.iloc[-1]
     sentence = (
-        f"{spelled(str(first))} is {small['value']:.3g} at {format_si(float(small['params_total']))} parameters and "
-        f"{large['value']:.3g} at {format_si(float(large['params_total']))}"
+        f"{spelled(str(first))} is {show(of_row(small, 'value'))} at {format_si(float(small['params_total']))} "
+        f"parameters and {show(of_row(large, 'value'))} at {format_si(float(large['params_total']))}"
     )
     if first in floor:
         sentence += f"; a guess has {found[found['metric'] == floor[str(first)]]['value'].mean():.3g}"
@@ -192,7 +205,9 @@ def _caption(material: Material, shown: list[object], batches: list[int]) -> Ite
                 f"{contrast.candidates} rows for all of them. L(N, D) on this page is that of the batch that most "
                 "trials have."
             )
-    yield "Means over seeds." if len(batches) < 2 else "Means over seeds; a dash for each batch."
+    yield "Means over seeds; intervals of 95 % over seeds, where there are two or more, stand in the table."
+    if len(batches) > 1:
+        yield "A dash for each batch."
 
 
 def _table(found: pd.DataFrame) -> Table:
@@ -202,6 +217,8 @@ def _table(found: pd.DataFrame) -> Table:
         Column("tokens", "Tokens", "count"),
         Column("metric", "Metric"),
         Column("value", "Mean", "number"),
+        Column("value_low", "2.5 %", "number"),
+        Column("value_high", "97.5 %", "number"),
         Column("seeds", "Seeds", "whole"),
     )
     used = [c for c in columns if found[c.key].notna().any()]

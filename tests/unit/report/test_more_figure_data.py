@@ -109,6 +109,24 @@ def test_what_was_measured_beside_the_loss_stands_against_what_a_guess_has(mater
     assert len(panel.plots[0].figure.layout.shapes) == 1
 
 
+def test_validity_leads_and_has_an_interval_over_seeds(material):
+    row = {"family": "gpt", "params_total": 4_000, "batch_rows": None, "tokens": 1_000, "flops_train": 2.4e7}
+    shares = (("uniqueness", (1.0, 1.0, 1.0)), ("validity", (0.2, 0.3, 0.4)))
+    rows = [
+        {**row, "trial": f"t{seed}", "metric": metric, "value": value}
+        for metric, values in shares
+        for seed, value in enumerate(values)
+    ]
+    found = beside.data(dataclasses.replace(material, metrics=pd.DataFrame(rows)))
+    assert found["metric"].tolist() == ["validity", "uniqueness"]
+    half = 4.303 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
+    assert found.iloc[0][["value", "value_low", "value_high"]].tolist() == pytest.approx(
+        [0.3, 0.3 - half, 0.3 + half], 1e-3
+    )
+    alone = beside.data(dataclasses.replace(material, metrics=pd.DataFrame(rows[::3])))
+    assert alone[["value_low", "value_high"]].isna().all(axis=None)
+
+
 def test_batches_of_compared_rows_are_drawn_apart_and_learning_rate_checks_are_not(material):
     trials, metrics = material.trials, material.metrics
     few = trials[trials["seed"] == 0]["trial"]
