@@ -111,7 +111,7 @@ def data_curve(used: pd.DataFrame) -> Curve:
     if horizons < MIN_HORIZONS:
         raise NotEnoughData(
             "laws.few_horizons",
-            f"the largest size has {horizons} horizons, {MIN_HORIZONS} needed",
+            f"the largest size has {horizons} horizon{'' if horizons == 1 else 's'}, {MIN_HORIZONS} needed",
             hint="add horizons to the sweep",
         )
     text = f"{horizons} horizons of the largest size, {format_si(float(largest['params'].iloc[0]))} parameters"

@@ -160,7 +160,7 @@ def _draw_points(figure: Figure, found: OneLaw, look: Look) -> None:
     for params, part in by_number(found.points, "params_total"):
         style = look.size(params, size_label(params))
         for on, piece in part.groupby("fitted_with"):
-            faded = 0.55 if found.amount == "N" and on == "no" else 1.0
+            faded = 0.55 if found.amount == "N" and found.law is not None and on == "no" else 1.0
             size = 9 if faded == 1 else 7
             hover = Hover(piece, _hover)
             marks(figure, piece[column], piece["height"], style, hover, opacity=faded, size=size, of=len(found.points))
@@ -226,9 +226,10 @@ def _claim(found: OneLaw) -> str:
 
 def _caption(found: OneLaw, material: Material) -> str:
     dropped = " or were left out" if found.fit is not None and found.fit.dropped else ""
+    away = "" if found.law is None else f"; faded marks lie at other horizons{dropped}"
     which = "one per" if len(found.slices) < MAX_SLICES else f"{MAX_SLICES} at most, each at one"
     slices = (
-        f"Thin lines are slices of the L(N, D) surface, {which} horizon; faded marks lie at other horizons{dropped}."
+        f"Thin lines are slices of the L(N, D) surface, {which} horizon{away}."
         if found.amount == "N"
         else f"Thin lines are slices of the L(N, D) surface, {which} size."
     )
