@@ -7,7 +7,7 @@
       points.csv       the points, in the columns of ``scaling.store.columns.POINTS``
       abilities.csv    scores of an evaluation harness, where there are any
 
-It holds what its table told and nothing else: no throughput, energy or environment, each missing as "imported".
+It holds what its table told and nothing else: no throughput, energy or environment, each missing as "not in the imported table".
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from scaling.store.columns import ABILITIES, POINTS, TRIALS
 from scaling.store.files import MAX_LOG_BYTES, bad_record, dump_json, read_bytes, read_json, write_atomic
 from scaling.store.records import FORMAT
 
-REASON = "imported"
+REASON = "not in the imported table"
 _TEXT = (
     "trial", "label", "family", "anneal", "energy_gpu_provenance", "state", "validation_fingerprint",
     "data_fingerprint", "objective", "loss_unit",
