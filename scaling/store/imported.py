@@ -7,7 +7,7 @@
       points.csv       the points, in the columns of ``scaling.store.columns.POINTS``
       abilities.csv    scores of an evaluation harness, where there are any
 
-It holds what its table told and nothing else: no throughput, energy or environment, each missing as "not in the imported table".
+It holds what its table told and nothing else: throughput, energy and environment are "not in the imported table".
 """
 
 import hashlib
