@@ -150,7 +150,7 @@ def heldout_panel(material: Material) -> Panel:
     if held is None:
         reason = material.missing("heldout", "L(N,D)", otherwise="No part of the data could be held out.")
         return absent("fig-heldout", "The law was not tested on data it had not seen", reason)
-    frame = heldout_data(held)
+    frame = _labelled(heldout_data(held), material)
     return Panel(
         anchor="fig-heldout",
         claim=(
@@ -171,7 +171,7 @@ def heldout_panel(material: Material) -> Panel:
             "heldout",
             "Held-out points",
             (
-                Column("trial", "Trial"),
+                Column("label", "Trial"),
                 Column("params", "Parameters", "count"),
                 Column("tokens", "Tokens", "count"),
                 Column("seen", "Measured (nats)", "loss"),
@@ -181,6 +181,12 @@ def heldout_panel(material: Material) -> Panel:
             frame,
         ),
     )
+
+
+def _labelled(frame: pd.DataFrame, material: Material) -> pd.DataFrame:
+    """Return rows of trials with the label that people know each by."""
+    labels = dict(zip(material.trials["trial"], material.trials["label"], strict=True))
+    return frame.assign(label=[labels.get(trial, trial) for trial in frame["trial"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,7 @@ def residual_data(material: Material) -> Residuals:
     rows = [[getattr(r, n) for n in names] for r in material.analysis.residuals]
     frame = pd.DataFrame(rows, columns=names).sort_values(["params", "trial", "tokens"], ignore_index=True)
     noise = pooled(material.analysis.seed_noise) or None  # seeds without any spread are no unit
-    return Residuals(frame.assign(residual=frame["log_residual"] / (noise or 0.01)), noise)
+    return Residuals(_labelled(frame, material).assign(residual=frame["log_residual"] / (noise or 0.01)), noise)
 
 
 def draw_residuals(found: Residuals, look: Look, by: str, title: str) -> Figure:
@@ -310,7 +316,7 @@ def _residual_claim(found: Residuals) -> str:
 
 def _residual_table(found: Residuals) -> Table:
     columns = [
-        Column("trial", "Trial"),
+        Column("label", "Trial"),
         Column("params", "Parameters", "count"),
         Column("tokens", "Tokens", "count"),
         Column("flops", "FLOPs", "flops"),
