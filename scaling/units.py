@@ -14,6 +14,7 @@ _JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 _SI_SHOWN = (("E", 1e18), ("P", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3))
 _ENERGY_SHOWN = ((" GWh", 3.6e12), (" MWh", 3.6e9), (" kWh", 3.6e6), (" kJ", 1e3))
+_MASS_SHOWN = ((" t", 1e6), (" kg", 1e3))
 _BYTES_SHOWN = ((" TiB", 2.0**40), (" GiB", 2.0**30), (" MiB", 2.0**20), (" KiB", 2.0**10))
 _HORIZON_SUFFIX = {"tokens": " tokens", "tokens_per_param": "x", "flops": " FLOPs"}
 _HORIZON_SUFFIXES = (
@@ -145,6 +146,13 @@ def format_energy(value_j: float | None, digits: int = 3) -> str:
     if value_j is None:
         return "missing"
     return _in_unit(value_j, _ENERGY_SHOWN, digits) or f"{_significant(value_j, digits)} J"
+
+
+def format_mass(value_g: float | None, digits: int = 3) -> str:
+    """Format grams for people: g below 1 kg, then kg and t."""
+    if value_g is None:
+        return "missing"
+    return _in_unit(value_g, _MASS_SHOWN, digits) or f"{_significant(value_g, digits)} g"
 
 
 def format_duration(value_s: float | None) -> str:

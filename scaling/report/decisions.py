@@ -12,7 +12,7 @@ from scaling.report.figures import budget, choices, energy, returns
 from scaling.report.intervals import of_row, show
 from scaling.report.material import Material
 from scaling.report.support import reach
-from scaling.units import format_duration, format_energy, format_flops, format_si
+from scaling.units import format_duration, format_energy, format_flops, format_mass, format_si
 
 FURTHER = 10.0  # times the largest fitted compute: where the budget's slider stands at first
 _J_PER_KWH = 3.6e6
@@ -140,7 +140,7 @@ def _spent(material: Material) -> tuple[str, ...]:
     joules = float(measured["energy_j"].sum())
     place = material.tariff.intensity
     carbon = None if place is None else joules / _J_PER_KWH * place.g_per_kwh
-    emitted = "" if carbon is None else f", {format_si(carbon, 'g')} CO2e"
+    emitted = "" if carbon is None else f", {format_mass(carbon)} CO2e"
     return (*time, f"Energy measured in training: {format_energy(joules)}{emitted}.")
 
 

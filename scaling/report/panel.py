@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.report.look import Style
-from scaling.units import format_bytes, format_duration, format_energy, format_flops, format_si
+from scaling.units import format_bytes, format_duration, format_energy, format_flops, format_mass, format_si
 
 MAX_TABLE_ROWS = 100  # rows printed as HTML; the CSV has all
 MAX_FILTERED_ROWS = 2000  # rows of a table in which one looks things up
@@ -40,6 +40,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "signed_percent": lambda v: f"{100 * v:+.2f} %".replace("-", "−"),
     "seconds": format_duration,
     "energy": format_energy,
+    "mass": format_mass,
     "bytes": format_bytes,
     "watts": lambda v: format_si(v, "W"),
     "per_s": lambda v: format_si(v, "tok/s"),

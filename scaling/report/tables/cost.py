@@ -126,7 +126,7 @@ def cost(booked: Booked) -> Table:
         Column("flops", "Training FLOPs", "flops"),
         Column("measured_j", "Energy, measured", "energy"),
         Column("modelled_j", "Energy, modelled", "energy"),
-        Column("carbon_g", "Carbon (g CO2e)", "number"),
+        Column("carbon_g", "Carbon (CO2e)", "mass"),
         Column("money", f"Money ({tariff.currency})", "number"),
         Column("note", "Note"),
     )
@@ -146,7 +146,7 @@ def compared(accounts: Sequence[Account]) -> Table:
         Column("flops", "Training FLOPs", "flops"),
         Column("measured_j", "Energy, measured", "energy"),
         Column("modelled_j", "Energy, modelled", "energy"),
-        Column("carbon_g", "Carbon (g CO2e)", "number"),
+        Column("carbon_g", "Carbon (CO2e)", "mass"),
         Column("money", "Money"),
         Column("note", "Note"),
     )

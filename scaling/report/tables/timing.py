@@ -41,7 +41,7 @@ def seconds(material: Material) -> Table:
     total = sum(row["seconds"] or 0.0 for row in rows)
     for row in rows:
         row["share"] = None if row["seconds"] is None else row["seconds"] / total
-    return Table.of("seconds", _caption(rows, total), columns, rows, empty="No trial has finished yet.")
+    return Table.of("seconds", _caption(rows, total), columns, rows, empty="No trial has recorded its time.")
 
 
 def _inside(material: Material) -> list[_Row]:
@@ -71,7 +71,8 @@ def _around(material: Material, wall_s: float) -> Iterator[_Row]:
 def _caption(rows: list[_Row], total: float) -> str:
     steps = next((row["seconds"] for row in rows if row["phase"] == "train"), 0.0)
     share = f": {steps / total:.0%} in training steps" if total else ""
-    return f"Where {format_duration(total)} of slot time went, in trials and around them{share}"
+    time = f"{format_duration(total)} of slot time" if total else "the slot time"
+    return f"Where {time} went, in trials and around them{share}"
 
 
 def wall_time(material: Material) -> Table | None:

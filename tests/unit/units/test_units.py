@@ -112,7 +112,14 @@ def test_every_formatter_takes_every_number(value):
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_what_is_not_finite_is_shown_as_such(value):
-    for show in (units.format_si, units.format_flops, units.format_energy, units.format_bytes, units.format_duration):
+    for show in (
+        units.format_si,
+        units.format_flops,
+        units.format_energy,
+        units.format_bytes,
+        units.format_duration,
+        units.format_mass,
+    ):
         assert re.search("inf|nan", show(value))
 
 
@@ -138,6 +145,11 @@ def test_flops_examples(value, text):
 )
 def test_energy_examples(value, text):
     assert units.format_energy(value) == text
+
+
+@pytest.mark.parametrize(("grams", "text"), [(0.0, "0 g"), (999.9, "1 kg"), (512, "512 g"), (3.278e6, "3.28 t")])
+def test_mass_examples(grams, text):
+    assert units.format_mass(grams) == text
 
 
 @pytest.mark.parametrize(
