@@ -103,7 +103,8 @@ def envelope_points(points: Points, *, resamples: int = 1000, seed: int = 0) -> 
 def _too_thin(log_n: Array, log_c: Array) -> str | None:
     best = len(np.unique(log_n))
     if best < MIN_BEST:
-        return f"{best} size{"s are" if best != 1 else " is"} best at some compute, ends of the ladder aside; {MIN_BEST} needed: add sizes"
+        sizes = "1 size is" if best == 1 else f"{best} sizes are"
+        return f"{sizes} best at some compute, ends of the ladder aside; {MIN_BEST} needed: add sizes"
     return too_narrow(log_c)
 
 
