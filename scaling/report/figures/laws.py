@@ -171,7 +171,10 @@ def _label_slices(figure: Figure, found: OneLaw) -> None:
     others = sorted(v for v in found.slices if v != found.fixed)
     for fixed in others if len(others) <= MAX_LABELS else (others[0], others[-1]):
         piece = found.slices[fixed]
-        note(figure, piece.x[-1], piece.y[-1], f"  D = {format_si(fixed)}", "middle right", size=11)
+        where = (
+            "middle right" if found.law is not None else "top left"
+        )  # with a law, the drawing goes on beyond the data
+        note(figure, piece.x[-1], piece.y[-1], f"  D = {format_si(fixed)}", where, size=11)
 
 
 def _hover(row: dict[Any, Any]) -> str:

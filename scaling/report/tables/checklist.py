@@ -38,6 +38,7 @@ def checklist(material: Material) -> Table:
     return Table.of("checklist", "Method checklist", _COLUMNS, rows)
 
 
+_LONGEST = 120  # characters of a name
 Items = Iterator[tuple[str, str | None]]
 
 
@@ -67,8 +68,8 @@ def _training(material: Material) -> Items:
         ),
     )
     yield "precision", _text(train.get("precision"))
-    yield "data and its fingerprint", _distinct(material, "data_fingerprint", 12)
-    yield "validation set and its fingerprint", _distinct(material, "validation_fingerprint", 12)
+    yield "data and its fingerprint", _distinct(material, "data_fingerprint")
+    yield "validation set and its fingerprint", _distinct(material, "validation_fingerprint")
 
 
 def _annealing(material: Material, train: Mapping[str, Any]) -> str | None:
@@ -136,9 +137,9 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _distinct(material: Material, column: str, length: int = 60) -> str | None:
+def _distinct(material: Material, column: str) -> str | None:
     values: Iterable[Any] = material.points[column].dropna() if column in material.points else ()
-    return ", ".join(sorted({str(v)[:length] for v in values})) or None
+    return ", ".join(sorted({str(v)[:_LONGEST] for v in values})) or None
 
 
 def _span(values: "pd.Series[Any]") -> str:

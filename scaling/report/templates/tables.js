@@ -40,6 +40,7 @@
       button.className = "sort";
       button.append(...head.childNodes);
       head.append(button);
+      head.dataset.head = button.textContent;  // for print: a heading repeated on a page shows no button
       button.addEventListener("click", () => sort(table, heads, column));
     });
   }
