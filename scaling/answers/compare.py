@@ -134,6 +134,7 @@ class Comparison:
         sides: the studies.
         differing: key of the set-up -> value of each side, where they are not all the same.
         same: the keys in which all agree.
+        untold: the keys of which none tells anything.
         pairs: every two studies.
     """
 
@@ -141,6 +142,7 @@ class Comparison:
     differing: Mapping[str, tuple[str, ...]]
     same: tuple[str, ...]
     pairs: tuple[Pair, ...]
+    untold: tuple[str, ...] = ()
 
 
 def compare(sides: Sequence[Side], *, same_validation: bool = False) -> Comparison:
@@ -154,8 +156,9 @@ def compare(sides: Sequence[Side], *, same_validation: bool = False) -> Comparis
     shown = {key: tuple(_words(side.setup.get(key, ())) for side in sides) for key in keys}
     differing = {key: values for key, values in shown.items() if len(set(values)) > 1}
     pairs = [_pair(left, right, same_validation) for left, right in itertools.combinations(sides, 2)]
-    same = tuple(key for key in keys if key not in differing)
-    return Comparison(sides=tuple(sides), differing=differing, same=same, pairs=tuple(pairs))
+    untold = tuple(key for key in keys if not any(side.setup.get(key) for side in sides))
+    same = tuple(key for key in keys if key not in differing and key not in untold)
+    return Comparison(sides=tuple(sides), differing=differing, same=same, pairs=tuple(pairs), untold=untold)
 
 
 def _words(values: tuple[str, ...]) -> str:

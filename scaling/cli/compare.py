@@ -94,6 +94,7 @@ def document(found: "Comparison", sources: list[Path]) -> dict[str, Any]:
         ],
         "differing": plain(dict(found.differing)),
         "same": plain(found.same),
+        "untold": plain(found.untold),
         "pairs": [plain(pair) for pair in found.pairs],
     }
 
@@ -105,6 +106,8 @@ def show(found: "Comparison") -> None:
     console = stdout()
     console.print(setup_table(found))
     console.print(f"the same: {', '.join(found.same) or 'nothing'}", markup=False, soft_wrap=True)
+    if found.untold:
+        console.print(f"told by none: {', '.join(found.untold)}", markup=False, soft_wrap=True)
     for pair in found.pairs:
         console.print()
         console.print(f"{pair.left} and {pair.right}", style="bold", markup=False, soft_wrap=True)

@@ -261,7 +261,8 @@ def setup_table(comparison: Comparison) -> Table:
         {"key": key, **{f"s{i}": value for i, value in enumerate(values)}}
         for key, values in comparison.differing.items()
     ]
-    same = f"The same in all: {', '.join(comparison.same) or 'nothing'}."
+    untold = f" Told by none: {', '.join(comparison.untold)}." if comparison.untold else ""
+    same = f"The same in all: {', '.join(comparison.same) or 'nothing'}.{untold}"
     return Table.of("setup", "Set-up that differs", columns, rows, note=same, empty=f"Nothing differs. {same}")
 
 

@@ -137,3 +137,12 @@ def test_the_recipe_of_a_sweep_is_part_of_its_set_up():
     assert dict(found.differing) == {"batch_tokens": ("100", "64")}
     assert {"optimizer", "lr hidden", "context", "tokenizer", "trainer version"} <= set(found.same)
     assert "no L(N,D)" in found.pairs[0].verdict
+
+
+def test_what_no_side_tells_is_not_called_the_same():
+    sides = [
+        dataclasses.replace(side(name, "plain"), setup={"training data": (), "annealing": ("average",)})
+        for name in "ab"
+    ]
+    found = compare(sides)
+    assert (found.same, found.untold, dict(found.differing)) == (("annealing",), ("training data",), {})
