@@ -198,6 +198,7 @@ def _trial_json(trial: "PlannedTrial", predicted: "Forecast") -> dict[str, objec
         "model": {"family": trial.spec.family, **trial.spec.model},
         "train": trial.spec.train.model_dump(mode="json"),
         "params_total": trial.params.total,
+        "params_active": trial.params.active,
         "params_non_embedding": trial.params.non_embedding,
         "params_matmul": trial.params.matmul,
         "param_groups": dict(trial.params.groups),
@@ -256,10 +257,12 @@ def table(trials: "Sequence[PlannedTrial]", forecasts: "Sequence[Forecast]") -> 
     last = ("time, energy",) if one_reason and None not in unknown else ("time", "energy")
     result = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     result.add_column("trial", no_wrap=True)
-    for name in ("N", "D", "C", "D/N", "points", "steps", "LR", "memory", *last):
+    parted = any((t.params.active or t.params.total) < t.params.total for t in trials)  # a mixture of experts
+    sizes = ("N", "N active") if parted else ("N",)
+    for name in (*sizes, "D", "C", "D/N", "points", "steps", "LR", "memory", *last):
         result.add_column(name, justify="right", no_wrap=True)
     for trial, predicted in list(zip(trials, forecasts, strict=True))[:_SHOWN]:
-        result.add_row(*_cells(trial), *_time_and_energy(predicted)[: len(last)])
+        result.add_row(*_cells(trial, parted), *_time_and_energy(predicted)[: len(last)])
     return result
 
 
@@ -272,13 +275,14 @@ def _full_width(rows: "Table") -> int:
     return Measurement.get(wide, wide.options, rows).maximum
 
 
-def _cells(trial: "PlannedTrial") -> list[str]:
+def _cells(trial: "PlannedTrial", parted: bool) -> list[str]:
     from scaling.units import format_bytes, format_flops, format_si
 
     rates = trial.spec.train.lr
     return [
         trial.spec.label,
         format_si(float(trial.params.total)),
+        *([format_si(float(trial.params.active or trial.params.total))] if parted else []),
         format_si(float(trial.tokens)),
         format_flops(trial.flops_total).removesuffix(" FLOPs"),
         f"{trial.tokens / trial.params.total:.3g}",

@@ -1,5 +1,7 @@
 """Trials, those that did not end as planned, and points left out."""
 
+import pandas as pd
+
 from scaling.laws.analysis import Dropped
 from scaling.report.material import Material
 from scaling.report.panel import Column, Table
@@ -16,6 +18,7 @@ def trials(material: Material) -> Table:
         Column("state", "State"),
         Column("attempts", "Attempts", "whole"),
         Column("params_total", "Parameters", "count"),
+        *active_column(material.every_trial),
         Column("params_non_embedding", "Non-embedding", "count"),
         Column("tokens", "Tokens", "count"),
         Column("loss_nats", "Loss (nats)", "loss"),
@@ -31,6 +34,15 @@ def trials(material: Material) -> Table:
     )
     frame = material.every_trial.sort_values(["params_total", "label", "trial"])
     return Table.of("trials", "Trials", columns, frame, empty="The sweep has no trials.", filterable=True)
+
+
+def active_column(frame: pd.DataFrame) -> tuple[Column, ...]:
+    """Return the column of parameters that work on one token, where these are not all of them: a mixture of experts."""
+    if "params_active" not in frame:
+        return ()
+    counted = frame.dropna(subset=["params_active", "params_total"])
+    parted = bool((counted["params_active"].astype(float) < counted["params_total"].astype(float)).any())
+    return (Column("params_active", "Active", "count"),) if parted else ()
 
 
 def failures(material: Material) -> Table:

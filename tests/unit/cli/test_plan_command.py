@@ -38,6 +38,16 @@ def test_the_table_shows_every_trial_whole(scaling, sweep):
     assert "time uncalibrated, energy uncalibrated" in done.out
 
 
+def test_parameters_that_work_on_one_token_stand_beside_all_of_them(scaling, sweep):
+    sweep.write_text(SWEEP.replace("{n_layer: 2, head_dim: 16}", "{family: moe, n_layer: 1, n_expert: 4, top_k: 1}"))
+    done = scaling("plan", "a.yaml", "--json")
+    trials = json.loads(done.out)["trials"]
+    assert all(t["params_active"] < t["params_total"] for t in trials)
+    assert "N active" in scaling("plan", "a.yaml").out
+    sweep.write_text(SWEEP)
+    assert "active" not in scaling("plan", "a.yaml").out
+
+
 @pytest.mark.parametrize(("family", "halved"), [("gpt", True), ("t5", True), ("bert", False), ("lstm", False)])
 def test_only_causal_attention_is_said_to_be_halved(family, halved, scaling, sweep):
     sweep.write_text(SWEEP.replace("{n_layer: 2, head_dim: 16}", f"{{family: {family}, n_layer: 1}}"))

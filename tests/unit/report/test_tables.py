@@ -17,6 +17,17 @@ def test_failed_and_diverged_trials_keep_their_reasons(material):
     assert found == {"failed": "killed: signal 9 (out of memory?)", "diverged": "loss is NaN at step 312"}
 
 
+def test_active_parameters_have_a_column_where_they_are_not_all(material):
+    def keys(frame):
+        return [c.key for c in trials.trials(dataclasses.replace(material, trials=frame)).columns]
+
+    every = material.trials
+    assert "params_active" not in keys(every)
+    assert "params_active" not in keys(every.assign(params_active=every["params_total"]))
+    mixture = every.assign(params_active=every["params_total"] // 3)
+    assert keys(mixture).index("params_active") == keys(mixture).index("params_total") + 1
+
+
 def test_a_point_left_out_of_every_fit_is_listed_once(material):
     found = rows(trials.exclusions(material))
     assert len(found) == len({(r["label"], r["tokens"]) for r in found}) == 24
