@@ -76,7 +76,8 @@ class Material:
         tariff: prices and carbon intensity.
         tuned: one row per point of what came after pre-training.
         best_of: one row per n of best-of-n sampling.
-        tuned_trials: one row per trial after pre-training, as in ``trials``, which has the others.
+        tuned_trials: one row per trial before or after pre-training, as in ``trials``, which has the others.
+        first: one row per point of what pre-training stands on.
         tuning: what those came to.
         metrics: one row per point and number measured beside the loss.
         by_batch: L(N,D) of each batch, where the loss compares the rows of a batch and there are several.
@@ -109,6 +110,7 @@ class Material:
     tuned: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TUNED]))
     best_of: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*BEST_OF]))
     tuned_trials: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*TRIALS]))
+    first: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["trial", "flops_train"]))
     tuning: Tuned = field(default_factory=Tuned)
     choices: Choices | None = None
     runs: Sequence[OneRun] = field(default=())

@@ -11,6 +11,8 @@ import torch
 from scaling.data import WindowStream, prepare
 from scaling.families import get_family
 from scaling.models import build, objective_of
+from scaling.report.material import Tariff
+from scaling.report.tables.cost import Account, compared
 from scaling.spec.schema import DataSpec, LearningRates, ScenesSpec, TrainSpec
 from scaling.store import load
 from scaling.training.evaluate import evaluate
@@ -75,6 +77,9 @@ def test_in_the_quick_sweep_all_sizes_stand_on_one_first_stage_and_larger_ones_d
     assert first.end is not None  # metered by itself
     assert first.points[-1].flops_train > 0
     assert {r.spec.base.trial for r in others} == {first.folder.id}
+    flops = sum(r.points[-1].flops_train for r in store.records)
+    bill = compared([Account.of(store, "dalle", Tariff())]).payload()
+    assert bill["rows"][0][bill["columns"].index("flops")] == pytest.approx(flops)  # of both stages
     assert "dvae" not in set(store.samples()["label"])  # it is no size of what draws
     points = store.points()
     assert set(points["family"]) == {"dalle"}  # no law goes through the points of the first stage

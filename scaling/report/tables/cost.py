@@ -76,6 +76,9 @@ class Booked(Protocol):
     def tuned(self) -> pd.DataFrame: ...  # noqa: D102
 
     @property
+    def first(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
     def host(self) -> Mapping[str, Any] | None: ...  # noqa: D102
 
     @property
@@ -95,6 +98,7 @@ class Account:
     tariff: Tariff
     samples: Sequence[Sample] = ()
     metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*METRICS]))
+    first: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["trial", "flops_train"]))
 
     @classmethod
     def of(cls, store: Store, name: str, tariff: Tariff) -> "Account":
@@ -109,6 +113,7 @@ class Account:
             tariff=tariff.with_prices_of(store.sweep),
             samples=list(store.samples().itertuples(index=False, name=None)),
             metrics=store.metrics(),
+            first=store.points(stage="before"),
         )
 
 
@@ -221,7 +226,7 @@ def _lines(booked: Booked) -> Iterator[Spent]:
         return
     last = booked.attempts.sort_values("attempt").drop_duplicates("trial", keep="last")
     machine = list(_host(booked.host))
-    frames = [f[["trial", "flops_train"]] for f in (booked.points, booked.tuned) if len(f)]
+    frames = [f[["trial", "flops_train"]] for f in (booked.first, booked.points, booked.tuned) if len(f)]
     flops = pd.concat(frames) if frames else booked.points
     components = ("gpu",) if machine else ("gpu", "cpu", "ram")  # the machine's own meter holds the trials' part
     for what, states in ENDS.items():
