@@ -79,6 +79,7 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         ),
         surfaces=_surfaces(store, analysis, resamples),
         metrics=store.metrics(),
+        places=store.places(),
         by_batch=_by_batch(store, resamples),
         attempts=store.attempts(),
         runs=runs,

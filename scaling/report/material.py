@@ -16,7 +16,7 @@ from scaling.laws.emergence import AbilityResult
 from scaling.laws.selection import unit_of
 from scaling.laws.tuning import Tuned
 from scaling.report.runs import OneRun
-from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, METRICS, TRIALS, TUNED
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, METRICS, PLACES, TRIALS, TUNED
 from scaling.store.timing import RunTiming
 
 Sample = tuple[str, str, int, str, str, str | None]
@@ -80,6 +80,7 @@ class Material:
         first: one row per point of what pre-training stands on.
         tuning: what those came to.
         metrics: one row per point and number measured beside the loss.
+        places: one row per point and stretch of places in a window.
         by_batch: L(N,D) of each batch, where the loss compares the rows of a batch and there are several.
         surfaces: L(N,D) by how N is counted: ``total``, ``non_embedding``; without those that cannot be fitted.
         runs: the trials that are shown one by one, with their logs and power.
@@ -104,6 +105,7 @@ class Material:
     abilities: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ABILITIES]))
     ability_results: Sequence[AbilityResult] = field(default=())
     metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*METRICS]))
+    places: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*PLACES]))
     by_batch: Mapping[int, Fit] = field(default_factory=dict)
     attempts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*ATTEMPTS]))
     tariff: Tariff = Tariff()

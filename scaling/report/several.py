@@ -6,7 +6,7 @@ from dataclasses import replace
 from scaling.answers import Comparison, Side
 from scaling.answers.compare import Pair
 from scaling.findings import Finding, Grade, law_finding
-from scaling.report.figures import quality, versus
+from scaling.report.figures import places, quality, versus
 from scaling.report.figures.laws import pretty
 from scaling.report.intervals import show
 from scaling.report.look import Look
@@ -37,6 +37,9 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
     gaps = tuple(versus.gap_panel(pair, i, look) for i, pair in enumerate(comparison.pairs) if pair not in apart)
     sizes = Look.of(*(frame for account in accounts for frame in (account.every_trial, account.points)))
     made = quality.panel([_judged(account) for account in accounts], sizes)
+    by_place = places.together(
+        [[(a.name, a.places) for a in accounts if a.name in names] for names in versus.comparable(comparison)], look
+    )
     samples = [group for a in accounts for group in sample_groups(a.samples, sizes, a.name)[:MAX_PROMPTS]]
     shown = bool(samples or made.plots)
     return Page(
@@ -60,6 +63,7 @@ def page_of(comparison: Comparison, accounts: Sequence[Account] = (), title: str
                     versus.paths_panel(comparison, look),
                     versus.energy_panel(comparison, look),
                     versus.exponents_panel(comparison, look),
+                    *([] if by_place is None else [by_place]),
                 ),
                 (laws_table(comparison),),
             ),

@@ -63,6 +63,18 @@ METRICS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **_ID,
+        "family": POINTS["family"],
+        "seed": POINTS["seed"],
+        **{name: POINTS[name] for name in ("params_total", "tokens", "flops_train")},
+        "first": ("", "first place in the window of the tokens that the loss is the mean of, from 1"),
+        "last": ("", "their last place"),
+        "loss_nats": ("nats", "validation loss of the tokens there"),
+    }
+)
+
 _ENERGY = {
     f"energy_{part}_{suffix}": (unit, text.format(name))
     for part, name in (("gpu", "GPUs"), ("cpu", "processors"), ("ram", "memory"))

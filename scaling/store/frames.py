@@ -3,7 +3,7 @@
 Orphaned trials appear among the trials, so that nothing is hidden, and nowhere else, so that nothing is mixed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from scaling.provenance import Reading
 from scaling.spec.command import CommandTrialSpec
 from scaling.spec.resolve import recipe_of
 from scaling.spec.tuning import STAGES, Finetune, Preference
-from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, METRICS, POINTS, SAMPLES, TRIALS, TUNED
+from scaling.store.columns import ABILITIES, ATTEMPTS, BEST_OF, CURVES, METRICS, PLACES, POINTS, SAMPLES, TRIALS, TUNED
 from scaling.store.files import BadRecord, read_json
 from scaling.store.load import TrialRecord
 from scaling.store.records import BEST_OF_N, EndRecord, Point, SteadyEnergy
@@ -108,6 +108,26 @@ def metrics(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> p
         if isinstance(value, float | int)
     )
     return _frame(rows, METRICS)
+
+
+def places(records: Sequence[TrialRecord], stage: str | None = "pretrain") -> pd.DataFrame:
+    """Return one row per point and stretch of places in a window, of families that predict the next token."""
+    rows = (
+        {**_identity(record), **_params(record), **_of_point(record, point), **stretch}
+        for record in _planned(records, stage)
+        for point in record.points
+        for stretch in _stretches(record, point)
+    )
+    return _frame(rows, PLACES)
+
+
+def _stretches(record: TrialRecord, point: Point) -> Iterator[Row]:
+    """Yield places 1, 2, 3 to 4, 5 to 8, … of the window, each with its loss."""
+    losses = point.metrics.get("loss_by_position")
+    if isinstance(losses, Sequence) and not isinstance(record.spec, CommandTrialSpec):
+        for k, loss in enumerate(losses):
+            last = min(2**k, record.spec.data.context)
+            yield {"first": 1 if k == 0 else 2 ** (k - 1) + 1, "last": last, "loss_nats": loss}
 
 
 def _of_point(record: TrialRecord, point: Point) -> Row:

@@ -125,6 +125,12 @@ class Store:
 
         return frames.metrics(self.records)
 
+    def places(self) -> "pd.DataFrame":
+        """Return one row per point and stretch of places in a window (see ``store.columns.PLACES``)."""
+        from scaling.store import frames
+
+        return frames.places(self.records)
+
     def tuned(self) -> "pd.DataFrame":
         """Return one row per point of what came after pre-training; see ``scaling.store.columns.TUNED``."""
         from scaling.store import frames

@@ -11,7 +11,7 @@ from scaling.report.figures.energy import is_measured
 from scaling.report.material import Sample, Tariff
 from scaling.report.panel import Column, Table
 from scaling.store import Store
-from scaling.store.columns import METRICS
+from scaling.store.columns import METRICS, PLACES
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "results: finished trials": ("done",),
@@ -99,6 +99,7 @@ class Account:
     samples: Sequence[Sample] = ()
     metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*METRICS]))
     first: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["trial", "flops_train"]))
+    places: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*PLACES]))
 
     @classmethod
     def of(cls, store: Store, name: str, tariff: Tariff) -> "Account":
@@ -114,6 +115,7 @@ class Account:
             samples=list(store.samples().itertuples(index=False, name=None)),
             metrics=store.metrics(),
             first=store.points(stage="before"),
+            places=store.places(),
         )
 
 
