@@ -76,3 +76,17 @@ def test_files_and_functions_stay_readable(path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno <= 70, f"{path.name}: {node.name} is too long"
+
+
+def test_one_loop_trains_every_family():
+    """A family is arithmetic, a module and an objective: it takes no step, and one class takes them for all."""
+    families = [p for p in SOURCES if p.relative_to(ROOT / "scaling").parts[0] in ("families", "models")]
+    assert families
+    for path in families:
+        text = path.read_text(encoding="utf-8")
+        assert ".backward()" not in text, path
+        assert "scaling.training" not in text, path
+    loops = [p for p in SOURCES if "class Trainer" in p.read_text(encoding="utf-8")]
+    assert loops == [ROOT / "scaling" / "training" / "loop.py"]
+    attempt = (ROOT / "scaling" / "trial" / "attempt.py").read_text(encoding="utf-8")
+    assert "from scaling.training.loop import" in attempt
