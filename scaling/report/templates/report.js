@@ -42,7 +42,7 @@
     return {
       data: data.map((t) => (off.has(t.legendgroup) ? { ...t, visible: false } : t)),
       layout: {
-        ...layout, template, height: box.clientHeight, dragmode: coarse ? false : "zoom",
+        ...layout, template, height: box.clientHeight, width: box.clientWidth, dragmode: coarse ? false : "zoom",
         xaxis: thinLabels(layout.xaxis, box.clientWidth - 60),
       },
     };
@@ -158,6 +158,7 @@
       opened.forEach((d) => { d.open = true; });
       drawAll();
     });
+    matchMedia("print").addEventListener("change", drawAll);  // by now the page has the width of the paper
     addEventListener("afterprint", () => {
       delete document.documentElement.dataset.scheme;
       opened.forEach((d) => { d.open = false; });
