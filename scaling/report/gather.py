@@ -65,7 +65,7 @@ def from_store(store: Store, resamples: int = 1000, tariff: Tariff | None = None
         ability_results=results,
         tuned=tuned,
         best_of=best_of,
-        tuned_trials=every[every["stage"] != STAGES[0]].reset_index(drop=True),
+        tuned_trials=every[every["stage"].notna() & (every["stage"] != STAGES[0])].reset_index(drop=True),
         first=store.points(stage="before"),
         tuning=tuning,
         choices=choices(points, settings_of(store)),

@@ -112,3 +112,13 @@ def test_open_asks_the_browser(store, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     assert run(store.root, "--plotly", "directory", "--open").exit_code == 0
     assert opened == [store.report_path.resolve().as_uri()]
+
+
+def test_a_table_that_tells_no_stage_counts_every_run_once(tmp_path):
+    table = tmp_path / "runs.csv"
+    table.write_text("params,tokens,loss\n1e6,2e7,3.2\n2e6,4e7,3.0\n4e6,8e7,2.9\n", encoding="utf-8")
+    out = tmp_path / "runs.html"
+    assert run(table, "--out", out, "--plotly", "directory").exit_code == 0
+    page = out.read_text(encoding="utf-8")
+    assert "3 of 3" in page
+    assert "6 of 6" not in page
