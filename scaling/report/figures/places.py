@@ -73,33 +73,51 @@ def together(groups: Sequence[Sequence[tuple[str, pd.DataFrame]]], look: dict[st
         names = f": {', '.join(str(rows['study'].iloc[0]) for rows in group)}" if len(told) > 1 else ""
         plot = "places" if rank == 0 else f"places-{rank + 1}"
         plots.append(Plot(plot, f"Loss by place in the window, nats per token{names}", figure, _HEIGHT))
-    every = pd.concat(ends)
+    every, worth = pd.concat(ends), [_worth(rows) for rows in ends if _gained(rows) > 0]
     return Panel(
         anchor=ANCHOR,
-        claim=f"Context is worth {', '.join(map(_worth, ends))}",
+        claim=f"Context is worth {', '.join(worth)}" if worth else "Loss by place in the window",
         caption="The largest size of each study solid, its smallest dotted, each at its longest horizon; what context "
-        f"is worth is the loss at the first place less that at the last ones. {_READ}",
+        f"is worth is the loss at the first place less that at the last ones{_easy(ends)}. {_READ}",
         plots=tuple(plots),
         legend=legend(look[str(name)] for name in every["study"].unique()),
         table=Table.of("places", "Loss by place in the window", _COLUMNS, every),
     )
 
 
+def _top(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the places of the largest size, ascending."""
+    part: pd.DataFrame = rows[rows["params_total"] == rows["params_total"].max()].sort_values("first")
+    return part
+
+
+def _gained(rows: pd.DataFrame) -> float:
+    """Return the loss at the first place less that at the last ones, of the largest size."""
+    losses = _top(rows)["loss_nats"]
+    return float(losses.iloc[0] - losses.iloc[-1])
+
+
 def _largest(rows: pd.DataFrame) -> str:
-    """Say what context is worth to the largest size: the loss at the first place less that at the last ones."""
-    part = rows[rows["params_total"] == rows["params_total"].max()].sort_values("first")
+    """Say what context is worth to the largest size, where the first place is not the easiest."""
+    part, gained = _top(rows), _gained(rows)
     first, last = part.iloc[0], part.iloc[-1]
+    worth = f", context is worth {gained:.3g} nats" if gained > 0 else ""
     return (
-        f"{format_si(float(part['params_total'].iloc[0]))} parameters, context is worth "
-        f"{first['loss_nats'] - last['loss_nats']:.3g} nats: {first['loss_nats']:.3g} at the first place, "
-        f"{last['loss_nats']:.3g} at places {last['first']:.0f} to {last['last']:.0f}"
+        f"{format_si(float(part['params_total'].iloc[0]))} parameters{worth}: {first['loss_nats']:.3g} at the first "
+        f"place, {last['loss_nats']:.3g} at places {last['first']:.0f} to {last['last']:.0f}"
     )
 
 
 def _worth(rows: pd.DataFrame) -> str:
-    part = rows[rows["params_total"] == rows["params_total"].max()].sort_values("first")
-    gained = float(part["loss_nats"].iloc[0] - part["loss_nats"].iloc[-1])
-    return f"{gained:.3g} nats to {part['study'].iloc[0]} ({format_si(float(part['params_total'].iloc[0]))} parameters)"
+    part = _top(rows)
+    params = format_si(float(part["params_total"].iloc[0]))
+    return f"{_gained(rows):.3g} nats to {part['study'].iloc[0]} ({params} parameters)"
+
+
+def _easy(ends: Sequence[pd.DataFrame]) -> str:
+    """Say of which studies the first place tells nothing of context: least is open there."""
+    names = [str(rows["study"].iloc[0]) for rows in ends if _gained(rows) <= 0]
+    return f"; windows of {', '.join(names)} begin where least is open, so no worth is read there" if names else ""
 
 
 def _canvas(rows: pd.DataFrame) -> Figure:

@@ -57,3 +57,12 @@ def test_studies_that_compare_share_a_drawing_of_their_smallest_and_largest_size
     assert panel.plots[1].heading.endswith(": c")
     assert panel.claim.startswith("Context is worth 1 nats to a (9k parameters), 0.5 nats to b (800 parameters)")
     assert places.together([[("none", a.iloc[:0])]], look) is None
+
+
+def test_where_a_window_begins_with_what_is_easiest_no_worth_of_context_is_read():
+    look = {name: Style(name, "red", "circle") for name in "ab"}
+    a, b = frame((1000,), (3.0, 2.0)), frame((800,), (0.5, 1.5))
+    panel = places.together([[("a", a)], [("b", b)]], look)
+    assert panel.claim == "Context is worth 1 nats to a (1k parameters)"
+    assert "windows of b begin where least is open" in panel.caption
+    assert places.panel(b, Look.of(b)).claim.startswith("At 800 parameters: 0.55 at the first place")
