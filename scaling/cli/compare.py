@@ -9,11 +9,14 @@ from scaling.cli.fit import ParamCount, plain
 from scaling.cli.source import ColumnOption, Steps, StepsOption, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
     from rich.text import Text
 
     from scaling.answers import Comparison, Side
     from scaling.answers.compare import Pair
+    from scaling.findings import Finding
     from scaling.laws import Interval
 
 FORMAT = 1  # version of the JSON document
@@ -46,15 +49,16 @@ def command(
     if len(sources) < 2:
         raise UsageError("compare.one", "one study has nothing to be compared with", hint="scaling compare A B")
     names = distinct_names(sources)
-    sides = [
+    studies = [
         open_side(path, name, seed, param_count.value, resamples, column, steps)
         for seed, (path, name) in enumerate(zip(sources, names, strict=True))
     ]
-    found = compare(sides, same_validation=same_validation)
+    laws = [law for _, law in studies]
+    found = compare([side for side, _ in studies], same_validation=same_validation)
     if as_json:
-        print_json(document(found, sources))
+        print_json(document(found, sources, laws))
     else:
-        show(found)
+        show(found, laws)
 
 
 def distinct_names(sources: list[Path]) -> list[str]:
@@ -69,16 +73,18 @@ def distinct_names(sources: list[Path]) -> list[str]:
 
 def open_side(
     path: Path, name: str, seed: int, params: str, resamples: int, column: list[str] | None, steps: Steps
-) -> "Side":
-    """Open a store or table as one side; ``--column`` is for the tables among several."""
+) -> tuple["Side", "Finding"]:
+    """Open a store or table as one side, with the finding on its law; ``--column`` is for the tables among several."""
     from scaling.answers import side_of
     from scaling.cli.source import is_store
+    from scaling.findings import law_finding
 
     store = open_source(path, None if is_store(path) else column, steps)
-    return side_of(store, name, seed, params=params, resamples=resamples)
+    side = side_of(store, name, seed, params=params, resamples=resamples)
+    return side, law_finding(side.analysis, store.points())
 
 
-def document(found: "Comparison", sources: list[Path]) -> dict[str, Any]:
+def document(found: "Comparison", sources: list[Path], laws: "Sequence[Finding]") -> dict[str, Any]:
     """Return the comparison as one JSON document; bootstrap draws are left out."""
     return {
         "format": FORMAT,
@@ -89,8 +95,9 @@ def document(found: "Comparison", sources: list[Path]) -> dict[str, Any]:
                 "setup": plain(dict(side.setup)),
                 "fits": plain(side.analysis.fits),
                 "missing": plain(side.analysis.missing),
+                "finding": plain(law),
             }
-            for side, path in zip(found.sides, sources, strict=True)
+            for side, path, law in zip(found.sides, sources, laws, strict=True)
         ],
         "differing": plain(dict(found.differing)),
         "same": plain(found.same),
@@ -99,11 +106,14 @@ def document(found: "Comparison", sources: list[Path]) -> dict[str, Any]:
     }
 
 
-def show(found: "Comparison") -> None:
-    """Print the comparison for people."""
+def show(found: "Comparison", laws: "Sequence[Finding]") -> None:
+    """Print each study's law, graded, and the comparison, for people."""
     from scaling.cli.output import stdout
 
     console = stdout()
+    for side, law in zip(found.sides, laws, strict=True):
+        console.print(f"{side.name}: [{law.grade}] {law.sentence}", markup=False, soft_wrap=True)
+    console.print()
     console.print(setup_table(found))
     console.print(f"the same: {', '.join(found.same) or 'nothing'}", markup=False, soft_wrap=True)
     if found.untold:

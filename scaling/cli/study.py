@@ -72,6 +72,7 @@ def _compare(root: Path, resamples: int) -> None:
     from scaling.cli.compare import show
     from scaling.cli.output import say
     from scaling.errors import NotEnoughData
+    from scaling.findings import law_finding
     from scaling.report import render_comparison
     from scaling.report.material import Tariff
     from scaling.report.tables.cost import Account
@@ -91,7 +92,7 @@ def _compare(root: Path, resamples: int) -> None:
         say("fewer than two sweeps have a law: there is nothing to compare")
         return
     found: Comparison = compare(sides)
-    show(found)
+    show(found, [law_finding(side.analysis, account.points) for side, account in zip(sides, accounts, strict=True)])
     page = render_comparison(found, root / "report.html", accounts=accounts, title=title(root))
     say(f"report of all: {page} ({format_bytes(page.stat().st_size)})")
 

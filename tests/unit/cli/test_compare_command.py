@@ -28,7 +28,7 @@ def test_people_read_both_columns_the_exponents_and_the_verdict(scaling, table):
     studies = table("a.csv"), table("b.csv", 0.5, "other")
     result = scaling("compare", *studies, "--resamples", "60", "--same-validation")
     assert result.code == 0, result.err
-    for text in ("training data", "corpus", "other", "alpha", "a is ahead"):
+    for text in ("a: [", "b: [", "L(N,D) = ", "training data", "corpus", "other", "alpha", "a is ahead"):
         assert text in result.out
 
 
@@ -37,6 +37,7 @@ def test_json_is_one_document_without_draws(scaling, table):
     document = json.loads(result.out)
     assert [side["name"] for side in document["sides"]] == ["a (1)", "a (2)"]
     assert document["differing"] == {}
+    assert [side["finding"]["id"] for side in document["sides"]] == ["power_law", "power_law"]
     assert document["pairs"][0]["spans"] == []
     assert "--same-validation" in document["pairs"][0]["verdict"]
     assert "draws" not in document["sides"][0]["fits"]["L(N,D)"]
