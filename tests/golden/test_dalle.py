@@ -79,7 +79,7 @@ def test_in_the_quick_sweep_all_sizes_stand_on_one_first_stage_and_larger_ones_d
     assert {r.spec.base.trial for r in others} == {first.folder.id}
     flops = sum(r.points[-1].flops_train for r in store.records)
     bill = compared([Account.of(store, "dalle", Tariff())]).payload()
-    assert bill["rows"][0][bill["columns"].index("flops")] == pytest.approx(flops)  # of both stages
+    assert bill["cells"][bill["columns"].index("flops")][0] == pytest.approx(flops)  # of both stages
     assert "dvae" not in set(store.samples()["label"])  # it is no size of what draws
     points = store.points()
     assert set(points["family"]) == {"dalle"}  # no law goes through the points of the first stage

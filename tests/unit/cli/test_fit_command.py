@@ -31,6 +31,7 @@ def store(monkeypatch):
             sweep={"name": "made-up", "spec": {"fit": {"min_tokens": 300_000, "min_params": None}}},
             warnings=("a torn line",),
             damage=(),
+            records=(),
             imported=None,
             root=Path(path),
         )
