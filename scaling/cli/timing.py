@@ -46,7 +46,7 @@ class Expected:
         """Return what to do where a whole run took less than half or more than twice its forecast, else ``None``."""
         from scaling.units import format_duration
 
-        if self.calibration is None or self.train_s is None or max(took_s, self.train_s) < _WORTH_SAYING_S:
+        if self.calibration is None or not self.train_s or max(took_s, self.train_s) < _WORTH_SAYING_S:
             return None
         if 0.5 <= took_s / self.train_s <= 2:
             return None

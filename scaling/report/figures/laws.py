@@ -171,9 +171,8 @@ def _label_slices(figure: Figure, found: OneLaw) -> None:
     others = sorted(v for v in found.slices if v != found.fixed)
     for fixed in others if len(others) <= MAX_LABELS else (others[0], others[-1]):
         piece = found.slices[fixed]
-        where = (
-            "middle right" if found.law is not None else "top left"
-        )  # with a law, the drawing goes on beyond the data
+        # with a law, the drawing goes on beyond the data
+        where = "middle right" if found.law is not None else "top left"
         note(figure, piece.x[-1], piece.y[-1], f"  D = {format_si(fixed)}", where, size=11)
 
 

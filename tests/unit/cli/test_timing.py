@@ -24,6 +24,10 @@ def test_a_run_near_its_forecast_or_too_short_to_tell_says_nothing(predicted_s, 
     assert expected(predicted_s).astray(took_s) is None
 
 
+def test_a_run_that_only_waits_for_trials_of_an_earlier_one_has_no_forecast_to_doubt():
+    assert Expected(forecasts={}, slots=1, calibration=make_calibration(), groups=[]).astray(900.0) is None
+
+
 def test_without_a_calibration_there_is_nothing_to_doubt():
     found = Expected(forecasts={"t0": Forecast.missing("uncalibrated")}, slots=1, calibration=None, groups=[["t0"]])
     assert found.astray(900.0) is None
