@@ -1,13 +1,16 @@
 """The emergence detector on real curves, against labels given by eye before it saw them.
 
     git clone https://github.com/EleutherAI/pythia && git clone https://github.com/ryoungj/ObsScaling
-    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling
-    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --sheets sheets   # to label anew
+    git clone https://github.com/mlfoundations/scaling gadre
+    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --gadre gadre
+    python benchmarks/emergence_curves.py --pythia … --observations … --gadre … --sheets sheets   # to label anew
 
-Curves: published evaluations of one model family each, by size (Pythia, OPT, BLOOM, GPT-Neo/J, Qwen1.5, Qwen2) or by
-training step (three Pythia models); every task of the two sources with five scales or more, chosen before any was
-looked at. The scores stay where they were published: Biderman et al. 2023 (arXiv:2304.01373) and Ruan, Maddison &
-Hashimoto 2024 (arXiv:2405.10938).
+Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
+any was looked at. The first set is by size (Pythia, OPT, BLOOM, GPT-Neo/J, Qwen1.5, Qwen2) or by training step (three
+Pythia models). The second was labelled after the detector had been changed for what the first showed: by size at 20
+tokens per parameter, by tokens at one size (three corpora of Gadre et al. 2024, arXiv:2403.08540), and by step (three
+other Pythia models). The scores stay where they were published: there, and with Biderman et al. 2023 (arXiv:2304.01373)
+and Ruan, Maddison & Hashimoto 2024 (arXiv:2405.10938).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
@@ -51,13 +54,33 @@ OPT = {
 BLOOM = {"560m": 560e6, "1b1": 1.1e9, "1b7": 1.7e9, "3b": 3e9, "7b1": 7.1e9}
 FAMILIES = ("Qwen1.5", "Qwen2", "Pythia", "OPT", "GPT-Neo/J", "BLOOM")
 FEWEST = 5
+GADRE_BY_SIZE = "1.0"  # times 20 tokens per parameter
+GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model trained to eight horizons
+SETS = {1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b")}  # of the Pythia models by step
+
+GUIDE = """\
+Each numbered plot is one score of one model family against scale (logarithmic). The dotted line is chance, where it is
+known; the bars are 95 % binomial errors. values.txt holds the numbers. Give every curve one of five labels:
+
+flat              no change that the errors and the scatter of neighbouring points do not explain
+smooth            rises, be it little, and a reader who saw only the smaller scales and went on as they go would have
+                  expected about the scores of the larger
+unpredicted rise  the smaller scales, a third of the range or more, show nothing or next to nothing of the rise, and a
+                  reader who went on as they go would have missed the larger by three points of a hundred or more, far
+                  beyond the errors
+falls             the larger scales score less than the smaller, beyond the errors
+falls then rises  both legs beyond the errors
+
+One odd point is noise. Judge the range that is drawn, not what may lie beyond it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One published curve: task, family and axis in its name; ``x`` in parameters or steps."""
+    """One published curve: task, family and axis in its name; ``x`` in parameters, steps or tokens."""
 
     name: str
+    group: int
     x: tuple[float, ...]
     score: tuple[float, ...]
     floor: float | None
@@ -68,10 +91,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pythia", type=Path, required=True, help="a clone of EleutherAI/pythia, bare or not")
     parser.add_argument("--observations", type=Path, required=True, help="a clone of ryoungj/ObsScaling, bare or not")
+    parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
+    parser.add_argument("--set", type=int, choices=SETS, help="only the first or the second set")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
-    curves = list(chosen(options.pythia, options.observations))
+    curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
+    curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
         draw(curves, options.sheets)
@@ -79,27 +105,51 @@ def main() -> None:
     judge(curves, options.simulations)
 
 
-def chosen(pythia: Path, observations: Path) -> Iterator[Measured]:
-    """Every curve of the two sources, by one rule."""
+def first(pythia: Path, observations: Path) -> Iterator[Measured]:
+    """Every curve of the first two sources, by one rule."""
     for corpus in ("", "-deduped"):
         for shots, mark in (("zero", ""), ("five", "-5shot")):
             files = {
                 n: f"evals/pythia-v1/pythia-{size}{corpus}/{shots}-shot/{size}{corpus}{mark}_step143000.json"
                 for size, n in PYTHIA.items()
             }
-            yield from by_task(pythia, files, f"Pythia{corpus} {shots}-shot by size")
-    yield from by_task(pythia, {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}, "OPT by size")
-    yield from by_task(pythia, {n: f"evals/bloom/bloom-{s}.json" for s, n in BLOOM.items()}, "BLOOM by size")
-    for size in ("160m", "1.4b", "12b"):
+            yield from by_task(pythia, files, f"Pythia{corpus} {shots}-shot by size", 1)
+    yield from by_task(pythia, {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}, "OPT by size", 1)
+    yield from by_task(pythia, {n: f"evals/bloom/bloom-{s}.json" for s, n in BLOOM.items()}, "BLOOM by size", 1)
+    yield from by_step(pythia, 1)
+    yield from by_family(observations)
+
+
+def second(pythia: Path, gadre: Path) -> Iterator[Measured]:
+    """Every task of Gadre et al. by size and by tokens, and of the other Pythia models by step."""
+    known = csv.DictReader(io.StringIO(git(gadre, "show", "HEAD:exp_data/eval_metadata.csv")))
+    tasks = {r["Eval Task"]: (float(r["Random baseline"]) / 100, int(r["#datapoints"])) for r in known}
+    names = git(gadre, "ls-tree", "--name-only", "HEAD", "exp_data/models/").split()
+    lines: dict[str, dict[float, dict[str, float]]] = {}
+    for name in names:
+        run = json.loads(git(gadre, "show", f"HEAD:{name}"))["hyperparameters"]
+        corpus, shape, horizon = name.rsplit("/", 1)[1].removesuffix(".json").rsplit("-", 2)
+        scores = json.loads(git(gadre, "show", f"HEAD:exp_data/evals/evaluation_{corpus}-{shape}-{horizon}_heavy.json"))
+        if horizon == GADRE_BY_SIZE:
+            lines.setdefault(f"{corpus} by size", {})[run["params"]] = scores["eval_metrics"]["icl"]
+        if (corpus, shape) == GADRE_BY_TOKENS:
+            lines.setdefault(f"{corpus} by tokens", {})[run["tokens"]] = scores["eval_metrics"]["icl"]
+    for title, runs in sorted(lines.items()):
+        for task in sorted(set(tasks).intersection(*runs.values())):
+            yield from measured(f"{task}, {title}", 2, *tasks[task], {x: found[task] for x, found in runs.items()})
+    yield from by_step(pythia, 2)
+
+
+def by_step(pythia: Path, group: int) -> Iterator[Measured]:
+    for size in SETS[group]:
         folder = f"evals/pythia-v1/pythia-{size}/zero-shot/"
         names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
         steps = {float(n.rsplit("step", 1)[1].removesuffix(".json")): n for n in names}
         steps.pop(0.0, None)
-        yield from by_task(pythia, steps, f"Pythia {size} by step")
-    yield from by_family(observations)
+        yield from by_task(pythia, steps, f"Pythia {size} by step", group)
 
 
-def by_task(clone: Path, files: dict[float, str], title: str) -> Iterator[Measured]:
+def by_task(clone: Path, files: dict[float, str], title: str, group: int) -> Iterator[Measured]:
     """Accuracies of lm-evaluation-harness results, one curve for each task, its subjects averaged for MMLU."""
     have = set(git(clone, "ls-tree", "-r", "--name-only", "HEAD", "evals").split("\n"))
     rows: dict[str, dict[float, float]] = {}
@@ -114,7 +164,7 @@ def by_task(clone: Path, files: dict[float, str], title: str) -> Iterator[Measur
         if len(subjects) == 57:
             rows.setdefault("mmlu", {})[x] = sum(subjects) / 57
     for task, points in sorted(rows.items()):
-        yield from measured(f"{task}, {title}", task, points)
+        yield from measured(f"{task}, {title}", group, *TASKS[task], points)
 
 
 def by_family(clone: Path) -> Iterator[Measured]:
@@ -128,15 +178,17 @@ def by_family(clone: Path) -> Iterator[Measured]:
         for table in tables:
             for task in (t for t in next(iter(table.values())) if t in TASKS):
                 points = {n: float(table[m][task]) for m, n in sizes.items() if m in table and table[m][task]}
-                yield from measured(f"{task}, {family} by size (observations)", task, points)
+                title = f"{task}, {family} by size (observations)"
+                yield from measured(title, 1, *TASKS[task], points)
 
 
-def measured(name: str, task: str, points: dict[float, float]) -> Iterator[Measured]:
+def measured(
+    name: str, group: int, floor: float | None, n_items: int, points: dict[float, float]
+) -> Iterator[Measured]:
     if len(points) < FEWEST:
         return
-    floor, n_items = TASKS[task]
     x, score = zip(*sorted(points.items()), strict=True)
-    yield Measured(name=name, x=x, score=score, floor=floor, n_items=n_items)
+    yield Measured(name=name, group=group, x=x, score=score, floor=floor, n_items=n_items)
 
 
 def git(clone: Path, *words: str) -> str:
@@ -150,6 +202,7 @@ def draw(curves: list[Measured], folder: Path, per_sheet: int = 12) -> None:
     from plotly.subplots import make_subplots
 
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "guide.txt").write_text(GUIDE)
     with (folder / "values.txt").open("w") as out:
         for i, curve in enumerate(curves):
             at = " ".join(f"{x:.3g}:{y:.4f}" for x, y in zip(curve.x, curve.score, strict=True))
@@ -181,20 +234,24 @@ def judge(curves: list[Measured], simulations: int) -> None:
         ).call.value
         for c in curves
     }  # fmt: skip
-    missing = sorted(set(calls) ^ set(labels))
+    missing = sorted(set(calls) - set(labels))
     if missing:
-        raise SystemExit(f"{len(missing)} curves without a label, or labels without a curve: {missing[:3]}")
-    agreed = {name: a for name, (a, b) in labels.items() if a == b}
-    print(f"{len(labels)} curves; the two readers agree on {len(agreed)} ({len(agreed) / len(labels):.2f})")
-    show("agreed labels", agreed, calls)
-    for axis in ("by size", "by step"):
-        show(f"agreed labels, {axis}", {n: label for n, label in agreed.items() if axis in n}, calls)
-    for name, label in sorted(agreed.items()):
-        if calls[name] != label:
-            print(f"  {name}: labelled {label}, called {calls[name]}")
+        raise SystemExit(f"{len(missing)} curves without a label: {missing[:3]}")
+    for group in sorted({c.group for c in curves}):
+        names = [c.name for c in curves if c.group == group]
+        agreed = {n: labels[n][0] for n in names if len(set(labels[n])) == 1}
+        print(f"\nset {group}: {len(names)} curves; the two readers agree on {len(agreed)} ({len(agreed) / len(names):.2f})")
+        show("agreed labels", agreed, calls)
+        for axis in ("by size", "by step", "by tokens"):
+            show(f"agreed labels, {axis}", {n: label for n, label in agreed.items() if axis in n}, calls)
+        for name, label in sorted(agreed.items()):
+            if calls[name] != label:
+                print(f"  {name}: labelled {label}, called {calls[name]}")
 
 
 def show(title: str, labels: dict[str, str], calls: dict[str, str]) -> None:
+    if not labels:
+        return
     pairs = Counter((label, calls[name]) for name, label in labels.items())
     words = [*CLASSES, "not resolved"]
     right = sum(n for (label, call), n in pairs.items() if label == call)
