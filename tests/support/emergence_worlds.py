@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CLASSES = ("flat", "smooth", "artefact", "break weak", "break moderate", "break strong")
+_THIRD, _BEGUN = 0.36, 0.02  # of the range; a score this far off its floor there has begun to rise
 _EXPONENT = {"break weak": 0.3, "break moderate": 0.5, "break strong": 1.2}
 
 
@@ -57,8 +58,25 @@ def _flat(rng, t, outside):
 
 
 def _smooth(rng, t, outside):
-    """Accuracy from near its floor or well above it, in 3 to 6 decades from 10 to 90 %."""
+    """Accuracy from near its floor or well above it, in 3 to 6 decades from 10 to 90 %.
+
+    A smooth rise has begun where the smallest third of the range ends. One that starts later is foretold by nothing: on
+    the score alone it is the late rise of an artefact.
+    """
     floor = rng.choice([0.0, 0.25, 0.5])
+    while True:
+        share = _smooth_share(rng, outside)
+        if share(np.array([_THIRD]))[0] >= _BEGUN:
+            break
+    base = -np.log(0.05 + 0.93 * share(t))
+
+    def score_of(t, seen, loss):
+        return floor + (1 - floor) * np.clip(share(t) + 0.3 * (loss - seen) * share(t), 0, 1)
+
+    return {"loss": base, "score_of": score_of}, floor
+
+
+def _smooth_share(rng, outside):
     kind = rng.choice(["gompertz", "skills"]) if outside else rng.choice(["logistic", "line"])
     width = rng.uniform(1.0, 2.0)  # in ranges
     middle = rng.uniform(0.2, 1.2)
@@ -73,12 +91,7 @@ def _smooth(rng, t, outside):
         where = middle + width * np.linspace(-1, 1, 12) * 0.6  # skills spread over scale, each sudden
         return np.mean([1 / (1 + np.exp(-25 * (u - m))) for m in where], axis=0)
 
-    base = -np.log(0.05 + 0.93 * share(t))
-
-    def score_of(t, seen, loss):
-        return floor + (1 - floor) * np.clip(share(t) + 0.3 * (loss - seen) * share(t), 0, 1)
-
-    return {"loss": base, "score_of": score_of}, floor
+    return share
 
 
 def _artefact(rng, t, outside):
@@ -86,8 +99,8 @@ def _artefact(rng, t, outside):
     while True:
         tokens, first, last = int(rng.integers(5, 11)), rng.uniform(1.2, 3.0), rng.uniform(0.02, 0.15)
         loss_at = _artefact_loss(rng, first, last, outside)
-        low, high = np.exp(-tokens * loss_at(np.array([0.36, 1.0])))
-        if low < 0.02 and high > 0.3:
+        low, high = np.exp(-tokens * loss_at(np.array([_THIRD, 1.0])))
+        if low < _BEGUN and high > 0.3:
             return loss_at(t), tokens
 
 

@@ -15,7 +15,7 @@ from scaling.units import format_si
 MIN_GAP = 0.03  # of the range from floor to ceiling: no smaller change is a leap
 Z_RISE = 3.0
 P_RISE = 0.02
-_P_OPEN = 0.1  # between the two a short curve stays open
+_P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
 _Z_TREND = 3.0  # standard errors of a trend
@@ -24,6 +24,9 @@ _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
 _BLIND_JUMP = 0.25  # a sample that misses a rise of a quarter of the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
+_ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
+_UNTOLD_SHARE = 0.4  # of the range at the floor: a rise that begins beyond it was foretold by nothing
+_Z_UNTOLD, _Z_UNTOLD_FEW = 1.0, 2.0  # of such a rise over the smooth one that the resting sizes would still allow
 
 
 class Call(StrEnum):
@@ -124,7 +127,7 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     change, z = _trend(curve)
     best = ranked[0]
     span = float(best.fitted.max() - best.fitted.min())
-    trend = abs(z) >= _Z_TREND or abs(change) >= 2 * least
+    trend = abs(z) >= _Z_TREND or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
     level = next(s for s in ranked if s.name == "constant")
     if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
         return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
@@ -177,29 +180,46 @@ def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> t
     return Call.FLAT, f"no trend: {best.name} fits best and spans {span:.2g}; a jump of {jump:.2g} would show"
 
 
+def _leaps(curve: Curve, found: Surprise | None, least: float) -> bool:
+    """Say whether the surprise is certain: a leap of the last sizes hardly tilts a line through all."""
+    assert found is not None
+    return found.gap >= least and found.z >= Z_RISE and found.p <= (P_RISE if curve.n <= _FEW else _P_OPEN)
+
+
 def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
     assert found is not None
     told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
+    few = curve.n <= _FEW
     if is_gradual(curve):
         return (
             Call.SMOOTH,
             f"rises by {change:.3g}, with enough sizes on its slope to foretell the larger",
         )
-    if found.z >= Z_RISE and found.gap >= least:
-        if found.p <= P_RISE:
+    if found.gap >= least:
+        if _leaps(curve, found, least):
             return Call.UNPREDICTED_RISE, told
-        if curve.n <= _FEW and found.p <= _P_OPEN:
+        if is_untold(curve) and found.z >= (_Z_UNTOLD_FEW if few else _Z_UNTOLD):
+            rest = format_si(float(curve.x[at_floor(curve) - 1]))
+            return Call.UNPREDICTED_RISE, f"rests at its floor up to x = {rest}, which foretells nothing; {told}"
+        if few and found.z >= Z_RISE and found.p <= _P_OPEN:
             return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
     return Call.SMOOTH, f"rises by {change:.3g} as the smaller sizes promise ({told})"
 
 
+def is_untold(curve: Curve) -> bool:
+    """Say whether the score rests at its floor over the smaller part of the range, and then leaves it."""
+    resting = at_floor(curve)
+    return 0 < resting < curve.n and float(curve.t[resting - 1]) >= _UNTOLD_SHARE
+
+
 def is_gradual(curve: Curve) -> bool:
-    """Say whether three sizes or more, over 1.5 decades or more, lie on the slope: from 10 to 90 % of the rise."""
+    """Say whether three sizes or more lie on the slope: 1.5 decades or more from 10 to 90 % of the rise, half to 50 %."""
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
-    ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.9)]
+    ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.5, 0.9)]
     inside = int(((share > 0.1) & (share < 0.9) & (np.diff(share, prepend=-1) > 0)).sum())
-    return inside >= _GRADUAL_SIZES and (ends[1] - ends[0]) * curve.decades >= _GRADUAL_DECADES
+    onset, whole = ((end - ends[0]) * curve.decades for end in ends[1:])
+    return inside >= _GRADUAL_SIZES and whole >= _GRADUAL_DECADES and onset >= _ONSET_DECADES
 
 
 def at_floor(curve: Curve) -> int:

@@ -81,7 +81,7 @@ def logprob_surprise(curve: Curve, *, simulations: int = SIMULATIONS, seed: int 
     chance = Logistic(curve.t, weights, tuple(sorted({1e-3, low * 0.5, low})), np.exp(-_LEAST_LOSS), curve.decades)
     chance.grid = -np.log(-np.log(chance.grid))
     models: list[Smooth] = [Line(curve.t, weights), _Straight(curve), chance]
-    return surprise_of(curve.x, curve.y, curve.variance, models, simulations=simulations, seed=seed)
+    return surprise_of(curve, models, simulations=simulations, seed=seed)
 
 
 class _Straight:

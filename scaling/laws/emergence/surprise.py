@@ -18,7 +18,7 @@ from scaling.laws.emergence.smooth import Line, Logistic, Prediction
 from scaling.laws.forms import Array
 
 SIMULATIONS = 400
-_LEAST_SHARE = 0.36  # of the sizes lie below a cut
+_LEAST_SHARE = 0.36  # of the sizes, or of the range, lie below a cut
 _LEAST_BELOW = 3
 
 
@@ -59,36 +59,50 @@ class Surprise:
     simulations: int
 
 
-def cuts_of(n: int) -> list[int]:
-    """Return how many of n sizes lie below each cut: 36 % and three at least, all but one at most."""
-    return [k for k in range(_LEAST_BELOW, n) if k >= _LEAST_SHARE * n]
+def cuts_of(t: Array) -> list[int]:
+    """Return how many sizes lie below each cut: three at least and 36 % of them or of the range, all but one at most.
+
+    Args:
+        t: places of the sizes, 0 to 1, ascending ``[n]``.
+    """
+    n = len(t)
+    return [k for k in range(_LEAST_BELOW, n) if k >= _LEAST_SHARE * n or t[k - 1] >= _LEAST_SHARE]
 
 
 def score_models(curve: Curve) -> list[Smooth]:
     """Return the smooth models of a score between floor and ceiling."""
     weights = 1 / curve.variance
-    return [Line(curve.t, weights), Logistic(curve.t, weights, curve.floors, curve.ceiling, curve.decades)]
+    return [Line(curve.t, weights), Logistic(curve.t, weights, _floors(curve), curve.ceiling, curve.decades)]
+
+
+def _floors(curve: Curve) -> tuple[float, ...]:
+    """Return levels of guessing: the items are the same at every size, so their luck moves the whole floor."""
+    share = curve.floor / curve.ceiling
+    if not curve.floor_known or curve.n_items is None or not 0 < share < 1:
+        return curve.floors
+    items = float(np.mean(curve.n_items / curve.n_seeds))
+    luck = curve.ceiling * float(np.sqrt(1.5 * share * (1 - share) / items))  # three points, the normal's variance
+    return curve.floor - luck, curve.floor, curve.floor + luck
 
 
 def surprise(curve: Curve, *, simulations: int = SIMULATIONS, seed: int = 0) -> Surprise | None:
     """Return the surprise of a score; ``None`` with fewer than four sizes."""
-    return surprise_of(curve.x, curve.y, curve.variance, score_models(curve), simulations=simulations, seed=seed)
+    return surprise_of(curve, score_models(curve), simulations=simulations, seed=seed)
 
 
 def surprise_of(
-    x: Array, y: Array, variance: Array, models: Sequence[Smooth], *, simulations: int = SIMULATIONS, seed: int = 0
+    curve: Curve, models: Sequence[Smooth], *, simulations: int = SIMULATIONS, seed: int = 0
 ) -> Surprise | None:
     """Return the surprise of any curve under its smooth models.
 
     Args:
-        x: scale, ascending ``[n]``.
-        y: what should rise smoothly ``[n]``.
-        variance: of each point ``[n]``.
+        curve: what should rise smoothly, a score or another.
         models: ways to rise smoothly.
         simulations: smooth worlds drawn for the p-value.
         seed: of the drawing.
     """
-    cuts = cuts_of(len(y))
+    y, variance = curve.y, curve.variance
+    cuts = cuts_of(curve.t)
     if not cuts:
         return None
     z, gap = _statistic(y[None], variance, models, cuts)
@@ -101,8 +115,8 @@ def surprise_of(
         z=float(z[0, best]),
         p=float((1 + (drawn >= z[0, best]).sum()) / (1 + simulations)),
         gap=float(gap[0, best]),
-        cut=float(x[cuts[best] - 1]),
-        held_out=tuple(float(v) for v in x[cuts[best] :]),
+        cut=float(curve.x[cuts[best] - 1]),
+        held_out=tuple(float(v) for v in curve.x[cuts[best] :]),
         cuts=len(cuts),
         smooth_chi2=chi2 / len(y),
         simulations=simulations,

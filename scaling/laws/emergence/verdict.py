@@ -158,7 +158,8 @@ def judge(evidence: Evidence, simulations: int = SIMULATIONS, seed: int = 0) -> 
     rising = Word.UNPREDICTED_RISE
     seeds = _seeds_with_rise(evidence, simulations) if word is rising else (0, _seed_count(evidence))
     items = _items_with_rise(evidence, call, seed) if word is rising else None
-    emergent = word is rising and seeds[0] >= 2 and seeds[0] == seeds[1] and (items or 0.0) >= SURVIVES
+    certain = surprises(call.surprise) if seen is None else breaks(seen[1])
+    emergent = certain and word is rising and seeds[0] >= 2 and seeds[0] == seeds[1] and (items or 0.0) >= SURVIVES
     return AbilityVerdict(
         word=word,
         emergent=emergent,
@@ -170,9 +171,14 @@ def judge(evidence: Evidence, simulations: int = SIMULATIONS, seed: int = 0) -> 
     )
 
 
+def surprises(found: Surprise | None) -> bool:
+    """Say whether a curve rises beyond what its small sizes promise, at the level that "emergent" asks."""
+    return found is not None and found.z >= Z_RISE and found.p <= P_RISE
+
+
 def breaks(found: Surprise | None) -> bool:
     """Say whether a log-probability rises beyond what its small sizes promise."""
-    return found is not None and found.z >= Z_RISE and found.p <= P_RISE and found.gap >= _LOGPROB_GAP
+    return surprises(found) and found is not None and found.gap >= _LOGPROB_GAP
 
 
 def _word(call: ShapeCall, seen: tuple[Curve, Surprise | None] | None) -> tuple[Word, str]:
