@@ -56,7 +56,14 @@ FAMILIES = ("Qwen1.5", "Qwen2", "Pythia", "OPT", "GPT-Neo/J", "BLOOM")
 FEWEST = 5
 GADRE_BY_SIZE = "1.0"  # times 20 tokens per parameter
 GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model trained to eight horizons
-SETS = {1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b")}  # of the Pythia models by step
+GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
+BY_STEP = {1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped")}  # Pythia
+HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM
+CHOICES = {
+    "xnli": 3, "xcopa": 2, "xstory_cloze": 2, "xwinograd": 2, "pawsx": 2, "openbookqa": 4, "wsc273": 2, "swag": 4,
+    "prost": 4, "copa": 2, "boolq": 2, "hellaswag": 4, "race": 4, "headqa": None, "mathqa": 5, "gsm8k": 0, "math": 0,
+    "webqs": 0, "triviaqa": 0,
+}  # fmt: skip
 
 GUIDE = """\
 Each numbered plot is one score of one model family against scale (logarithmic). The dotted line is chance, where it is
@@ -92,11 +99,13 @@ def main() -> None:
     parser.add_argument("--pythia", type=Path, required=True, help="a clone of EleutherAI/pythia, bare or not")
     parser.add_argument("--observations", type=Path, required=True, help="a clone of ryoungj/ObsScaling, bare or not")
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
-    parser.add_argument("--set", type=int, choices=SETS, help="only the first or the second set")
+    parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
+    parser.add_argument("--set", type=int, choices=BY_STEP, help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
+    curves += third(options.pythia, options.gadre, options.harness)
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -121,7 +130,51 @@ def first(pythia: Path, observations: Path) -> Iterator[Measured]:
 
 
 def second(pythia: Path, gadre: Path) -> Iterator[Measured]:
-    """Every task of Gadre et al. by size and by tokens, and of the other Pythia models by step."""
+    """Every task of Gadre et al. by size and by tokens, and of other Pythia models by step."""
+    yield from by_tokens_or_size(gadre, 2, GADRE_BY_SIZE, (GADRE_BY_TOKENS,))
+    yield from by_step(pythia, 2)
+
+
+def third(pythia: Path, gadre: Path, harness: Path) -> Iterator[Measured]:
+    """The other corpora of Gadre et al. by tokens, the first Pythia suite and BLOOM by size, Pythia by step."""
+    shape = GADRE_BY_TOKENS[1]
+    yield from by_tokens_or_size(gadre, 3, None, tuple((corpus, shape) for corpus in GADRE_BY_TOKENS_LATER))
+    for corpus in ("", "-deduped"):
+        for shots in ("zero", "five"):
+            files: dict[float, str] = {}
+            for size, n in PYTHIA.items():
+                folder = f"evals/pythia-v0/pythia-{size}{corpus}/{shots}-shot/"
+                names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
+                found = [f for f in names if "step71500_" in f or "step143000_" in f]  # one end, two batch sizes
+                if found:
+                    files[n] = found[0]
+            yield from by_task(pythia, files, f"Pythia-v0{corpus} {shots}-shot by size", 3)
+    yield from bloom(harness)
+    yield from by_step(pythia, 3)
+
+
+def bloom(harness: Path) -> Iterator[Measured]:
+    """Accuracies that the first set does not hold; items from the standard errors beside them."""
+    points: dict[str, dict[float, tuple[float, float]]] = {}
+    for size, n in BLOOM.items():
+        for name in git(harness, "ls-tree", "--name-only", HARNESS, f"results/bloom/bloom-{size}/").split():
+            if not name.endswith(".json"):
+                continue
+            for task, found in json.loads(git(harness, "show", f"{HARNESS}:{name}"))["results"].items():
+                if "acc" in found and task not in TASKS:
+                    points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
+    for task, seen in sorted(points.items()):
+        choices = next((c for family, c in CHOICES.items() if task.startswith(family)), None)
+        floor = None if choices is None else 1 / choices if choices else 0.0
+        items = max((round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0), default=None)
+        if items is None:
+            continue  # no model answers anything
+        yield from measured(f"{task}, BLOOM by size (harness)", 3, floor, items, {n: p for n, (p, _) in seen.items()})
+
+
+def by_tokens_or_size(
+    gadre: Path, group: int, multiple: str | None, by_tokens: tuple[tuple[str, str], ...]
+) -> Iterator[Measured]:
     known = csv.DictReader(io.StringIO(git(gadre, "show", "HEAD:exp_data/eval_metadata.csv")))
     tasks = {r["Eval Task"]: (float(r["Random baseline"]) / 100, int(r["#datapoints"])) for r in known}
     names = git(gadre, "ls-tree", "--name-only", "HEAD", "exp_data/models/").split()
@@ -130,18 +183,17 @@ def second(pythia: Path, gadre: Path) -> Iterator[Measured]:
         run = json.loads(git(gadre, "show", f"HEAD:{name}"))["hyperparameters"]
         corpus, shape, horizon = name.rsplit("/", 1)[1].removesuffix(".json").rsplit("-", 2)
         scores = json.loads(git(gadre, "show", f"HEAD:exp_data/evals/evaluation_{corpus}-{shape}-{horizon}_heavy.json"))
-        if horizon == GADRE_BY_SIZE:
+        if horizon == multiple:
             lines.setdefault(f"{corpus} by size", {})[run["params"]] = scores["eval_metrics"]["icl"]
-        if (corpus, shape) == GADRE_BY_TOKENS:
+        if (corpus, shape) in by_tokens:
             lines.setdefault(f"{corpus} by tokens", {})[run["tokens"]] = scores["eval_metrics"]["icl"]
     for title, runs in sorted(lines.items()):
         for task in sorted(set(tasks).intersection(*runs.values())):
-            yield from measured(f"{task}, {title}", 2, *tasks[task], {x: found[task] for x, found in runs.items()})
-    yield from by_step(pythia, 2)
+            yield from measured(f"{task}, {title}", group, *tasks[task], {x: found[task] for x, found in runs.items()})
 
 
 def by_step(pythia: Path, group: int) -> Iterator[Measured]:
-    for size in SETS[group]:
+    for size in BY_STEP[group]:
         folder = f"evals/pythia-v1/pythia-{size}/zero-shot/"
         names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
         steps = {float(n.rsplit("step", 1)[1].removesuffix(".json")): n for n in names}
@@ -240,7 +292,8 @@ def judge(curves: list[Measured], simulations: int) -> None:
     for group in sorted({c.group for c in curves}):
         names = [c.name for c in curves if c.group == group]
         agreed = {n: labels[n][0] for n in names if len(set(labels[n])) == 1}
-        print(f"\nset {group}: {len(names)} curves; the two readers agree on {len(agreed)} ({len(agreed) / len(names):.2f})")
+        share = len(agreed) / len(names)
+        print(f"\nset {group}: {len(names)} curves; the two readers agree on {len(agreed)} ({share:.2f})")
         show("agreed labels", agreed, calls)
         for axis in ("by size", "by step", "by tokens"):
             show(f"agreed labels, {axis}", {n: label for n, label in agreed.items() if axis in n}, calls)

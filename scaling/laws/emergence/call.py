@@ -22,11 +22,11 @@ _Z_TREND = 3.0  # standard errors of a trend
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
-_BLIND_JUMP = 0.25  # a sample that misses a rise of a quarter of the range says nothing about flatness
+_BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_UNTOLD_SHARE = 0.4  # of the range at the floor: a rise that begins beyond it was foretold by nothing
-_Z_UNTOLD, _Z_UNTOLD_FEW = 1.0, 2.0  # of such a rise over the smooth one that the resting sizes would still allow
+_Z_UNTOLD = 1.0  # over the gentlest rise that sizes on one level would still allow
+_UNTOLD_SD, _UNTOLD_PART = 2.5, 0.15  # on one level: within so many errors of it, and so much of the later rise
 
 
 class Call(StrEnum):
@@ -198,22 +198,27 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
     if found.gap >= least:
         if _leaps(curve, found, least):
             return Call.UNPREDICTED_RISE, told
-        if is_untold(curve) and found.z >= (_Z_UNTOLD_FEW if few else _Z_UNTOLD):
-            rest = format_si(float(curve.x[at_floor(curve) - 1]))
-            return Call.UNPREDICTED_RISE, f"rests at its floor up to x = {rest}, which foretells nothing; {told}"
+        if found.z >= _Z_UNTOLD and is_untold(curve):
+            return Call.UNPREDICTED_RISE, f"the smaller sizes stand on one level, which foretells no rise; {told}"
         if few and found.z >= Z_RISE and found.p <= _P_OPEN:
             return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
     return Call.SMOOTH, f"rises by {change:.3g} as the smaller sizes promise ({told})"
 
 
 def is_untold(curve: Curve) -> bool:
-    """Say whether the score rests at its floor over the smaller part of the range, and then leaves it."""
-    resting = at_floor(curve)
-    return 0 < resting < curve.n and float(curve.t[resting - 1]) >= _UNTOLD_SHARE
+    """Say whether the smaller sizes stand on one level, and show next to nothing of the rise after them."""
+    k = curve.small_end
+    if k >= curve.n:
+        return False
+    weight = 1 / curve.variance[:k]
+    level = float((weight * curve.y[:k]).sum() / weight.sum())
+    noise = np.maximum(_UNTOLD_SD * np.sqrt(curve.variance[:k]), MIN_GAP * (curve.ceiling - curve.floor))
+    allowed = np.minimum(noise, _UNTOLD_PART * (float(curve.y[k:].max()) - level))
+    return bool((np.abs(curve.y[:k] - level) <= allowed).all())
 
 
 def is_gradual(curve: Curve) -> bool:
-    """Say whether three sizes or more lie on the slope: 1.5 decades or more from 10 to 90 % of the rise, half to 50 %."""
+    """Say whether three sizes lie on the slope: 1.5 decades from 10 to 90 % of the rise, half of that to 50 %."""
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
     ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.5, 0.9)]

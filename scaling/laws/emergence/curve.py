@@ -15,6 +15,7 @@ from scaling.laws.forms import Array
 PRIOR_SD = 0.015  # scatter of a benchmark score when nothing else is known: some 1,000 items at one half
 PRIOR_WEIGHT = 3.0  # observations that the prior is worth
 _LEAST_SD = 0.002
+_SMALL_SHARE, _SMALL_SIZES = 0.4, 3  # the small end: so much of the range, and so many sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class Curve:
     def floor(self) -> float:
         """The known floor, or the likeliest."""
         return self.floors[-1]
+
+    @property
+    def small_end(self) -> int:
+        """How many of the smallest sizes cover two fifths of the range; three at least."""
+        return max(_SMALL_SIZES, 1 + int(np.searchsorted(self.t, _SMALL_SHARE)))
 
     def with_scatter(self, chi2: float, freedom: int) -> "Curve":
         """Return the curve with its errors scaled to the scatter about the best shape.

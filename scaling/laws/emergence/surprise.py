@@ -76,13 +76,20 @@ def score_models(curve: Curve) -> list[Smooth]:
 
 
 def _floors(curve: Curve) -> tuple[float, ...]:
-    """Return levels of guessing: the items are the same at every size, so their luck moves the whole floor."""
-    share = curve.floor / curve.ceiling
-    if not curve.floor_known or curve.n_items is None or not 0 < share < 1:
+    """Return levels that a score may start from.
+
+    The items are the same at every size, so their luck moves the whole floor; and an answer without the ability (always
+    the longest, say) has a level of its own, which the smallest sizes show.
+    """
+    if not curve.floor_known:
         return curve.floors
+    shown = float(curve.y[: curve.small_end].mean())
+    share = curve.floor / curve.ceiling
+    if curve.n_items is None or not 0 < share < 1:
+        return curve.floor, shown
     items = float(np.mean(curve.n_items / curve.n_seeds))
     luck = curve.ceiling * float(np.sqrt(1.5 * share * (1 - share) / items))  # three points, the normal's variance
-    return curve.floor - luck, curve.floor, curve.floor + luck
+    return curve.floor - luck, curve.floor, curve.floor + luck, shown
 
 
 def surprise(curve: Curve, *, simulations: int = SIMULATIONS, seed: int = 0) -> Surprise | None:
