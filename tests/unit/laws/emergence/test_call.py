@@ -112,8 +112,9 @@ def test_wilson_and_holm():
         ("break strong", Word.UNPREDICTED_RISE),
     ],
 )
-def test_verdicts_on_worlds(kind, word):
-    world = draw_world(np.random.default_rng(3), kind, 10, outside=False)
+@pytest.mark.parametrize("seed", [4, 5, 6])
+def test_verdicts_on_worlds(kind, word, seed):
+    world = draw_world(np.random.default_rng(seed), kind, 10, outside=False)
     found = verdict(
         world.x, world.score, logprob=world.logprob, seeds=world.seeds, n_items=world.n_items,
         floor=world.floor, simulations=100,
