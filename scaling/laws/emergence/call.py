@@ -18,14 +18,14 @@ P_RISE = 0.02
 _P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
-_Z_TREND = 3.0  # standard errors of a trend
+_Z_TREND = 2.5  # standard errors of a trend
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_Z_UNTOLD = 1.0  # over the gentlest rise that sizes on one level would still allow
+_Z_UNTOLD = 1.5  # over the gentlest rise that sizes on one level would still allow
 _UNTOLD_SD, _UNTOLD_PART = 2.5, 0.15  # on one level: within so many errors of it, and so much of the later rise
 
 
@@ -190,7 +190,8 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
     assert found is not None
     told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
     few = curve.n <= _FEW
-    if is_gradual(curve):
+    untold = is_untold(curve)
+    if is_gradual(curve) and not untold:
         return (
             Call.SMOOTH,
             f"rises by {change:.3g}, with enough sizes on its slope to foretell the larger",
@@ -198,7 +199,7 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
     if found.gap >= least:
         if _leaps(curve, found, least):
             return Call.UNPREDICTED_RISE, told
-        if found.z >= _Z_UNTOLD and is_untold(curve):
+        if found.z >= _Z_UNTOLD and untold:
             return Call.UNPREDICTED_RISE, f"the smaller sizes stand on one level, which foretells no rise; {told}"
         if few and found.z >= Z_RISE and found.p <= _P_OPEN:
             return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"

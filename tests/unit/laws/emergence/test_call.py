@@ -28,12 +28,21 @@ def test_an_unknown_floor_and_percentages_change_no_word(expected):
     assert shape_call(X8, percent, ceiling=100, simulations=100).call is expected
 
 
-def test_a_late_but_gradual_rise_is_smooth():
-    x = np.array([2, 16, 53, 125, 244, 422, 1000, 2000, 4000, 8000, 27000, 128000]) * 1e6
+X12 = np.array([2, 16, 53, 125, 244, 422, 1000, 2000, 4000, 8000, 27000, 128000]) * 1e6
+
+
+def test_a_gradual_rise_that_the_smaller_sizes_begin_is_smooth():
+    y = [0.25, 0.25, 0.27, 0.29, 0.30, 0.32, 0.34, 0.36, 0.39, 0.42, 0.47, 0.53]
+    assert shape_call(X12, y, floor=0.25, simulations=100).call is Call.SMOOTH
+
+
+def test_a_rise_after_a_long_level_is_foretold_by_nothing():
     y = [0.25, 0.25, 0.26, 0.24, 0.25, 0.26, 0.28, 0.31, 0.34, 0.38, 0.44, 0.52]
-    called = shape_call(x, y, floor=0.25, simulations=100)
-    assert called.call is Call.SMOOTH
+    called = shape_call(X12, y, floor=0.25, simulations=100)
+    assert called.call is Call.UNPREDICTED_RISE
     assert called.late
+    lifted = shape_call(X12, np.array(y) + 0.03, floor=0.25, simulations=100)  # always the longest answer, say
+    assert lifted.call is Call.UNPREDICTED_RISE
 
 
 def test_a_small_rise_that_its_items_make_certain_is_smooth_and_no_leap():
