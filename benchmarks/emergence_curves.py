@@ -57,7 +57,10 @@ FEWEST = 5
 GADRE_BY_SIZE = "1.0"  # times 20 tokens per parameter
 GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model trained to eight horizons
 GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
-BY_STEP = {1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped")}  # Pythia
+BY_STEP = {
+    1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped"),
+    4: ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped"),
+}  # fmt: skip
 HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM
 CHOICES = {
     "xnli": 3, "xcopa": 2, "xstory_cloze": 2, "xwinograd": 2, "pawsx": 2, "openbookqa": 4, "wsc273": 2, "swag": 4,
@@ -105,7 +108,7 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
-    curves += third(options.pythia, options.gadre, options.harness)
+    curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -141,16 +144,45 @@ def third(pythia: Path, gadre: Path, harness: Path) -> Iterator[Measured]:
     yield from by_tokens_or_size(gadre, 3, None, tuple((corpus, shape) for corpus in GADRE_BY_TOKENS_LATER))
     for corpus in ("", "-deduped"):
         for shots in ("zero", "five"):
-            files: dict[float, str] = {}
-            for size, n in PYTHIA.items():
-                folder = f"evals/pythia-v0/pythia-{size}{corpus}/{shots}-shot/"
-                names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
-                found = [f for f in names if "step71500_" in f or "step143000_" in f]  # one end, two batch sizes
-                if found:
-                    files[n] = found[0]
-            yield from by_task(pythia, files, f"Pythia-v0{corpus} {shots}-shot by size", 3)
+            yield from by_task(pythia, first_suite(pythia, corpus, shots), f"Pythia-v0{corpus} {shots}-shot by size", 3)
     yield from bloom(harness)
     yield from by_step(pythia, 3)
+
+
+def fourth(pythia: Path) -> Iterator[Measured]:
+    """Grammar (BLiMP) of the first Pythia suite and subjects of MMLU of OPT by size, six Pythia models by step."""
+    yield from by_prefix(pythia, first_suite(pythia, "", "zero"), "blimp_", 0.5, "Pythia-v0 zero-shot by size")
+    opt = {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}
+    yield from by_prefix(pythia, opt, "hendrycksTest-", 0.25, "OPT by size")
+    yield from by_step(pythia, 4)
+
+
+def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
+    """The last checkpoints of Pythia's first suite: one end, two batch sizes."""
+    files: dict[float, str] = {}
+    for size, n in PYTHIA.items():
+        folder = f"evals/pythia-v0/pythia-{size}{corpus}/{shots}-shot/"
+        names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
+        files |= {n: f for f in names if "step71500_" in f or "step143000_" in f}  # noqa: B035
+    return files
+
+
+def by_prefix(pythia: Path, files: dict[float, str], prefix: str, floor: float, title: str) -> Iterator[Measured]:
+    """Accuracies of one collection of tasks; items from the standard errors beside them."""
+    points: dict[str, dict[float, tuple[float, float]]] = {}
+    for n, name in files.items():
+        for task, found in json.loads(git(pythia, "show", f"HEAD:{name}"))["results"].items():
+            if task.startswith(prefix):
+                points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
+    for task, seen in sorted(points.items()):
+        items = items_of(seen)
+        if items is not None:
+            yield from measured(f"{task}, {title}", 4, floor, items, {n: p for n, (p, _) in seen.items()})
+
+
+def items_of(seen: dict[float, tuple[float, float]]) -> int | None:
+    """Items behind scores from their standard errors; ``None`` where no model answers anything."""
+    return max((round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0), default=None)
 
 
 def bloom(harness: Path) -> Iterator[Measured]:
@@ -166,10 +198,11 @@ def bloom(harness: Path) -> Iterator[Measured]:
     for task, seen in sorted(points.items()):
         choices = next((c for family, c in CHOICES.items() if task.startswith(family)), None)
         floor = None if choices is None else 1 / choices if choices else 0.0
-        items = max((round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0), default=None)
-        if items is None:
-            continue  # no model answers anything
-        yield from measured(f"{task}, BLOOM by size (harness)", 3, floor, items, {n: p for n, (p, _) in seen.items()})
+        items = items_of(seen)
+        if items is not None:
+            yield from measured(
+                f"{task}, BLOOM by size (harness)", 3, floor, items, {n: p for n, (p, _) in seen.items()}
+            )
 
 
 def by_tokens_or_size(
