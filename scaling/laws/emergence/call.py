@@ -18,7 +18,7 @@ P_RISE = 0.02
 _P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
-_Z_TREND = 2.5  # standard errors of a trend
+_Z_TREND, _Z_TREND_SMALL = 2.5, 3.0  # standard errors of a trend, and of one below the smallest gap
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
@@ -127,7 +127,8 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     change, z = _trend(curve)
     best = ranked[0]
     span = float(best.fitted.max() - best.fitted.min())
-    trend = abs(z) >= _Z_TREND or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
+    certain = abs(z) >= (_Z_TREND if abs(change) >= least else _Z_TREND_SMALL)
+    trend = certain or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
     level = next(s for s in ranked if s.name == "constant")
     if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
         return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
@@ -207,9 +208,12 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
 
 
 def is_untold(curve: Curve) -> bool:
-    """Say whether the smaller sizes stand on one level, and show next to nothing of the rise after them."""
+    """Say whether the smaller sizes stand on one level, and show next to nothing of the rise after them.
+
+    Not against the loss, where one step of size may be two fifths of the range.
+    """
     k = curve.small_end
-    if k >= curve.n:
+    if k >= curve.n or not np.isfinite(curve.decades):
         return False
     weight = 1 / curve.variance[:k]
     level = float((weight * curve.y[:k]).sum() / weight.sum())
