@@ -59,6 +59,7 @@ GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model traine
 GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
 BY_STEP = {
     1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped"),
+    5: ("70m", "1b-bf16"),
     4: ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped"),
 }  # fmt: skip
 HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM
@@ -109,6 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
+    curves += fifth(options.pythia, options.gadre)
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -151,10 +153,19 @@ def third(pythia: Path, gadre: Path, harness: Path) -> Iterator[Measured]:
 
 def fourth(pythia: Path) -> Iterator[Measured]:
     """Grammar (BLiMP) of the first Pythia suite and subjects of MMLU of OPT by size, six Pythia models by step."""
-    yield from by_prefix(pythia, first_suite(pythia, "", "zero"), "blimp_", 0.5, "Pythia-v0 zero-shot by size")
+    yield from by_prefix(pythia, first_suite(pythia, "", "zero"), "blimp_", 0.5, "Pythia-v0 zero-shot by size", 4)
     opt = {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}
-    yield from by_prefix(pythia, opt, "hendrycksTest-", 0.25, "OPT by size")
+    yield from by_prefix(pythia, opt, "hendrycksTest-", 0.25, "OPT by size", 4)
     yield from by_step(pythia, 4)
+
+
+def fifth(pythia: Path, gadre: Path) -> Iterator[Measured]:
+    """Subjects of MMLU of Pythia by size, two smaller models of Gadre et al. by tokens, two Pythia models by step."""
+    folder = "evals/pythia-v1/pythia-{0}/five-shot/{0}-5shot_step143000.json"
+    files = {n: folder.format(size) for size, n in PYTHIA.items() if size != "1b"}  # not published
+    yield from by_prefix(pythia, files, "hendrycksTest-", 0.25, "Pythia five-shot by size", 5)
+    yield from by_tokens_or_size(gadre, 5, None, (("rw_original", "d=576_l=24_h=8"), ("rpj", "d=512_l=8_h=4")))
+    yield from by_step(pythia, 5)
 
 
 def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
@@ -167,7 +178,9 @@ def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
     return files
 
 
-def by_prefix(pythia: Path, files: dict[float, str], prefix: str, floor: float, title: str) -> Iterator[Measured]:
+def by_prefix(
+    pythia: Path, files: dict[float, str], prefix: str, floor: float, title: str, group: int
+) -> Iterator[Measured]:
     """Accuracies of one collection of tasks; items from the standard errors beside them."""
     points: dict[str, dict[float, tuple[float, float]]] = {}
     for n, name in files.items():
@@ -177,7 +190,7 @@ def by_prefix(pythia: Path, files: dict[float, str], prefix: str, floor: float, 
     for task, seen in sorted(points.items()):
         items = items_of(seen)
         if items is not None:
-            yield from measured(f"{task}, {title}", 4, floor, items, {n: p for n, (p, _) in seen.items()})
+            yield from measured(f"{task}, {title}", group, floor, items, {n: p for n, (p, _) in seen.items()})
 
 
 def items_of(seen: dict[float, tuple[float, float]]) -> int | None:
@@ -219,7 +232,8 @@ def by_tokens_or_size(
         if horizon == multiple:
             lines.setdefault(f"{corpus} by size", {})[run["params"]] = scores["eval_metrics"]["icl"]
         if (corpus, shape) in by_tokens:
-            lines.setdefault(f"{corpus} by tokens", {})[run["tokens"]] = scores["eval_metrics"]["icl"]
+            model = corpus if shape == GADRE_BY_TOKENS[1] else f"{corpus} {shape}"
+            lines.setdefault(f"{model} by tokens", {})[run["tokens"]] = scores["eval_metrics"]["icl"]
     for title, runs in sorted(lines.items()):
         for task in sorted(set(tasks).intersection(*runs.values())):
             yield from measured(f"{task}, {title}", group, *tasks[task], {x: found[task] for x, found in runs.items()})

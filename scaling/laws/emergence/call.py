@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling.laws.emergence.curve import Curve, make_curve
+from scaling.laws.emergence.curve import PRIOR_WEIGHT, Curve, make_curve
 from scaling.laws.emergence.facts import Facts, facts
 from scaling.laws.emergence.shapes import Shape, shapes
 from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise
@@ -18,10 +18,12 @@ P_RISE = 0.02
 _P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
+_LEAST_SHARED = 0.25  # of the variance of a point is left in a difference
 _Z_TREND, _Z_TREND_SMALL = 2.5, 3.0  # standard errors of a trend, and of one below the smallest gap
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
+_LEVEL_MARGIN = 2.0  # of the criterion of a rise that soon ends over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
@@ -126,10 +128,13 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
         return turning
     change, z = _trend(curve)
     best = ranked[0]
+    z /= np.sqrt(_shared(curve, best))
     span = float(best.fitted.max() - best.fitted.min())
     certain = abs(z) >= (_Z_TREND if abs(change) >= least else _Z_TREND_SMALL)
     trend = certain or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
     level = next(s for s in ranked if s.name == "constant")
+    if best.name == "saturating" and best.aicc < level.aicc - _LEVEL_MARGIN:
+        return Call.SMOOTH, f"rises by {span:.3g} and then stays: {best.name} fits best"
     if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
         return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
     small = span < least
@@ -149,6 +154,15 @@ def _trend(curve: Curve) -> tuple[float, float]:
     spread = float((w * (curve.t - centre) ** 2).sum())
     slope = float((w * (curve.t - centre) * curve.y).sum()) / spread
     return slope, slope * float(np.sqrt(spread))
+
+
+def _shared(curve: Curve, best: Shape) -> float:
+    """Return the part of the points' variance that differences between them have: sizes answer the same items.
+
+    A lucky draw of items lifts every size, so neighbours scatter less than each point errs.
+    """
+    seen = (PRIOR_WEIGHT + best.chi2) / (PRIOR_WEIGHT + curve.n - best.parameters)
+    return min(max(seen, _LEAST_SHARED), 1.0) if curve.n_items is not None else 1.0
 
 
 def _turns(curve: Curve, ranked: tuple[Shape, ...], least: float) -> tuple[Call, str] | None:

@@ -1,7 +1,7 @@
-"""Which shape does a curve have on this range? Seven of them, compared by the corrected Akaike criterion.
+"""Which shape does a curve have on this range? Eight of them, compared by the corrected Akaike criterion.
 
     constant  line  logistic (floor and ceiling fixed)  hinge (level, then a line)
-    broken (two smooth slopes)  inverse (falls towards a level)  u (falls, then rises)
+    broken (two smooth slopes)  inverse (falls towards a level)  saturating (rises towards one)  u (falls, then rises)
 
 Errors are normal with the variances of the points times one unknown scale, which has a prior worth three points: with
 four or five sizes a profiled scale would make every rich shape perfect (Hurvich & Tsai 1989 for the correction).
@@ -18,6 +18,7 @@ from scaling.laws.forms import Array
 
 _STEEPNESS = np.exp(np.linspace(np.log(1.0), np.log(60.0), 30))
 _MIDDLES = np.linspace(-0.5, 2.0, 61)
+_RATES = (0.5, 1.0, 2.0, 4.0, 8.0)  # towards a level, per range
 _WIDTH = 0.08  # of a smooth break, in ranges
 
 
@@ -115,8 +116,13 @@ def _broken(curve: Curve) -> Array | None:
 
 
 def _inverse(curve: Curve) -> Array | None:
-    fits = [_solve(curve, [np.ones(curve.n), np.exp(-rate * curve.t)]) for rate in (0.5, 1.0, 2.0, 4.0, 8.0)]
+    fits = [_solve(curve, [np.ones(curve.n), np.exp(-rate * curve.t)]) for rate in _RATES]
     return _best(curve, [fitted for beta, fitted in fits if beta[1] > 0])
+
+
+def _saturating(curve: Curve) -> Array | None:
+    fits = [_solve(curve, [np.ones(curve.n), np.exp(-rate * curve.t)]) for rate in _RATES]
+    return _best(curve, [fitted for beta, fitted in fits if beta[1] < 0])
 
 
 def _u(curve: Curve) -> Array | None:
@@ -135,5 +141,6 @@ _SHAPES: dict[str, tuple[int, Callable[[Curve], Array | None]]] = {
     "hinge": (3, _hinge),
     "broken": (4, _broken),
     "inverse": (3, _inverse),
+    "saturating": (3, _saturating),
     "u": (4, _u),
 }
