@@ -128,10 +128,9 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
         return turning
     change, z = _trend(curve)
     best = ranked[0]
-    z /= np.sqrt(_shared(curve, best))
     span = float(best.fitted.max() - best.fitted.min())
-    certain = abs(z) >= (_Z_TREND if abs(change) >= least else _Z_TREND_SMALL)
-    trend = certain or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
+    needed = _Z_TREND * np.sqrt(_shared(curve, best)) if abs(change) >= least else _Z_TREND_SMALL
+    trend = abs(z) >= needed or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
     level = next(s for s in ranked if s.name == "constant")
     if best.name == "saturating" and best.aicc < level.aicc - _LEVEL_MARGIN:
         return Call.SMOOTH, f"rises by {span:.3g} and then stays: {best.name} fits best"
