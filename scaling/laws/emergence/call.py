@@ -19,7 +19,7 @@ _P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
 _LEAST_SHARED = 0.25  # of the variance of a point is left in a difference
-_Z_TREND, _Z_TREND_SMALL = 2.5, 3.0  # standard errors of a trend, and of one below the smallest gap
+_Z_TREND, _Z_TREND_SMALL, _Z_TREND_LARGE = 2.5, 3.0, 2.0  # errors of a trend; below one smallest gap; from two on
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
@@ -130,7 +130,9 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     best = ranked[0]
     span = float(best.fitted.max() - best.fitted.min())
     needed = _Z_TREND * np.sqrt(_shared(curve, best)) if abs(change) >= least else _Z_TREND_SMALL
-    trend = abs(z) >= needed or abs(change) >= 2 * least or _leaps(curve, found, 2 * least)
+    trend = (
+        abs(z) >= needed or (abs(change) >= 2 * least and abs(z) >= _Z_TREND_LARGE) or _leaps(curve, found, 2 * least)
+    )
     level = next(s for s in ranked if s.name == "constant")
     if best.name == "saturating" and best.aicc < level.aicc - _LEVEL_MARGIN:
         return Call.SMOOTH, f"rises by {span:.3g} and then stays: {best.name} fits best"
