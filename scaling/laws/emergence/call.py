@@ -23,7 +23,7 @@ _Z_TREND, _Z_TREND_SMALL, _Z_TREND_LARGE = 2.5, 3.0, 2.0  # errors of a trend; b
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER = 6.0  # of the criterion: a level is refuted
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
-_LEVEL_MARGIN = 2.0  # of the criterion of a rise that soon ends over a level
+_LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
@@ -135,7 +135,7 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     )
     level = next(s for s in ranked if s.name == "constant")
     if best.name == "saturating" and best.aicc < level.aicc - _LEVEL_MARGIN:
-        return Call.SMOOTH, f"rises by {span:.3g} and then stays: {best.name} fits best"
+        return Call.SMOOTH, f"rises by {span:.3g}, ever more slowly: {best.name} fits best"
     if not trend and span >= 2 * least and best.aicc < level.aicc - _NEITHER:
         return Call.NOT_RESOLVED, f"neither a level nor a trend: {best.name} fits best and spans {span:.2g}"
     small = span < least

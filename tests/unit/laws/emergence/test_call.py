@@ -4,6 +4,7 @@ from support.emergence_worlds import draw_world
 
 from scaling.errors import UsageError
 from scaling.laws.emergence import Call, Word, back_test, forecast_score, holm, shape_call, verdict, wilson
+from scaling.laws.emergence.call import is_untold
 from scaling.laws.emergence.curve import make_curve
 from scaling.laws.emergence.facts import facts
 
@@ -43,6 +44,25 @@ def test_a_rise_after_a_long_level_is_foretold_by_nothing():
     assert called.late
     lifted = shape_call(X12, np.array(y) + 0.03, floor=0.25, simulations=100)  # always the longest answer, say
     assert lifted.call is Call.UNPREDICTED_RISE
+
+
+def test_a_rise_that_ends_with_the_second_size_is_no_level():
+    y = [0.85, 0.93, 0.95, 0.94, 0.95, 0.95, 0.94, 0.95]
+    called = shape_call(X8, y, floor=0.5, n_items=1000, simulations=40)
+    assert called.call is Call.SMOOTH
+    assert called.shapes[0].name == "saturating"
+
+
+def test_a_change_within_the_noise_of_few_items_is_no_trend():
+    y = [0.28, 0.38, 0.24, 0.30, 0.27, 0.41, 0.29, 0.35]
+    assert shape_call(X8, y, floor=0.25, n_items=100, simulations=40).call is Call.FLAT
+    assert shape_call(X8, y, floor=0.25, n_items=10, simulations=40).call is Call.NOT_RESOLVED
+
+
+def test_against_the_loss_a_level_foretells_nothing_of_sizes():
+    y = CURVES[Call.UNPREDICTED_RISE]
+    assert is_untold(make_curve(X8, y, floor=0.25))
+    assert not is_untold(make_curve(4 - np.linspace(0, 1, 8), y, floor=0.25, log_x=False))
 
 
 def test_a_small_rise_that_its_items_make_certain_is_smooth_and_no_leap():
