@@ -1,16 +1,15 @@
 """The emergence detector on real curves, against labels given by eye before it saw them.
 
     git clone https://github.com/EleutherAI/pythia && git clone https://github.com/ryoungj/ObsScaling
-    git clone https://github.com/mlfoundations/scaling gadre
-    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --gadre gadre
-    python benchmarks/emergence_curves.py --pythia … --observations … --gadre … --sheets sheets   # to label anew
+    git clone https://github.com/mlfoundations/scaling gadre && git clone https://github.com/EleutherAI/lm-evaluation-harness
+    python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --gadre gadre \\
+        --harness lm-evaluation-harness
+    python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. The first set is by size (Pythia, OPT, BLOOM, GPT-Neo/J, Qwen1.5, Qwen2) or by training step (three
-Pythia models). The second was labelled after the detector had been changed for what the first showed: by size at 20
-tokens per parameter, by tokens at one size (three corpora of Gadre et al. 2024, arXiv:2403.08540), and by step (three
-other Pythia models). The scores stay where they were published: there, and with Biderman et al. 2023 (arXiv:2304.01373)
-and Ruan, Maddison & Hashimoto 2024 (arXiv:2405.10938).
+any was looked at. Five sets, one function each; each was labelled after the detector had been changed for what the one
+before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
+Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), and in lm-evaluation-harness.
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
@@ -59,8 +58,8 @@ GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model traine
 GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
 BY_STEP = {
     1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped"),
-    5: ("70m", "1b-bf16"),
     4: ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped"),
+    5: ("70m", "1b-bf16"),
 }  # fmt: skip
 HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM
 CHOICES = {
@@ -116,7 +115,7 @@ def main() -> None:
     if options.sheets is not None:
         draw(curves, options.sheets)
         return
-    judge(curves, options.simulations)
+    judge(curves, options.simulations, whole=options.set is None)
 
 
 def first(pythia: Path, observations: Path) -> Iterator[Measured]:
@@ -174,53 +173,60 @@ def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
     for size, n in PYTHIA.items():
         folder = f"evals/pythia-v0/pythia-{size}{corpus}/{shots}-shot/"
         names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
-        files |= {n: f for f in names if "step71500_" in f or "step143000_" in f}  # noqa: B035
+        for name in names:
+            if "step71500_" in name or "step143000_" in name:
+                files[n] = name
     return files
 
 
 def by_prefix(
     pythia: Path, files: dict[float, str], prefix: str, floor: float, title: str, group: int
 ) -> Iterator[Measured]:
-    """Accuracies of one collection of tasks; items from the standard errors beside them."""
-    points: dict[str, dict[float, tuple[float, float]]] = {}
-    for n, name in files.items():
-        for task, found in json.loads(git(pythia, "show", f"HEAD:{name}"))["results"].items():
-            if task.startswith(prefix):
-                points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
-    for task, seen in sorted(points.items()):
-        items = items_of(seen)
-        if items is not None:
-            yield from measured(f"{task}, {title}", group, floor, items, {n: p for n, (p, _) in seen.items()})
-
-
-def items_of(seen: dict[float, tuple[float, float]]) -> int | None:
-    """Items behind scores from their standard errors; ``None`` where no model answers anything."""
-    return max((round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0), default=None)
+    """Accuracies of one collection of tasks."""
+    results = [(n, json.loads(git(pythia, "show", f"HEAD:{name}"))["results"]) for n, name in files.items()]
+    for task, seen in with_errors(results):
+        if task.startswith(prefix):
+            yield from counted(f"{task}, {title}", group, floor, seen)
 
 
 def bloom(harness: Path) -> Iterator[Measured]:
-    """Accuracies that the first set does not hold; items from the standard errors beside them."""
-    points: dict[str, dict[float, tuple[float, float]]] = {}
+    """Accuracies that the first set does not hold."""
+    results = []
     for size, n in BLOOM.items():
-        for name in git(harness, "ls-tree", "--name-only", HARNESS, f"results/bloom/bloom-{size}/").split():
-            if not name.endswith(".json"):
-                continue
-            for task, found in json.loads(git(harness, "show", f"{HARNESS}:{name}"))["results"].items():
-                if "acc" in found and task not in TASKS:
-                    points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
-    for task, seen in sorted(points.items()):
-        choices = next((c for family, c in CHOICES.items() if task.startswith(family)), None)
-        floor = None if choices is None else 1 / choices if choices else 0.0
-        items = items_of(seen)
-        if items is not None:
-            yield from measured(
-                f"{task}, BLOOM by size (harness)", 3, floor, items, {n: p for n, (p, _) in seen.items()}
-            )
+        names = git(harness, "ls-tree", "--name-only", HARNESS, f"results/bloom/bloom-{size}/").split()
+        texts = [git(harness, "show", f"{HARNESS}:{name}") for name in names if name.endswith(".json")]
+        results += [(n, json.loads(text)["results"]) for text in texts]
+    for task, seen in with_errors(results):
+        if task not in TASKS:
+            choices = next((c for family, c in CHOICES.items() if task.startswith(family)), None)
+            floor = None if choices is None else 1 / choices if choices else 0.0
+            yield from counted(f"{task}, BLOOM by size (harness)", 3, floor, seen)
+
+
+Scores = dict[float, tuple[float, float]]  # accuracy and its standard error by scale
+
+
+def with_errors(results: list[tuple[float, dict[str, dict[str, float]]]]) -> Iterator[tuple[str, Scores]]:
+    """Each task that has an accuracy."""
+    points: dict[str, Scores] = {}
+    for n, tasks in results:
+        for task, found in tasks.items():
+            if "acc" in found:
+                points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
+    yield from sorted(points.items())
+
+
+def counted(name: str, group: int, floor: float | None, seen: Scores) -> Iterator[Measured]:
+    """One curve, its items from the standard errors; none where no model answers anything."""
+    items = [round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0]
+    if items:
+        yield from measured(name, group, floor, max(items), {n: p for n, (p, _) in seen.items()})
 
 
 def by_tokens_or_size(
     gadre: Path, group: int, multiple: str | None, by_tokens: tuple[tuple[str, str], ...]
 ) -> Iterator[Measured]:
+    """Every task of some models: all sizes at one multiple of 20 tokens per parameter, or one model's horizons."""
     known = csv.DictReader(io.StringIO(git(gadre, "show", "HEAD:exp_data/eval_metadata.csv")))
     tasks = {r["Eval Task"]: (float(r["Random baseline"]) / 100, int(r["#datapoints"])) for r in known}
     names = git(gadre, "ls-tree", "--name-only", "HEAD", "exp_data/models/").split()
@@ -324,7 +330,7 @@ def draw(curves: list[Measured], folder: Path, per_sheet: int = 12) -> None:
         grid.write_html(folder / f"sheet{start // per_sheet:02d}.html")
 
 
-def judge(curves: list[Measured], simulations: int) -> None:
+def judge(curves: list[Measured], simulations: int, *, whole: bool) -> None:
     with LABELS.open() as file:
         labels = {row["curve"]: (row["first"], row["second"]) for row in csv.DictReader(file)}
     calls = {
@@ -333,9 +339,9 @@ def judge(curves: list[Measured], simulations: int) -> None:
         ).call.value
         for c in curves
     }  # fmt: skip
-    missing = sorted(set(calls) - set(labels))
+    missing = sorted(set(calls) ^ set(labels) if whole else set(calls) - set(labels))
     if missing:
-        raise SystemExit(f"{len(missing)} curves without a label: {missing[:3]}")
+        raise SystemExit(f"{len(missing)} curves without a label, or labels without a curve: {missing[:3]}")
     for group in sorted({c.group for c in curves}):
         names = [c.name for c in curves if c.group == group]
         agreed = {n: labels[n][0] for n in names if len(set(labels[n])) == 1}
