@@ -2,14 +2,16 @@
 
     git clone https://github.com/EleutherAI/pythia && git clone https://github.com/ryoungj/ObsScaling
     git clone https://github.com/mlfoundations/scaling gadre && git clone https://github.com/EleutherAI/lm-evaluation-harness
+    git clone https://github.com/allenai/OLMo
     python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --gadre gadre \\
-        --harness lm-evaluation-harness
+        --harness lm-evaluation-harness --olmo OLMo
     python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. Five sets, one function each; each was labelled after the detector had been changed for what the one
+any was looked at. Six sets, one function each; each was labelled after the detector had been changed for what the one
 before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
-Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), and in lm-evaluation-harness.
+Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024
+(arXiv:2412.04403), and in lm-evaluation-harness.
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
@@ -23,8 +25,9 @@ import json
 import random
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 
 from scaling.laws.emergence import shape_call
@@ -67,6 +70,15 @@ CHOICES = {
     "prost": 4, "copa": 2, "boolq": 2, "hellaswag": 4, "race": 4, "headqa": None, "mathqa": 5, "gsm8k": 0, "math": 0,
     "webqs": 0, "triviaqa": 0,
 }  # fmt: skip
+LADDER = "9bc064c72b1439640993e7ff28238e7b8f855aee"  # the commit of OLMo that holds its ladder's evaluations
+LADDER_FOLDER = "scripts/scaling/data/peteish-moreeval"
+LADDER_SIZES = {"190M": 190354176, "370M": 371262464, "760M": 758220288, "1B": 1279395840, "3B": 3169537280}
+LADDER_MULTIPLES = ("0.5", "1", "2", "5", "10")  # of 20 tokens per parameter
+LADDER_CHANCE = {
+    "mmlu": 1 / 4, "hellaswag": 1 / 4, "arc": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "openbookqa": 1 / 4, "piqa": 1 / 2,
+    "socialiqa": 1 / 3, "winogrande": 1 / 2,
+}  # fmt: skip
+CHECKPOINTS = 12  # of a run that was evaluated hundreds of times, evenly spaced in the logarithm of its steps
 
 GUIDE = """\
 Each numbered plot is one score of one model family against scale (logarithmic). The dotted line is chance, where it is
@@ -103,13 +115,14 @@ def main() -> None:
     parser.add_argument("--observations", type=Path, required=True, help="a clone of ryoungj/ObsScaling, bare or not")
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
-    parser.add_argument("--set", type=int, choices=BY_STEP, help="only one of the sets")
+    parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
+    parser.add_argument("--set", type=int, choices=range(1, 7), help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
-    curves += fifth(options.pythia, options.gadre)
+    curves += [*fifth(options.pythia, options.gadre), *sixth(options.olmo)]
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -165,6 +178,46 @@ def fifth(pythia: Path, gadre: Path) -> Iterator[Measured]:
     yield from by_prefix(pythia, files, "hendrycksTest-", 0.25, "Pythia five-shot by size", 5)
     yield from by_tokens_or_size(gadre, 5, None, (("rw_original", "d=576_l=24_h=8"), ("rpj", "d=512_l=8_h=4")))
     yield from by_step(pythia, 5)
+
+
+def sixth(olmo: Path) -> Iterator[Measured]:
+    """OLMo's ladder: four models by step, two by tokens, all five by size at two tokens per parameter."""
+    for run, name in (("peteish7_eval_full", "7B"), ("peteish13_eval_full", "13B"), ("190M-10xC", ""), ("3B-10xC", "")):
+        rows = ladder(olmo, run)
+        steps = sorted(int(row["_step"]) for row in rows if int(row["_step"]) > 0)
+        wanted = {
+            min(steps, key=lambda step: abs(log(step / steps[0]) - at * log(steps[-1] / steps[0]) / (CHECKPOINTS - 1)))
+            for at in range(CHECKPOINTS)
+        }
+        yield from by_column(
+            {int(r["_step"]): r for r in rows if int(r["_step"]) in wanted}, f"{name or run} by step", 6
+        )
+    for size in ("760M", "1B"):
+        ends = {
+            float(m) * 20 * LADDER_SIZES[size]: ladder(olmo, f"{size}-{m}xC", decayed=True)[-1]
+            for m in LADDER_MULTIPLES
+        }
+        yield from by_column(ends, f"{size} by tokens", 6)
+    for multiple in ("1", "5"):
+        ends = {n: ladder(olmo, f"{size}-{multiple}xC", decayed=True)[-1] for size, n in LADDER_SIZES.items()}
+        yield from by_column(ends, f"{multiple}xC by size", 6)
+
+
+def ladder(olmo: Path, run: str, *, decayed: bool = False) -> list[dict[str, str]]:
+    """Every evaluation of one run; ``decayed`` for the end of its learning rate's decay alone."""
+    text = git(olmo, "show", f"{LADDER}:{LADDER_FOLDER}{'-decay' if decayed else ''}/{run}.csv")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def by_column(runs: Mapping[float, dict[str, str]], title: str, group: int) -> Iterator[Measured]:
+    """Each column that is an accuracy; its items are the smallest number that makes every score a whole count."""
+    for column in next(iter(runs.values())):
+        task = column.rsplit("/", 1)[-1]
+        family = task.split("_")[0]
+        if column.startswith("eval/downstream/") and family in LADDER_CHANCE:
+            points = {x: float(row[column]) for x, row in runs.items() if row[column]}
+            items = next(n for n in range(20, 20_000) if all(abs(y * n - round(y * n)) < 2e-3 for y in points.values()))
+            yield from measured(f"{task}, OLMo {title}", group, LADDER_CHANCE[family], items, points)
 
 
 def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
