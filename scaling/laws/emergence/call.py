@@ -27,7 +27,7 @@ _LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_Z_UNTOLD = 1.5  # over the gentlest rise that sizes on one level would still allow
+_Z_UNTOLD = 1.2  # over the gentlest rise that sizes on one level would still allow
 _UNTOLD_SD, _UNTOLD_PART = 2.5, 0.15  # on one level: within so many errors of it, and so much of the later rise
 
 

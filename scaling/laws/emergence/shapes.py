@@ -1,6 +1,6 @@
-"""Which shape does a curve have on this range? Eight of them, compared by the corrected Akaike criterion.
+"""Which shape does a curve have on this range? Nine of them, compared by the corrected Akaike criterion.
 
-    constant  line  logistic (floor and ceiling fixed)  hinge (level, then a line)
+    constant  line  logistic (floor and ceiling fixed)  sigmoid (between two levels)  hinge (level, then a line)
     broken (two smooth slopes)  inverse (falls towards a level)  saturating (rises towards one)  u (falls, then rises)
 
 Errors are normal with the variances of the points times one unknown scale, which has a prior worth three points: with
@@ -20,6 +20,7 @@ _STEEPNESS = np.exp(np.linspace(np.log(1.0), np.log(60.0), 30))
 _MIDDLES = np.linspace(-0.5, 2.0, 61)
 _RATES = (0.5, 1.0, 2.0, 4.0, 8.0)  # towards a level, per range
 _WIDTH = 0.08  # of a smooth break, in ranges
+_LEAST_SPREAD = 1e-6  # a step between two sizes that neither sees is no shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,19 @@ def _logistic(curve: Curve) -> Array:
     return found
 
 
+def _sigmoid(curve: Curve) -> Array | None:
+    inside = _MIDDLES[(_MIDDLES > 0) & (_MIDDLES < 1)]
+    middle, k = (a.ravel()[:, None] for a in np.meshgrid(inside, _STEEPNESS, indexing="ij"))
+    w = 1 / curve.variance
+    share = expit(k * (curve.t - middle))
+    share -= (share @ w / w.sum())[:, None]
+    spread = share**2 @ w
+    share, spread = share[spread > _LEAST_SPREAD * w.sum()], spread[spread > _LEAST_SPREAD * w.sum()]
+    slope = share @ (w * curve.y) / spread
+    best = int((slope * np.abs(slope) * spread).argmax())  # what it takes off chi-square, as it rises
+    return float(curve.y @ w / w.sum()) + slope[best] * share[best] if slope[best] > 0 else None
+
+
 def _breaks(curve: Curve, below: int, above: int) -> Array:
     """Return places of a break with at least so many sizes below and above."""
     if curve.n < below + above:
@@ -138,6 +152,7 @@ _SHAPES: dict[str, tuple[int, Callable[[Curve], Array | None]]] = {
     "constant": (1, _constant),
     "line": (2, _line),
     "logistic": (2, _logistic),
+    "sigmoid": (4, _sigmoid),
     "hinge": (3, _hinge),
     "broken": (4, _broken),
     "inverse": (3, _inverse),

@@ -41,7 +41,7 @@ class Surprise:
     Attributes:
         z: least over models, largest over cuts.
         p: share of smooth worlds with a z as large, cuts corrected for; at least 1 / (simulations + 1).
-        gap: mean score above the cut less the nearest prediction.
+        gap: mean score of the larger half of what lies above the cut, less the nearest prediction.
         cut: the largest x below the cut that gave z.
         held_out: the x above it.
         cuts: cuts tried.
@@ -134,13 +134,19 @@ def _statistic(y: Array, variance: Array, models: Sequence[Smooth], cuts: Sequen
     """Return z and gap of B curves at every cut ``[B, cuts]``: of the model that foresaw most."""
     z, gap = np.empty((len(y), len(cuts))), np.empty((len(y), len(cuts)))
     for j, low in enumerate(cuts):
-        upper = np.r_[np.zeros(low), 1 / variance[low:]]
-        upper /= upper.sum()
-        seen, noise = y @ upper, float(upper**2 @ variance)
+        upper, top = _mean_from(low, variance), _mean_from((low + len(variance)) // 2, variance)
+        noise = float(upper**2 @ variance)
         predicted = [m.predict(y, low, upper) for m in models]
-        gaps = np.array([seen - p.mean for p in predicted])
-        scores = gaps / np.sqrt(noise + np.array([p.variance for p in predicted]))
+        over = np.array([y @ upper - p.mean for p in predicted])
+        scores = over / np.sqrt(noise + np.array([p.variance for p in predicted]))
         least = scores.argmin(axis=0)[None]
         z[:, j] = np.take_along_axis(scores, least, 0)[0]
+        gaps = np.array([y @ top - m.predict(y, low, top).mean for m in models])
         gap[:, j] = np.take_along_axis(gaps, least, 0)[0]
     return z, gap
+
+
+def _mean_from(first: int, variance: Array) -> Array:
+    """Return the weights of a mean over the points from one on ``[n]``."""
+    weights = np.r_[np.zeros(first), 1 / variance[first:]]
+    return np.asarray(weights / weights.sum(), dtype=float)
