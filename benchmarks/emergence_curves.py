@@ -8,7 +8,7 @@
     python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. Six sets, one function each; each was labelled after the detector had been changed for what the one
+any was looked at. Seven sets, one function each; each was labelled after the detector had been changed for what the one
 before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
 Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024
 (arXiv:2412.04403), and in lm-evaluation-harness.
@@ -54,6 +54,7 @@ OPT = {
     "125m": 125e6, "350m": 331e6, "1.3b": 1.3e9, "2.7b": 2.7e9, "6.7b": 6.7e9, "13b": 13e9, "30b": 30e9, "66b": 66e9,
 }  # fmt: skip
 BLOOM = {"560m": 560e6, "1b1": 1.1e9, "1b7": 1.7e9, "3b": 3e9, "7b1": 7.1e9}
+XGLM = {"564M": 564e6, "1.7B": 1.7e9, "2.9B": 2.9e9, "4.5B": 4.5e9, "7.5B": 7.5e9}
 FAMILIES = ("Qwen1.5", "Qwen2", "Pythia", "OPT", "GPT-Neo/J", "BLOOM")
 FEWEST = 5
 GADRE_BY_SIZE = "1.0"  # times 20 tokens per parameter
@@ -64,21 +65,21 @@ BY_STEP = {
     4: ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped"),
     5: ("70m", "1b-bf16"),
 }  # fmt: skip
-HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM
+HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM and XGLM
 CHOICES = {
     "xnli": 3, "xcopa": 2, "xstory_cloze": 2, "xwinograd": 2, "pawsx": 2, "openbookqa": 4, "wsc273": 2, "swag": 4,
     "prost": 4, "copa": 2, "boolq": 2, "hellaswag": 4, "race": 4, "headqa": None, "mathqa": 5, "gsm8k": 0, "math": 0,
     "webqs": 0, "triviaqa": 0,
 }  # fmt: skip
 LADDER = "9bc064c72b1439640993e7ff28238e7b8f855aee"  # the commit of OLMo that holds its ladder's evaluations
-LADDER_FOLDER = "scripts/scaling/data/peteish-moreeval"
-LADDER_SIZES = {"190M": 190354176, "370M": 371262464, "760M": 758220288, "1B": 1279395840, "3B": 3169537280}
+LADDER_SIZES = {"190M": 190.4e6, "370M": 371.3e6, "760M": 758.2e6, "1B": 1.279e9, "3B": 3.17e9}
+FIRST_LADDER = "peteish-final-new"
+FIRST_LADDER_SIZES = {**{s: n for s, n in LADDER_SIZES.items() if s != "3B"}, "600M": 597.4e6}
 LADDER_MULTIPLES = ("0.5", "1", "2", "5", "10")  # of 20 tokens per parameter
 LADDER_CHANCE = {
     "mmlu": 1 / 4, "hellaswag": 1 / 4, "arc": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "openbookqa": 1 / 4, "piqa": 1 / 2,
-    "socialiqa": 1 / 3, "winogrande": 1 / 2,
+    "socialiqa": 1 / 3, "winogrande": 1 / 2, "copa": 1 / 2, "sciq": 1 / 4,
 }  # fmt: skip
-CHECKPOINTS = 12  # of a run that was evaluated hundreds of times, evenly spaced in the logarithm of its steps
 
 GUIDE = """\
 Each numbered plot is one score of one model family against scale (logarithmic). The dotted line is chance, where it is
@@ -116,13 +117,14 @@ def main() -> None:
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
     parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
-    parser.add_argument("--set", type=int, choices=range(1, 7), help="only one of the sets")
+    parser.add_argument("--set", type=int, choices=range(1, 8), help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
     curves += [*fifth(options.pythia, options.gadre), *sixth(options.olmo)]
+    curves += seventh(options.harness, options.olmo)
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -159,7 +161,7 @@ def third(pythia: Path, gadre: Path, harness: Path) -> Iterator[Measured]:
     for corpus in ("", "-deduped"):
         for shots in ("zero", "five"):
             yield from by_task(pythia, first_suite(pythia, corpus, shots), f"Pythia-v0{corpus} {shots}-shot by size", 3)
-    yield from bloom(harness)
+    yield from by_harness(harness, "bloom", BLOOM, "BLOOM by size (harness)", 3)
     yield from by_step(pythia, 3)
 
 
@@ -181,40 +183,49 @@ def fifth(pythia: Path, gadre: Path) -> Iterator[Measured]:
 
 
 def sixth(olmo: Path) -> Iterator[Measured]:
-    """OLMo's ladder: four models by step, two by tokens, all five by size at two tokens per parameter."""
+    """OLMo's ladder: four models by step, two by tokens, all five by size at two numbers of tokens per parameter."""
     for run, name in (("peteish7_eval_full", "7B"), ("peteish13_eval_full", "13B"), ("190M-10xC", ""), ("3B-10xC", "")):
-        rows = ladder(olmo, run)
-        steps = sorted(int(row["_step"]) for row in rows if int(row["_step"]) > 0)
-        wanted = {
-            min(steps, key=lambda step: abs(log(step / steps[0]) - at * log(steps[-1] / steps[0]) / (CHECKPOINTS - 1)))
-            for at in range(CHECKPOINTS)
-        }
-        yield from by_column(
-            {int(r["_step"]): r for r in rows if int(r["_step"]) in wanted}, f"{name or run} by step", 6
-        )
+        rows = {float(row["_step"]): row for row in ladder(olmo, run)}
+        yield from by_column(checkpoints(rows), f"{name or run} by step", 6)
     for size in ("760M", "1B"):
-        ends = {
-            float(m) * 20 * LADDER_SIZES[size]: ladder(olmo, f"{size}-{m}xC", decayed=True)[-1]
-            for m in LADDER_MULTIPLES
-        }
+        runs = {float(m) * 20 * LADDER_SIZES[size]: f"{size}-{m}xC" for m in LADDER_MULTIPLES}
+        ends = {tokens: ladder(olmo, run, "peteish-moreeval-decay")[-1] for tokens, run in runs.items()}
         yield from by_column(ends, f"{size} by tokens", 6)
-    for multiple in ("1", "5"):
-        ends = {n: ladder(olmo, f"{size}-{multiple}xC", decayed=True)[-1] for size, n in LADDER_SIZES.items()}
-        yield from by_column(ends, f"{multiple}xC by size", 6)
+    for m in ("1", "5"):
+        ends = {n: ladder(olmo, f"{size}-{m}xC", "peteish-moreeval-decay")[-1] for size, n in LADDER_SIZES.items()}
+        yield from by_column(ends, f"{m}xC by size", 6)
 
 
-def ladder(olmo: Path, run: str, *, decayed: bool = False) -> list[dict[str, str]]:
-    """Every evaluation of one run; ``decayed`` for the end of its learning rate's decay alone."""
-    text = git(olmo, "show", f"{LADDER}:{LADDER_FOLDER}{'-decay' if decayed else ''}/{run}.csv")
-    return list(csv.DictReader(io.StringIO(text)))
+def seventh(harness: Path, olmo: Path) -> Iterator[Measured]:
+    """XGLM by size, and the first runs of OLMo's ladder, which know other tasks: two by step, all five by size."""
+    yield from by_harness(harness, "xglm", XGLM, "XGLM by size (harness)", 7)
+    for run in ("600M-10xC", "1B-10xC"):
+        rows = {float(row["throughput/total_tokens"]): row for row in ladder(olmo, run, FIRST_LADDER)}
+        yield from by_column(checkpoints(rows), f"first {run} by step", 7, formats=("_rc_", "_mc_"))
+    ends = {n: ladder(olmo, f"{size}-10xC", FIRST_LADDER)[-1] for size, n in FIRST_LADDER_SIZES.items()}
+    yield from by_column(ends, "first 10xC by size", 7, formats=("_rc_", "_mc_"))
 
 
-def by_column(runs: Mapping[float, dict[str, str]], title: str, group: int) -> Iterator[Measured]:
+def ladder(olmo: Path, run: str, folder: str = "peteish-moreeval") -> list[dict[str, str]]:
+    """Every evaluation of one run."""
+    return list(csv.DictReader(io.StringIO(git(olmo, "show", f"{LADDER}:scripts/scaling/data/{folder}/{run}.csv"))))
+
+
+def checkpoints(rows: dict[float, dict[str, str]], count: int = 12) -> dict[float, dict[str, str]]:
+    """Evaluations nearest to places evenly spaced in the logarithm: a run is evaluated hundreds of times."""
+    seen = sorted(step for step in rows if step > 0)
+    wanted = [seen[0] * (seen[-1] / seen[0]) ** (i / (count - 1)) for i in range(count)]
+    return {x: rows[x] for x in {min(seen, key=lambda step: abs(log(step / at))) for at in wanted}}
+
+
+def by_column(
+    runs: Mapping[float, dict[str, str]], title: str, group: int, formats: tuple[str, ...] = ("",)
+) -> Iterator[Measured]:
     """Each column that is an accuracy; its items are the smallest number that makes every score a whole count."""
     for column in next(iter(runs.values())):
         task = column.rsplit("/", 1)[-1]
         family = task.split("_")[0]
-        if column.startswith("eval/downstream/") and family in LADDER_CHANCE:
+        if column.startswith("eval/downstream/") and family in LADDER_CHANCE and any(f in task for f in formats):
             points = {x: float(row[column]) for x, row in runs.items() if row[column]}
             items = next(n for n in range(20, 20_000) if all(abs(y * n - round(y * n)) < 2e-3 for y in points.values()))
             yield from measured(f"{task}, OLMo {title}", group, LADDER_CHANCE[family], items, points)
@@ -242,18 +253,18 @@ def by_prefix(
             yield from counted(f"{task}, {title}", group, floor, seen)
 
 
-def bloom(harness: Path) -> Iterator[Measured]:
+def by_harness(harness: Path, family: str, sizes: dict[str, float], title: str, group: int) -> Iterator[Measured]:
     """Accuracies that the first set does not hold."""
     results = []
-    for size, n in BLOOM.items():
-        names = git(harness, "ls-tree", "--name-only", HARNESS, f"results/bloom/bloom-{size}/").split()
+    for size, n in sizes.items():
+        names = git(harness, "ls-tree", "--name-only", HARNESS, f"results/{family}/{family}-{size}/").split()
         texts = [git(harness, "show", f"{HARNESS}:{name}") for name in names if name.endswith(".json")]
         results += [(n, json.loads(text)["results"]) for text in texts]
     for task, seen in with_errors(results):
         if task not in TASKS:
             choices = next((c for family, c in CHOICES.items() if task.startswith(family)), None)
             floor = None if choices is None else 1 / choices if choices else 0.0
-            yield from counted(f"{task}, BLOOM by size (harness)", 3, floor, seen)
+            yield from counted(f"{task}, {title}", group, floor, seen)
 
 
 Scores = dict[float, tuple[float, float]]  # accuracy and its standard error by scale
