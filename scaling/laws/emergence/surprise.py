@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling.laws.emergence.curve import Curve
 from scaling.laws.emergence.smooth import Line, Logistic, Prediction
@@ -112,8 +113,11 @@ def surprise_of(
     cuts = cuts_of(curve.t)
     if not cuts:
         return None
-    z, gap = _statistic(y[None], variance, models, cuts)
+    z, nearest = _statistic(y[None], variance, models, cuts)
     best = int(z[0].argmax())
+    low = cuts[best]
+    top = _mean_from((low + len(y)) // 2, variance)
+    promised = models[nearest[0, best]].predict(y[None], low, top).mean[0]
     null, chi2 = min((m.fitted(y) for m in models), key=lambda fit: fit[1])
     rng = np.random.default_rng(seed)
     worlds = null + rng.normal(size=(simulations, len(y))) * np.sqrt(variance)
@@ -121,29 +125,27 @@ def surprise_of(
     return Surprise(
         z=float(z[0, best]),
         p=float((1 + (drawn >= z[0, best]).sum()) / (1 + simulations)),
-        gap=float(gap[0, best]),
-        cut=float(curve.x[cuts[best] - 1]),
-        held_out=tuple(float(v) for v in curve.x[cuts[best] :]),
+        gap=float(y @ top - promised),
+        cut=float(curve.x[low - 1]),
+        held_out=tuple(float(v) for v in curve.x[low:]),
         cuts=len(cuts),
         smooth_chi2=chi2 / len(y),
         simulations=simulations,
     )
 
 
-def _statistic(y: Array, variance: Array, models: Sequence[Smooth], cuts: Sequence[int]) -> tuple[Array, Array]:
-    """Return z and gap of B curves at every cut ``[B, cuts]``: of the model that foresaw most."""
-    z, gap = np.empty((len(y), len(cuts))), np.empty((len(y), len(cuts)))
+def _statistic(
+    y: Array, variance: Array, models: Sequence[Smooth], cuts: Sequence[int]
+) -> tuple[Array, NDArray[np.intp]]:
+    """Return z of B curves at every cut ``[B, cuts]``, of the model that foresaw most, and which that is."""
+    z, nearest = np.empty((len(y), len(cuts))), np.empty((len(y), len(cuts)), dtype=np.intp)
     for j, low in enumerate(cuts):
-        upper, top = _mean_from(low, variance), _mean_from((low + len(variance)) // 2, variance)
-        noise = float(upper**2 @ variance)
+        upper = _mean_from(low, variance)
+        seen, noise = y @ upper, float(upper**2 @ variance)
         predicted = [m.predict(y, low, upper) for m in models]
-        over = np.array([y @ upper - p.mean for p in predicted])
-        scores = over / np.sqrt(noise + np.array([p.variance for p in predicted]))
-        least = scores.argmin(axis=0)[None]
-        z[:, j] = np.take_along_axis(scores, least, 0)[0]
-        gaps = np.array([y @ top - m.predict(y, low, top).mean for m in models])
-        gap[:, j] = np.take_along_axis(gaps, least, 0)[0]
-    return z, gap
+        scores = np.array([(seen - p.mean) / np.sqrt(noise + p.variance) for p in predicted])
+        z[:, j], nearest[:, j] = scores.min(axis=0), scores.argmin(axis=0)
+    return z, nearest
 
 
 def _mean_from(first: int, variance: Array) -> Array:
