@@ -15,7 +15,7 @@ from scaling.units import format_si
 MIN_GAP = 0.03  # of the range from floor to ceiling: no smaller change is a leap
 Z_RISE = 3.0
 P_RISE = 0.02
-_P_OPEN = 0.1  # enough for a long curve; between the two a short one stays open
+_Z_LONG, _P_OPEN = 2.0, 0.1  # enough for a long curve; where only that is reached a short one stays open
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
 _LEAST_SHARED = 0.5  # of the variance of a point is left in a difference
@@ -27,7 +27,7 @@ _LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_Z_UNTOLD = 1.2  # over the gentlest rise that sizes on one level would still allow
+_Z_UNTOLD, _Z_UNTOLD_FEW = 1.2, 1.5  # over the gentlest rise that sizes on one level would still allow
 _UNTOLD_SD, _UNTOLD_PART = 2.5, 0.15  # on one level: within so many errors of it, and so much of the later rise
 
 
@@ -199,7 +199,8 @@ def _level(curve: Curve, best: Shape, found: Surprise | None, least: float) -> t
 def _leaps(curve: Curve, found: Surprise | None, least: float) -> bool:
     """Say whether the surprise is certain: a leap of the last sizes hardly tilts a line through all."""
     assert found is not None
-    return found.gap >= least and found.z >= Z_RISE and found.p <= (P_RISE if curve.n <= _FEW else _P_OPEN)
+    z, p = (Z_RISE, P_RISE) if curve.n <= _FEW else (_Z_LONG, _P_OPEN)
+    return found.gap >= least and found.z >= z and found.p <= p
 
 
 def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
@@ -215,7 +216,7 @@ def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> 
     if found.gap >= least:
         if _leaps(curve, found, least):
             return Call.UNPREDICTED_RISE, told
-        if found.z >= _Z_UNTOLD and untold:
+        if found.z >= (_Z_UNTOLD_FEW if few else _Z_UNTOLD) and untold:
             return Call.UNPREDICTED_RISE, f"the smaller sizes stand on one level, which foretells no rise; {told}"
         if few and found.z >= Z_RISE and found.p <= _P_OPEN:
             return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
