@@ -8,10 +8,11 @@
     python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. Seven sets, one function each; each was labelled after the detector had been changed for what the one
+any was looked at. Eight sets, one function each; each was labelled after the detector had been changed for what the one
 before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
 Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024
-(arXiv:2412.04403), and in lm-evaluation-harness.
+(arXiv:2412.04403), and in lm-evaluation-harness; those of Brown et al. 2020
+(arXiv:2005.14165) are in `gpt3_scores.csv`.
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
@@ -33,6 +34,7 @@ from pathlib import Path
 from scaling.laws.emergence import shape_call
 
 LABELS = Path(__file__).with_name("emergence_labels.csv")
+GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent, from Table H.1 of the paper; BLEU is multi-bleu
 CLASSES = ("flat", "smooth", "unpredicted rise", "falls", "falls then rises")
 
 # Chance levels by the number of choices, and items of the usual test set.
@@ -49,6 +51,10 @@ TASKS = {
 PYTHIA = {
     "70m": 70.4e6, "160m": 162e6, "410m": 405e6, "1b": 1.01e9, "1.4b": 1.41e9, "2.8b": 2.78e9, "6.9b": 6.86e9,
     "12b": 11.8e9,
+}  # fmt: skip
+GPT3_SIZES = {
+    "125M": 125e6, "350M": 356e6, "760M": 760e6, "1.3B": 1.3e9, "2.7B": 2.65e9, "6.7B": 6.65e9, "13B": 12.85e9,
+    "175B": 174.6e9,
 }  # fmt: skip
 OPT = {
     "125m": 125e6, "350m": 331e6, "1.3b": 1.3e9, "2.7b": 2.7e9, "6.7b": 6.7e9, "13b": 13e9, "30b": 30e9, "66b": 66e9,
@@ -83,14 +89,16 @@ LADDER_CHANCE = {
 
 GUIDE = """\
 Each numbered plot is one score of one model family against scale (logarithmic). The dotted line is chance, where it is
-known; the bars are 95 % binomial errors. values.txt holds the numbers. Give every curve one of five labels:
+known; the bars are 95 % binomial errors, where items are counted. values.txt holds the numbers. Give every curve one of
+five labels:
 
 flat              no change that the errors and the scatter of neighbouring points do not explain
 smooth            rises, be it little, and a reader who saw only the smaller scales and went on as they go would have
-                  expected about the scores of the larger
-unpredicted rise  the smaller scales, a third of the range or more, show nothing or next to nothing of the rise, and a
-                  reader who went on as they go would have missed the larger by three points of a hundred or more, far
-                  beyond the errors
+                  expected about the scores of the larger; a rise that gathers pace step by step, and is under way by
+                  the middle of the range, is smooth
+unpredicted rise  cover what lies right of the middle of the range, or a little less: what remains shows nothing or next
+                  to nothing of the rise, and a reader who went on as it goes would have missed the larger scales by
+                  three points of a hundred or more, far beyond the errors
 falls             the larger scales score less than the smaller, beyond the errors
 falls then rises  both legs beyond the errors
 
@@ -107,7 +115,7 @@ class Measured:
     x: tuple[float, ...]
     score: tuple[float, ...]
     floor: float | None
-    n_items: int
+    n_items: int | None
 
 
 def main() -> None:
@@ -117,14 +125,14 @@ def main() -> None:
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
     parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
-    parser.add_argument("--set", type=int, choices=range(1, 8), help="only one of the sets")
+    parser.add_argument("--set", type=int, choices=range(1, 9), help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     curves = [*first(options.pythia, options.observations), *second(options.pythia, options.gadre)]
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
     curves += [*fifth(options.pythia, options.gadre), *sixth(options.olmo)]
-    curves += seventh(options.harness, options.olmo)
+    curves += [*seventh(options.harness, options.olmo), *eighth(options.gadre, options.olmo)]
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -204,6 +212,19 @@ def seventh(harness: Path, olmo: Path) -> Iterator[Measured]:
         yield from by_column(checkpoints(rows), f"first {run} by step", 7, formats=("_rc_", "_mc_"))
     ends = {n: ladder(olmo, f"{size}-10xC", FIRST_LADDER)[-1] for size, n in FIRST_LADDER_SIZES.items()}
     yield from by_column(ends, "first 10xC by size", 7, formats=("_rc_", "_mc_"))
+
+
+def eighth(gadre: Path, olmo: Path) -> Iterator[Measured]:
+    """GPT-3 by size, another model of Gadre et al. by tokens, and another first run of OLMo's ladder by step."""
+    with GPT3.open() as file:
+        for row in csv.DictReader(file):
+            floor = float(row["chance"]) if row["chance"] else None
+            items = int(row["items"]) if row["items"] else None
+            points = {n: float(row[size]) / 100 for size, n in GPT3_SIZES.items()}
+            yield from measured(f"{row['task']}, GPT-3 {row['shots']}-shot by size", 8, floor, items, points)
+    yield from by_tokens_or_size(gadre, 8, None, (("c4_original", "d=576_l=24_h=8"),))
+    rows = {float(row["throughput/total_tokens"]): row for row in ladder(olmo, "370M-10xC", FIRST_LADDER)}
+    yield from by_column(checkpoints(rows), "first 370M-10xC by step", 8, formats=("_rc_", "_mc_"))
 
 
 def ladder(olmo: Path, run: str, folder: str = "peteish-moreeval") -> list[dict[str, str]]:
@@ -352,7 +373,7 @@ def by_family(clone: Path) -> Iterator[Measured]:
 
 
 def measured(
-    name: str, group: int, floor: float | None, n_items: int, points: dict[float, float]
+    name: str, group: int, floor: float | None, n_items: int | None, points: dict[float, float]
 ) -> Iterator[Measured]:
     if len(points) < FEWEST:
         return
@@ -380,7 +401,8 @@ def draw(curves: list[Measured], folder: Path, per_sheet: int = 12) -> None:
         part = curves[start : start + per_sheet]
         grid = make_subplots(rows=3, cols=4, subplot_titles=[f"c{start + i:03d}" for i in range(len(part))])
         for i, curve in enumerate(part):
-            error = [1.96 * (max(y * (1 - y), 0.0) / curve.n_items) ** 0.5 for y in curve.score]
+            items = curve.n_items or float("inf")  # no bars where they are not counted
+            error = [1.96 * (max(y * (1 - y), 0.0) / items) ** 0.5 for y in curve.score]
             line = go.Scatter(x=curve.x, y=curve.score, error_y={"array": error}, mode="lines+markers")
             place = {"row": i // 4 + 1, "col": i % 4 + 1}
             grid.add_trace(line, **place)
