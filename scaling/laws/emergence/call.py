@@ -19,7 +19,7 @@ _Z_LONG, _P_OPEN = 2.0, 0.1  # enough for a long curve; where only that is reach
 _FEW = 6  # sizes: up to here an open question is left open
 _MIN_SIZES = 4
 _LEAST_SHARED = 0.5  # of the variance of a point is left in a difference
-_Z_TREND, _Z_TREND_LARGE = 2.5, 2.3  # errors of a trend; of one that spans two smallest gaps
+_Z_TREND, _Z_TREND_SMALL, _Z_TREND_LARGE = 2.5, 3.0, 2.3  # errors of a trend; below one smallest gap; from two on
 _Z_LEG = 5.0  # standard errors of a point that each leg of a U needs where the sizes are too few for a criterion
 _NEITHER, _NO_LEVEL = 6.0, 3.0  # of the criterion: a level is refuted; is worse than a small rise
 _U_MARGIN = 2.0  # of the criterion over every monotone shape
@@ -129,7 +129,7 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
     change, z = _trend(curve)
     best = ranked[0]
     span = float(best.fitted.max() - best.fitted.min())
-    needed = _Z_TREND * (np.sqrt(_shared(curve, best)) if abs(change) >= least else 1.0)
+    needed = _Z_TREND * np.sqrt(_shared(curve, best)) if abs(change) >= least else _Z_TREND_SMALL
     trend = (
         abs(z) >= needed or (abs(change) >= 2 * least and abs(z) >= _Z_TREND_LARGE) or _leaps(curve, found, 2 * least)
     )
