@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scaling.laws.emergence.curve import PRIOR_WEIGHT, Curve, make_curve
 from scaling.laws.emergence.facts import Facts, facts
 from scaling.laws.emergence.shapes import Shape, shapes
-from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise
+from scaling.laws.emergence.smooth import Line
+from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise, surprise_of
 from scaling.units import format_si
 
 MIN_GAP = 0.03  # of the range from floor to ceiling: no smaller change is a leap
@@ -27,8 +28,8 @@ _LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_Z_UNTOLD, _Z_UNTOLD_FEW = 1.2, 1.5  # over the gentlest rise that sizes on one level would still allow
-_UNTOLD_SD, _UNTOLD_PART = 2.5, 0.15  # on one level: within so many errors of it, and so much of the later rise
+_Z_UNTOLD = 2.0  # over the level, gone on as a line
+_LEVEL_Z, _LEVEL_PART = 1.5, 0.125  # a level: its slope is less than so many errors, and than so much of the later rise
 
 
 class Call(StrEnum):
@@ -109,7 +110,7 @@ def call_of(curve: Curve, simulations: int = SIMULATIONS) -> ShapeCall:
     best = shapes(curve)[0]  # its scatter counts as noise
     curve = curve.with_scatter(best.chi2, curve.n - best.parameters)
     ranked = shapes(curve)
-    least = MIN_GAP * (curve.ceiling - min(curve.floor, 0.0))
+    least = least_change(curve)
     found = surprise(curve, simulations=simulations)
     call, why = _decide(curve, ranked, found, least)
     return _answer(call, why, curve, ranked, found)
@@ -149,7 +150,7 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
 
 
 def _trend(curve: Curve) -> tuple[float, float]:
-    """Return the change over the range by a weighted line, and its standard errors."""
+    """Return the change over the whole range by a weighted line, and its standard errors."""
     w = 1 / curve.variance
     centre = float((w * curve.t).sum() / w.sum())
     spread = float((w * (curve.t - centre) ** 2).sum())
@@ -205,37 +206,43 @@ def _leaps(curve: Curve, found: Surprise | None, least: float) -> bool:
 
 def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
     assert found is not None
-    told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
     few = curve.n <= _FEW
     untold = is_untold(curve)
+    told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
     if is_gradual(curve) and not untold:
         return (
             Call.SMOOTH,
             f"rises by {change:.3g}, with enough sizes on its slope to foretell the larger",
         )
-    if found.gap >= least:
-        if _leaps(curve, found, least):
-            return Call.UNPREDICTED_RISE, told
-        if found.z >= (_Z_UNTOLD_FEW if few else _Z_UNTOLD) and untold:
-            return Call.UNPREDICTED_RISE, f"the smaller sizes stand on one level, which foretells no rise; {told}"
-        if few and found.z >= Z_RISE and found.p <= _P_OPEN:
-            return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
+    if _leaps(curve, found, least):
+        return Call.UNPREDICTED_RISE, told
+    if untold:
+        return Call.UNPREDICTED_RISE, f"the smaller sizes stand on one level, which foretells no rise; {told}"
+    if few and found.gap >= least and found.z >= Z_RISE and found.p <= _P_OPEN:
+        return Call.NOT_RESOLVED, f"{told}; too few sizes to tell a steep smooth rise from a break"
     return Call.SMOOTH, f"rises by {change:.3g} as the smaller sizes promise ({told})"
 
 
+def least_change(curve: Curve) -> float:
+    """Return the smallest change that counts as a leap."""
+    return MIN_GAP * (curve.ceiling - min(curve.floor, 0.0))
+
+
 def is_untold(curve: Curve) -> bool:
-    """Say whether the smaller sizes stand on one level, and show next to nothing of the rise after them.
+    """Say whether the smaller sizes stand on one level that, gone on as a line, misses the larger.
 
     Not against the loss, where one step of size may be two fifths of the range.
     """
     k = curve.small_end
     if k >= curve.n or not np.isfinite(curve.decades):
         return False
-    weight = 1 / curve.variance[:k]
-    level = float((weight * curve.y[:k]).sum() / weight.sum())
-    noise = np.maximum(_UNTOLD_SD * np.sqrt(curve.variance[:k]), MIN_GAP * (curve.ceiling - curve.floor))
-    allowed = np.minimum(noise, _UNTOLD_PART * (float(curve.y[k:].max()) - level))
-    return bool((np.abs(curve.y[:k] - level) <= allowed).all())
+    small = curve.first(k)
+    slope, z = _trend(small)
+    level = float(np.average(small.y, weights=1 / small.variance))
+    if z > _LEVEL_Z or slope * np.ptp(small.t) > _LEVEL_PART * (float(curve.y[k:].max()) - level):
+        return False
+    found = surprise_of(curve, [Line(curve.t, 1 / curve.variance)], simulations=0)
+    return found is not None and found.z >= _Z_UNTOLD and found.gap >= least_change(curve)
 
 
 def is_gradual(curve: Curve) -> bool:

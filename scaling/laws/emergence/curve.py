@@ -66,6 +66,12 @@ class Curve:
         """How many of the smallest sizes cover two fifths of the range; three at least."""
         return max(_SMALL_SIZES, 1 + int(np.searchsorted(self.t, _SMALL_SHARE)))
 
+    def first(self, k: int) -> "Curve":
+        """Return the k smallest sizes, at the same places of the range."""
+        items = None if self.n_items is None else self.n_items[:k]
+        cut = {name: getattr(self, name)[:k] for name in ("x", "t", "y", "variance", "n_seeds")}
+        return replace(self, n_items=items, **cut)
+
     def with_scatter(self, chi2: float, freedom: int) -> "Curve":
         """Return the curve with its errors scaled to the scatter about the best shape.
 
