@@ -8,7 +8,7 @@
     python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. Eight sets, one function each; each was labelled after the detector had been changed for what the one
+any was looked at. Nine sets, one function each; each was labelled after the detector had been changed for what the one
 before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
 Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024
 (arXiv:2412.04403), and in lm-evaluation-harness; those of Brown et al. 2020
@@ -69,7 +69,7 @@ GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
 BY_STEP = {
     1: ("160m", "1.4b", "12b"), 2: ("410m", "2.8b", "6.9b"), 3: ("160m-deduped", "1.4b-deduped"),
     4: ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped"),
-    5: ("70m", "1b-bf16"),
+    5: ("70m", "1b-bf16"), 9: ("160m", "1b-bf16", "2.8b", "12b"),
 }  # fmt: skip
 HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM and XGLM
 CHOICES = {
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
     parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
-    parser.add_argument("--set", type=int, choices=range(1, 9), help="only one of the sets")
+    parser.add_argument("--set", type=int, choices=range(1, 10), help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
@@ -133,6 +133,7 @@ def main() -> None:
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
     curves += [*fifth(options.pythia, options.gadre), *sixth(options.olmo)]
     curves += [*seventh(options.harness, options.olmo), *eighth(options.gadre, options.olmo)]
+    curves += ninth(options.pythia, options.gadre, options.olmo)
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -252,6 +253,16 @@ def by_column(
             yield from measured(f"{task}, OLMo {title}", group, LADDER_CHANCE[family], items, points)
 
 
+def ninth(pythia: Path, gadre: Path, olmo: Path) -> Iterator[Measured]:
+    """Four Pythia models by step, asked with five shots; MMLU of BLOOM; one more model of Gadre et al. and of OLMo."""
+    yield from by_step(pythia, 9, "five")
+    files = {n: f"evals/bloom/bloom-{size}.json" for size, n in BLOOM.items()}
+    yield from by_prefix(pythia, files, "hendrycksTest-", 0.25, "BLOOM by size", 9)
+    yield from by_tokens_or_size(gadre, 9, None, (("rpj", "d=576_l=24_h=8"),))
+    rows = {float(row["throughput/total_tokens"]): row for row in ladder(olmo, "760M-10xC", FIRST_LADDER)}
+    yield from by_column(checkpoints(rows), "first 760M-10xC by step", 9, formats=("_rc_", "_mc_"))
+
+
 def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
     """The last checkpoints of Pythia's first suite: one end, two batch sizes."""
     files: dict[float, str] = {}
@@ -330,13 +341,14 @@ def by_tokens_or_size(
             yield from measured(f"{task}, {title}", group, *tasks[task], {x: found[task] for x, found in runs.items()})
 
 
-def by_step(pythia: Path, group: int) -> Iterator[Measured]:
+def by_step(pythia: Path, group: int, shots: str = "zero") -> Iterator[Measured]:
     for size in BY_STEP[group]:
-        folder = f"evals/pythia-v1/pythia-{size}/zero-shot/"
+        folder = f"evals/pythia-v1/pythia-{size}/{shots}-shot/"
         names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
         steps = {float(n.rsplit("step", 1)[1].removesuffix(".json")): n for n in names}
         steps.pop(0.0, None)
-        yield from by_task(pythia, steps, f"Pythia {size} by step", group)
+        asked = "" if shots == "zero" else f"{shots}-shot "
+        yield from by_task(pythia, steps, f"Pythia {size} {asked}by step", group)
 
 
 def by_task(clone: Path, files: dict[float, str], title: str, group: int) -> Iterator[Measured]:
