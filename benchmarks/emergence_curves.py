@@ -8,7 +8,7 @@
     python benchmarks/emergence_curves.py … --set 2 --sheets sheets   # the plots and the guide, to label anew
 
 Curves: published evaluations of one model family each; every task of a source with five scales or more, chosen before
-any was looked at. Nine sets, one function each; each was labelled after the detector had been changed for what the one
+any was looked at. Ten sets, one function each; each was labelled after the detector had been changed for what the one
 before had shown. The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan,
 Maddison & Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024
 (arXiv:2412.04403), and in lm-evaluation-harness; those of Brown et al. 2020
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--gadre", type=Path, required=True, help="a clone of mlfoundations/scaling, bare or not")
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
     parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
-    parser.add_argument("--set", type=int, choices=range(1, 10), help="only one of the sets")
+    parser.add_argument("--set", type=int, choices=range(1, 11), help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
@@ -133,7 +133,7 @@ def main() -> None:
     curves += [*third(options.pythia, options.gadre, options.harness), *fourth(options.pythia)]
     curves += [*fifth(options.pythia, options.gadre), *sixth(options.olmo)]
     curves += [*seventh(options.harness, options.olmo), *eighth(options.gadre, options.olmo)]
-    curves += ninth(options.pythia, options.gadre, options.olmo)
+    curves += [*ninth(options.pythia, options.gadre, options.olmo), *tenth(options.pythia, options.gadre, options.olmo)]
     curves = [c for c in curves if options.set in (None, c.group)]
     random.Random(2405).shuffle(curves)  # neighbours share nothing
     if options.sheets is not None:
@@ -261,6 +261,17 @@ def ninth(pythia: Path, gadre: Path, olmo: Path) -> Iterator[Measured]:
     yield from by_tokens_or_size(gadre, 9, None, (("rpj", "d=576_l=24_h=8"),))
     rows = {float(row["throughput/total_tokens"]): row for row in ladder(olmo, "760M-10xC", FIRST_LADDER)}
     yield from by_column(checkpoints(rows), "first 760M-10xC by step", 9, formats=("_rc_", "_mc_"))
+
+
+def tenth(pythia: Path, gadre: Path, olmo: Path) -> Iterator[Measured]:
+    """A second run of OLMo's 7B and a smaller model by step, Gadre et al. by tokens, grammar of Pythia by size."""
+    rows = {float(row["_step"]): row for row in ladder(olmo, "peteish7_medlr_eval_full")}
+    yield from by_column(checkpoints(rows), "7B (lower rate) by step", 10)
+    rows = {float(row["throughput/total_tokens"]): row for row in ladder(olmo, "190M-10xC", FIRST_LADDER)}
+    yield from by_column(checkpoints(rows), "first 190M-10xC by step", 10, formats=("_rc_", "_mc_"))
+    yield from by_tokens_or_size(gadre, 10, None, (("rw_original", "d=512_l=8_h=4"),))
+    suite = first_suite(pythia, "-deduped", "zero")
+    yield from by_prefix(pythia, suite, "blimp_", 0.5, "Pythia-v0-deduped zero-shot by size", 10)
 
 
 def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
