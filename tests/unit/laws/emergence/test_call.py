@@ -7,6 +7,8 @@ from scaling.laws.emergence import Call, Word, back_test, forecast_score, holm, 
 from scaling.laws.emergence.call import is_untold
 from scaling.laws.emergence.curve import make_curve
 from scaling.laws.emergence.facts import facts
+from scaling.laws.emergence.smooth import Line
+from scaling.laws.emergence.surprise import surprise_of
 
 X8 = 1e6 * 10 ** np.linspace(0, 3, 8)
 CURVES = {
@@ -44,6 +46,30 @@ def test_a_rise_after_a_long_level_is_foretold_by_nothing():
     assert called.late
     lifted = shape_call(X12, np.array(y) + 0.03, floor=0.25, simulations=100)  # always the longest answer, say
     assert lifted.call is Call.UNPREDICTED_RISE
+
+
+def test_noisy_small_sizes_without_a_slope_are_a_level():
+    y = [0.50, 0.46, 0.53, 0.48, 0.51, 0.49, 0.56, 0.62]
+    called = shape_call(X8, y, floor=0.5, n_items=280, simulations=100)
+    assert called.call is Call.UNPREDICTED_RISE
+    assert "one level" in called.why
+    sloping = [0.44, 0.47, 0.49, 0.51, 0.53, 0.55, 0.58, 0.62]  # ends as high, and its small sizes say so
+    assert shape_call(X8, sloping, floor=0.44, n_items=280, simulations=100).call is Call.SMOOTH
+
+
+def test_a_leap_between_two_levels_is_a_shape():
+    y = np.r_[np.full(10, 0.26), 0.33, 0.40, 0.44, np.full(7, 0.45)]
+    called = shape_call(np.geomspace(1, 1e5, 20), y, floor=0.25, n_items=2000, simulations=100)
+    assert called.call is Call.UNPREDICTED_RISE
+    assert called.shapes[0].name == "sigmoid"
+
+
+def test_the_gap_is_that_of_the_larger_half():
+    curve = make_curve(X8, [0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.65, 0.75], floor=0.25)
+    found = surprise_of(curve, [Line(curve.t, 1 / curve.variance)], simulations=0)
+    assert found is not None
+    assert found.held_out == pytest.approx(X8[6:])
+    assert found.gap == pytest.approx(0.75 - 0.25, abs=1e-9)
 
 
 def test_a_rise_that_ends_with_the_second_size_is_no_level():
