@@ -27,6 +27,7 @@ import random
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -442,12 +443,9 @@ def draw(curves: list[Measured], folder: Path, per_sheet: int = 12) -> None:
 def judge(curves: list[Measured], simulations: int, *, whole: bool) -> None:
     with LABELS.open() as file:
         labels = {row["curve"]: (row["first"], row["second"]) for row in csv.DictReader(file)}
-    calls = {
-        c.name: shape_call(
-            c.x, c.score, floor=c.floor, n_items=c.n_items, simulations=simulations
-        ).call.value
-        for c in curves
-    }  # fmt: skip
+    with ProcessPoolExecutor() as pool:
+        words = pool.map(called, curves, [simulations] * len(curves), chunksize=20)
+        calls = dict(zip((c.name for c in curves), words, strict=True))
     missing = sorted(set(calls) ^ set(labels) if whole else set(calls) - set(labels))
     if missing:
         raise SystemExit(f"{len(missing)} curves without a label, or labels without a curve: {missing[:3]}")
@@ -462,6 +460,11 @@ def judge(curves: list[Measured], simulations: int, *, whole: bool) -> None:
         for name, label in sorted(agreed.items()):
             if calls[name] != label:
                 print(f"  {name}: labelled {label}, called {calls[name]}")
+
+
+def called(curve: Measured, simulations: int) -> str:
+    found = shape_call(curve.x, curve.score, floor=curve.floor, n_items=curve.n_items, simulations=simulations)
+    return found.call.value
 
 
 def show(title: str, labels: dict[str, str], calls: dict[str, str]) -> None:
