@@ -1,0 +1,354 @@
+"""Published scores against scale: ten sets of curves, each by one rule that was fixed before any curve was looked at.
+
+The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
+(arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
+lm-evaluation-harness. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from
+public transcriptions of the table that agree where they overlap; rows on which they part are left out.
+"""
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent; BLEU is multi-bleu
+# Chance levels by the number of choices, and items of the usual test set.
+TASKS = {
+    "lambada_openai": (0.0, 5153), "wsc": (0.5, 104), "piqa": (0.5, 1838), "arc_challenge": (0.25, 1172),
+    "sciq": (0.25, 1000), "winogrande": (0.5, 1267), "logiqa": (0.25, 651), "arc_easy": (0.25, 2376),
+    "mmlu": (0.25, 14042),
+    "MMLU": (0.25, 14042), "ARC-C": (0.25, 1172), "HellaSwag": (0.25, 10042), "Winograd": (0.5, 1267),
+    "TruthfulQA": (None, 817), "GSM8K": (0.0, 1319), "XWinograd": (0.5, 2325), "HumanEval": (0.0, 164),
+    "parsinlu_qa_2_acc": (0.25, 1050), "word_unscrambling_2_exact_match": (0.0, 2000),
+    "ipa_transliterate_2_exact_match": (0.0, 1003), "arithmetic_3ds_2_acc": (0.0, 2000),
+    "arithmetic_3da_2_acc": (0.0, 2000), "arithmetic_2dm_2_acc": (0.0, 2000), "arithmetic_2da_2_acc": (0.0, 2000),
+}  # fmt: skip
+PYTHIA = {
+    "70m": 70.4e6, "160m": 162e6, "410m": 405e6, "1b": 1.01e9, "1.4b": 1.41e9, "2.8b": 2.78e9, "6.9b": 6.86e9,
+    "12b": 11.8e9,
+}  # fmt: skip
+GPT3_SIZES = {
+    "125M": 125e6, "350M": 356e6, "760M": 760e6, "1.3B": 1.3e9, "2.7B": 2.65e9, "6.7B": 6.65e9, "13B": 12.85e9,
+    "175B": 174.6e9,
+}  # fmt: skip
+OPT = {
+    "125m": 125e6, "350m": 331e6, "1.3b": 1.3e9, "2.7b": 2.7e9, "6.7b": 6.7e9, "13b": 13e9, "30b": 30e9, "66b": 66e9,
+}  # fmt: skip
+BLOOM = {"560m": 560e6, "1b1": 1.1e9, "1b7": 1.7e9, "3b": 3e9, "7b1": 7.1e9}
+XGLM = {"564M": 564e6, "1.7B": 1.7e9, "2.9B": 2.9e9, "4.5B": 4.5e9, "7.5B": 7.5e9}
+FAMILIES = ("Qwen1.5", "Qwen2", "Pythia", "OPT", "GPT-Neo/J", "BLOOM")
+FEWEST = 5
+GADRE_BY_SIZE = "1.0"  # times 20 tokens per parameter
+GADRE_BY_TOKENS = ("rw_original", "d=1024_l=24_h=8")  # the largest model trained to eight horizons
+GADRE_BY_TOKENS_LATER = ("rpj", "c4_original")
+HARNESS = "2ac318a98"  # the commit of lm-evaluation-harness that holds results of BLOOM and XGLM
+CHOICES = {
+    "xnli": 3, "xcopa": 2, "xstory_cloze": 2, "xwinograd": 2, "pawsx": 2, "openbookqa": 4, "wsc273": 2, "swag": 4,
+    "prost": 4, "copa": 2, "boolq": 2, "hellaswag": 4, "race": 4, "headqa": None, "mathqa": 5, "gsm8k": 0, "math": 0,
+    "webqs": 0, "triviaqa": 0,
+}  # fmt: skip
+LADDER = "9bc064c72b1439640993e7ff28238e7b8f855aee"  # the commit of OLMo that holds its ladder's evaluations
+LADDER_SIZES = {"190M": 190.4e6, "370M": 371.3e6, "760M": 758.2e6, "1B": 1.279e9, "3B": 3.17e9}
+LATER_LADDER, DECAYED = "peteish-moreeval", "peteish-moreeval-decay"
+FIRST_LADDER, FIRST_FORMATS = "peteish-final-new", ("_rc_", "_mc_")
+FIRST_LADDER_SIZES = {**{s: n for s, n in LADDER_SIZES.items() if s != "3B"}, "600M": 597.4e6}
+LADDER_MULTIPLES = ("0.5", "1", "2", "5", "10")  # of 20 tokens per parameter
+LADDER_CHANCE = {
+    "mmlu": 1 / 4, "hellaswag": 1 / 4, "arc": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "openbookqa": 1 / 4, "piqa": 1 / 2,
+    "socialiqa": 1 / 3, "winogrande": 1 / 2, "copa": 1 / 2, "sciq": 1 / 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clones:
+    """Where the repositories lie, bare or not."""
+
+    pythia: Path
+    observations: Path
+    gadre: Path
+    harness: Path
+    olmo: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One published curve: task, family and axis in its name; ``x`` in parameters, steps or tokens."""
+
+    name: str
+    x: tuple[float, ...]
+    score: tuple[float, ...]
+    floor: float | None
+    n_items: int | None
+
+
+def first(at: Clones) -> Iterator[Measured]:
+    """Every curve of the first two sources, by one rule."""
+    for corpus in ("", "-deduped"):
+        for shots, mark in (("zero", ""), ("five", "-5shot")):
+            files = {
+                n: f"evals/pythia-v1/pythia-{size}{corpus}/{shots}-shot/{size}{corpus}{mark}_step143000.json"
+                for size, n in PYTHIA.items()
+            }
+            yield from by_task(at.pythia, files, f"Pythia{corpus} {shots}-shot by size")
+    yield from by_task(at.pythia, {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}, "OPT by size")
+    yield from by_task(at.pythia, {n: f"evals/bloom/bloom-{s}.json" for s, n in BLOOM.items()}, "BLOOM by size")
+    yield from by_step(at.pythia, ("160m", "1.4b", "12b"))
+    yield from by_family(at.observations)
+
+
+def second(at: Clones) -> Iterator[Measured]:
+    """Every task of Gadre et al. by size and by tokens, and of other Pythia models by step."""
+    yield from by_tokens_or_size(at.gadre, GADRE_BY_SIZE, (GADRE_BY_TOKENS,))
+    yield from by_step(at.pythia, ("410m", "2.8b", "6.9b"))
+
+
+def third(at: Clones) -> Iterator[Measured]:
+    """The other corpora of Gadre et al. by tokens, the first Pythia suite and BLOOM by size, Pythia by step."""
+    shape = GADRE_BY_TOKENS[1]
+    yield from by_tokens_or_size(at.gadre, None, tuple((corpus, shape) for corpus in GADRE_BY_TOKENS_LATER))
+    for corpus in ("", "-deduped"):
+        for shots in ("zero", "five"):
+            yield from by_task(
+                at.pythia, first_suite(at.pythia, corpus, shots), f"Pythia-v0{corpus} {shots}-shot by size"
+            )
+    yield from by_harness(at.harness, "bloom", BLOOM, "BLOOM by size (harness)")
+    yield from by_step(at.pythia, ("160m-deduped", "1.4b-deduped"))
+
+
+def fourth(at: Clones) -> Iterator[Measured]:
+    """Grammar (BLiMP) of the first Pythia suite and subjects of MMLU of OPT by size, six Pythia models by step."""
+    yield from by_prefix(at.pythia, first_suite(at.pythia, "", "zero"), "blimp_", 0.5, "Pythia-v0 zero-shot by size")
+    opt = {n: f"evals/opt/opt-{s}.json" for s, n in OPT.items()}
+    yield from by_prefix(at.pythia, opt, "hendrycksTest-", 0.25, "OPT by size")
+    yield from by_step(
+        at.pythia, ("70m-deduped", "1b-deduped", "410m-deduped", "2.8b-deduped", "6.9b-deduped", "12b-deduped")
+    )
+
+
+def fifth(at: Clones) -> Iterator[Measured]:
+    """Subjects of MMLU of Pythia by size, two smaller models of Gadre et al. by tokens, two Pythia models by step."""
+    folder = "evals/pythia-v1/pythia-{0}/five-shot/{0}-5shot_step143000.json"
+    files = {n: folder.format(size) for size, n in PYTHIA.items() if size != "1b"}  # not published
+    yield from by_prefix(at.pythia, files, "hendrycksTest-", 0.25, "Pythia five-shot by size")
+    yield from by_tokens_or_size(at.gadre, None, (("rw_original", "d=576_l=24_h=8"), ("rpj", "d=512_l=8_h=4")))
+    yield from by_step(at.pythia, ("70m", "1b-bf16"))
+
+
+def sixth(at: Clones) -> Iterator[Measured]:
+    """OLMo's ladder: four models by step, two by tokens, all five by size at two numbers of tokens per parameter."""
+    for run, name in (("peteish7_eval_full", "7B"), ("peteish13_eval_full", "13B"), ("190M-10xC", ""), ("3B-10xC", "")):
+        yield from by_checkpoint(at.olmo, run, name or run)
+    for size in ("760M", "1B"):
+        runs = {float(m) * 20 * LADDER_SIZES[size]: f"{size}-{m}xC" for m in LADDER_MULTIPLES}
+        ends = {tokens: ladder(at.olmo, run, DECAYED)[-1] for tokens, run in runs.items()}
+        yield from by_column(ends, f"{size} by tokens")
+    for m in ("1", "5"):
+        ends = {n: ladder(at.olmo, f"{size}-{m}xC", DECAYED)[-1] for size, n in LADDER_SIZES.items()}
+        yield from by_column(ends, f"{m}xC by size")
+
+
+def seventh(at: Clones) -> Iterator[Measured]:
+    """XGLM by size, and the first runs of OLMo's ladder, which know other tasks: two by step, all five by size."""
+    yield from by_harness(at.harness, "xglm", XGLM, "XGLM by size (harness)")
+    for run in ("600M-10xC", "1B-10xC"):
+        yield from by_checkpoint(at.olmo, run, f"first {run}", FIRST_LADDER)
+    ends = {n: ladder(at.olmo, f"{size}-10xC", FIRST_LADDER)[-1] for size, n in FIRST_LADDER_SIZES.items()}
+    yield from by_column(ends, "first 10xC by size", FIRST_FORMATS)
+
+
+def eighth(at: Clones) -> Iterator[Measured]:
+    """GPT-3 by size, another model of Gadre et al. by tokens, and another first run of OLMo's ladder by step."""
+    with GPT3.open() as file:
+        for row in csv.DictReader(file):
+            floor = float(row["chance"]) if row["chance"] else None
+            items = int(row["items"]) if row["items"] else None
+            points = {n: float(row[size]) / 100 for size, n in GPT3_SIZES.items()}
+            yield from measured(f"{row['task']}, GPT-3 {row['shots']}-shot by size", floor, items, points)
+    yield from by_tokens_or_size(at.gadre, None, (("c4_original", "d=576_l=24_h=8"),))
+    yield from by_checkpoint(at.olmo, "370M-10xC", "first 370M-10xC", FIRST_LADDER)
+
+
+def ninth(at: Clones) -> Iterator[Measured]:
+    """Four Pythia models by step, asked with five shots; MMLU of BLOOM; one more model of Gadre et al. and of OLMo."""
+    yield from by_step(at.pythia, ("160m", "1b-bf16", "2.8b", "12b"), "five")
+    files = {n: f"evals/bloom/bloom-{size}.json" for size, n in BLOOM.items()}
+    yield from by_prefix(at.pythia, files, "hendrycksTest-", 0.25, "BLOOM by size")
+    yield from by_tokens_or_size(at.gadre, None, (("rpj", "d=576_l=24_h=8"),))
+    yield from by_checkpoint(at.olmo, "760M-10xC", "first 760M-10xC", FIRST_LADDER)
+
+
+def tenth(at: Clones) -> Iterator[Measured]:
+    """A second run of OLMo's 7B and a smaller model by step, Gadre et al. by tokens, grammar of Pythia by size."""
+    yield from by_checkpoint(at.olmo, "peteish7_medlr_eval_full", "7B (lower rate)")
+    yield from by_checkpoint(at.olmo, "190M-10xC", "first 190M-10xC", FIRST_LADDER)
+    yield from by_tokens_or_size(at.gadre, None, (("rw_original", "d=512_l=8_h=4"),))
+    suite = first_suite(at.pythia, "-deduped", "zero")
+    yield from by_prefix(at.pythia, suite, "blimp_", 0.5, "Pythia-v0-deduped zero-shot by size")
+
+
+def ladder(olmo: Path, run: str, folder: str) -> list[dict[str, str]]:
+    """Every evaluation of one run."""
+    return list(csv.DictReader(io.StringIO(git(olmo, "show", f"{LADDER}:scripts/scaling/data/{folder}/{run}.csv"))))
+
+
+def checkpoints(rows: dict[float, dict[str, str]], count: int = 12) -> dict[float, dict[str, str]]:
+    """Evaluations nearest to places evenly spaced in the logarithm: a run is evaluated hundreds of times."""
+    seen = sorted(step for step in rows if step > 0)
+    wanted = [seen[0] * (seen[-1] / seen[0]) ** (i / (count - 1)) for i in range(count)]
+    return {x: rows[x] for x in {min(seen, key=lambda step: abs(log(step / at))) for at in wanted}}
+
+
+def by_checkpoint(olmo: Path, run: str, title: str, folder: str = LATER_LADDER) -> Iterator[Measured]:
+    """One run by step; the first ladder counts tokens instead, and knows each task in several formats."""
+    axis, formats = ("throughput/total_tokens", FIRST_FORMATS) if folder == FIRST_LADDER else ("_step", ("",))
+    rows = {float(row[axis]): row for row in ladder(olmo, run, folder)}
+    yield from by_column(checkpoints(rows), f"{title} by step", formats)
+
+
+def by_column(runs: Mapping[float, dict[str, str]], title: str, formats: tuple[str, ...] = ("",)) -> Iterator[Measured]:
+    """Each column that is an accuracy; its items are the smallest number that makes every score a whole count."""
+    for column in next(iter(runs.values())):
+        task = column.rsplit("/", 1)[-1]
+        family = task.split("_")[0]
+        if column.startswith("eval/downstream/") and family in LADDER_CHANCE and any(f in task for f in formats):
+            points = {x: float(row[column]) for x, row in runs.items() if row[column]}
+            items = next(n for n in range(20, 20_000) if all(abs(y * n - round(y * n)) < 2e-3 for y in points.values()))
+            yield from measured(f"{task}, OLMo {title}", LADDER_CHANCE[family], items, points)
+
+
+def first_suite(pythia: Path, corpus: str, shots: str) -> dict[float, str]:
+    """The last checkpoints of Pythia's first suite: one end, two batch sizes."""
+    files: dict[float, str] = {}
+    for size, n in PYTHIA.items():
+        folder = f"evals/pythia-v0/pythia-{size}{corpus}/{shots}-shot/"
+        names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
+        for name in names:
+            if "step71500_" in name or "step143000_" in name:
+                files[n] = name
+    return files
+
+
+def by_prefix(pythia: Path, files: dict[float, str], prefix: str, floor: float, title: str) -> Iterator[Measured]:
+    """Accuracies of one collection of tasks."""
+    results = [(n, json.loads(git(pythia, "show", f"HEAD:{name}"))["results"]) for n, name in files.items()]
+    for task, seen in with_errors(results):
+        if task.startswith(prefix):
+            yield from counted(f"{task}, {title}", floor, seen)
+
+
+def by_harness(harness: Path, family: str, sizes: dict[str, float], title: str) -> Iterator[Measured]:
+    """Accuracies that the first set does not hold."""
+    results = []
+    for size, n in sizes.items():
+        names = git(harness, "ls-tree", "--name-only", HARNESS, f"results/{family}/{family}-{size}/").split()
+        texts = [git(harness, "show", f"{HARNESS}:{name}") for name in names if name.endswith(".json")]
+        results += [(n, json.loads(text)["results"]) for text in texts]
+    for task, seen in with_errors(results):
+        if task not in TASKS:
+            choices = next((c for prefix, c in CHOICES.items() if task.startswith(prefix)), None)
+            floor = None if choices is None else 1 / choices if choices else 0.0
+            yield from counted(f"{task}, {title}", floor, seen)
+
+
+Scores = dict[float, tuple[float, float]]  # accuracy and its standard error by scale
+
+
+def with_errors(results: list[tuple[float, dict[str, dict[str, float]]]]) -> Iterator[tuple[str, Scores]]:
+    """Each task that has an accuracy."""
+    points: dict[str, Scores] = {}
+    for n, tasks in results:
+        for task, found in tasks.items():
+            if "acc" in found:
+                points.setdefault(task, {})[n] = (found["acc"], found["acc_stderr"])
+    yield from sorted(points.items())
+
+
+def counted(name: str, floor: float | None, seen: Scores) -> Iterator[Measured]:
+    """One curve, its items from the standard errors; none where no model answers anything."""
+    items = [round(p * (1 - p) / e**2) + 1 for p, e in seen.values() if e > 0]
+    if items:
+        yield from measured(name, floor, max(items), {n: p for n, (p, _) in seen.items()})
+
+
+def by_tokens_or_size(gadre: Path, multiple: str | None, by_tokens: tuple[tuple[str, str], ...]) -> Iterator[Measured]:
+    """Every task of some models: all sizes at one multiple of 20 tokens per parameter, or one model's horizons."""
+    known = csv.DictReader(io.StringIO(git(gadre, "show", "HEAD:exp_data/eval_metadata.csv")))
+    tasks = {r["Eval Task"]: (float(r["Random baseline"]) / 100, int(r["#datapoints"])) for r in known}
+    names = git(gadre, "ls-tree", "--name-only", "HEAD", "exp_data/models/").split()
+    lines: dict[str, dict[float, dict[str, float]]] = {}
+    for name in names:
+        run = json.loads(git(gadre, "show", f"HEAD:{name}"))["hyperparameters"]
+        corpus, shape, horizon = name.rsplit("/", 1)[1].removesuffix(".json").rsplit("-")
+        scores = json.loads(git(gadre, "show", f"HEAD:exp_data/evals/evaluation_{corpus}-{shape}-{horizon}_heavy.json"))
+        if horizon == multiple:
+            lines.setdefault(f"{corpus} by size", {})[run["params"]] = scores["eval_metrics"]["icl"]
+        if (corpus, shape) in by_tokens:
+            model = corpus if shape == GADRE_BY_TOKENS[1] else f"{corpus} {shape}"
+            lines.setdefault(f"{model} by tokens", {})[run["tokens"]] = scores["eval_metrics"]["icl"]
+    for title, runs in sorted(lines.items()):
+        for task in sorted(set(tasks).intersection(*runs.values())):
+            yield from measured(f"{task}, {title}", *tasks[task], {x: found[task] for x, found in runs.items()})
+
+
+def by_step(pythia: Path, sizes: tuple[str, ...], shots: str = "zero") -> Iterator[Measured]:
+    for size in sizes:
+        folder = f"evals/pythia-v1/pythia-{size}/{shots}-shot/"
+        names = git(pythia, "ls-tree", "--name-only", "HEAD", folder).split()
+        steps = {float(n.rsplit("step", 1)[1].removesuffix(".json")): n for n in names}
+        steps.pop(0.0, None)
+        asked = "" if shots == "zero" else f"{shots}-shot "
+        yield from by_task(pythia, steps, f"Pythia {size} {asked}by step")
+
+
+def by_task(clone: Path, files: dict[float, str], title: str) -> Iterator[Measured]:
+    """Accuracies of lm-evaluation-harness results, one curve for each task, its subjects averaged for MMLU."""
+    have = set(git(clone, "ls-tree", "-r", "--name-only", "HEAD", "evals").split("\n"))
+    rows: dict[str, dict[float, float]] = {}
+    for x, path in sorted(files.items()):
+        if path not in have:
+            continue
+        results = json.loads(git(clone, "show", f"HEAD:{path}"))["results"]
+        subjects = [v["acc"] for k, v in results.items() if k.startswith("hendrycksTest")]
+        found = {k: v["acc"] for k, v in results.items() if k in TASKS}
+        for task, score in found.items():
+            rows.setdefault(task, {})[x] = score
+        if len(subjects) == 57:
+            rows.setdefault("mmlu", {})[x] = sum(subjects) / 57
+    for task, points in sorted(rows.items()):
+        yield from measured(f"{task}, {title}", *TASKS[task], points)
+
+
+def by_family(clone: Path) -> Iterator[Measured]:
+    tables = [
+        {r["Model"]: r for r in csv.DictReader(io.StringIO(git(clone, "show", f"HEAD:eval_results/{name}.csv")))}
+        for name in ("base_llm_benchmark_eval", "base_llm_emergent_capability_eval")
+    ]
+    known = tables[0]
+    for family in FAMILIES:
+        sizes = {m: float(r["Model Size (B)"]) * 1e9 for m, r in known.items() if r["Model Family"] == family}
+        for table in tables:
+            for task in (t for t in next(iter(table.values())) if t in TASKS):
+                points = {n: float(table[m][task]) for m, n in sizes.items() if m in table and table[m][task]}
+                title = f"{task}, {family} by size (observations)"
+                yield from measured(title, *TASKS[task], points)
+
+
+def measured(name: str, floor: float | None, n_items: int | None, points: dict[float, float]) -> Iterator[Measured]:
+    if len(points) < FEWEST:
+        return
+    x, score = zip(*sorted(points.items()), strict=True)
+    yield Measured(name=name, x=x, score=score, floor=floor, n_items=n_items)
+
+
+def git(clone: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(clone), *words], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = dict(
+    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth), start=1)
+)
