@@ -1,8 +1,9 @@
-"""Published scores against scale: ten sets of curves, each by one rule that was fixed before any curve was looked at.
+"""Published scores against scale: eleven sets of curves, each by one rule that was fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
-(arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
-lm-evaluation-harness. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from
+(arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
+lm-evaluation-harness, and those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615) with Schellaert's assessors, whose
+test instances, a fifth of each task, say which answers of the model were right. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from
 public transcriptions of the table that agree where they overlap; rows on which they part are left out.
 """
 
@@ -61,6 +62,13 @@ LADDER_CHANCE = {
     "mmlu": 1 / 4, "hellaswag": 1 / 4, "arc": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "openbookqa": 1 / 4, "piqa": 1 / 2,
     "socialiqa": 1 / 3, "winogrande": 1 / 2, "copa": 1 / 2, "sciq": 1 / 4,
 }  # fmt: skip
+BIG_G = {
+    "2m": 2e6, "16m": 16e6, "53m": 53e6, "125m": 125e6, "244m": 244e6, "422m": 422e6, "1b": 1e9, "2b": 2e9, "4b": 4e9,
+    "8b": 8e9, "27b": 27e9, "128b": 128e9,
+}  # fmt: skip
+BIG_BENCH_LABELS = "artifacts/csv-results-new/q6scaling/deberta_bs32_3sh_instance-split-07251345/base"
+BIG_BENCH_RATES = ("artifacts/csv-results/scaling-0sh", "artifacts/csv-results/scaling-0sh-small")
+FEWEST_ITEMS = 30  # many tasks of BIG-bench have a handful of test instances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,7 @@ class Clones:
     gadre: Path
     harness: Path
     olmo: Path
+    lass: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +197,55 @@ def tenth(at: Clones) -> Iterator[Measured]:
     yield from by_tokens_or_size(at.gadre, None, (("rw_original", "d=512_l=8_h=4"),))
     suite = first_suite(at.pythia, "-deduped", "zero")
     yield from by_prefix(at.pythia, suite, "blimp_", 0.5, "Pythia-v0-deduped zero-shot by size")
+
+
+def eleventh(at: Clones) -> Iterator[Measured]:
+    """BIG-bench by size: BIG-G at temperature 0, asked with three shots and with none."""
+    chance_text = git(at.lass, "show", "HEAD:artifacts/csv-results/accs_3.csv")  # tasks with choices; the others write
+    chance = {row["task"]: float(row["random_acc"]) for row in csv.DictReader(io.StringIO(chance_text))}
+    for shots, count in ((3, counted_labels), (0, counted_rates)):
+        found = {n: count(at.lass, size) for size, n in BIG_G.items()}
+        for task in sorted(set.intersection(*(set(tasks) for tasks in found.values()))):
+            answers = {n: tasks[task] for n, tasks in found.items()}
+            items = min(n_items for _, n_items in answers.values())
+            if items >= FEWEST_ITEMS:
+                points = {n: right / n_items for n, (right, n_items) in answers.items()}
+                yield from measured(f"{task}, BIG-G {shots}-shot by size", chance.get(task, 0.0), items, points)
+
+
+def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
+    """Right answers and test instances of each task."""
+    tasks = json.loads(git(lass, "show", f"HEAD:{BIG_BENCH_LABELS}/{size}/predictions_per_task.json"))
+    return {task: (sum(found["labels"]), len(found["labels"])) for task, found in tasks.items()}
+
+
+def counted_rates(lass: Path, size: str) -> dict[str, tuple[int, int]]:
+    """The same from what two assessors' rates allow, where one number alone fits them."""
+    tables = [
+        {row[""]: row for row in csv.DictReader(io.StringIO(git(lass, "show", f"HEAD:{folder}/{size}.csv")))}
+        for folder in BIG_BENCH_RATES
+    ]
+    answers: dict[str, tuple[int, int]] = {}
+    for task in tables[0]:
+        rows = [{name: float(v or "nan") for name, v in table[task].items() if name} for table in tables]
+        n = round(rows[0]["count"])
+        fits = [k for k in range(n + 1) if all(fits_rates(k, n, row) for row in rows)]
+        if len(fits) == 1 and task != "_total":
+            answers[task] = fits[0], n
+    return answers
+
+
+def fits_rates(k: int, n: int, row: Mapping[str, float]) -> bool:
+    """Whether k right answers in n agree with an assessor's uncertainty term (that of the Brier score) and its rates."""
+    accuracy, recall = row["test_accuracy"], row["test_recall"]
+    if abs(k * (n - k) / n**2 - row["test_bs_unc"]) > 1e-6:
+        return False
+    if k == 0:
+        return recall == 0
+    if k == n:
+        return abs(recall - accuracy) < 1e-6
+    specificity = 2 * row["test_balanced_accuracy"] - recall
+    return abs(recall * k + specificity * (n - k) - accuracy * n) < 1e-4
 
 
 def ladder(olmo: Path, run: str, folder: str) -> list[dict[str, str]]:
@@ -350,5 +408,5 @@ def git(clone: Path, *words: str) -> str:
 
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = dict(
-    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth), start=1)
+    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh), start=1)
 )
