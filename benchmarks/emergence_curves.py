@@ -7,8 +7,8 @@
         --harness lm-evaluation-harness --olmo OLMo --lass lass
     python benchmarks/emergence_curves.py … --set 10 --sheets sheets   # the plots and the guide, to label anew
 
-Curves (`published_curves.py`): eleven sets. Between most of them the detector was changed for what they had shown; the two
-that the rules met blind as they are, are the last (`README.md`).
+Curves (`published_curves.py`): eleven sets. Between most of them the detector was changed for what they had shown;
+those that the rules met blind as they are, are the last (`README.md`).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a

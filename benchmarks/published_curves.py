@@ -1,10 +1,11 @@
-"""Published scores against scale: eleven sets of curves, each by one rule that was fixed before any curve was looked at.
+"""Published scores against scale: eleven sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
-(arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
-lm-evaluation-harness, and those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615) with Schellaert's assessors, whose
-test instances, a fifth of each task, say which answers of the model were right. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from
-public transcriptions of the table that agree where they overlap; rows on which they part are left out.
+(arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
+lm-evaluation-harness. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615) are counted from the records of
+Schellaert's assessors, which hold for a fifth of each task's instances whether the model's answer was right. Those of
+GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public transcriptions of the table
+that agree where they overlap; rows on which they part are left out.
 """
 
 import csv
@@ -236,7 +237,7 @@ def counted_rates(lass: Path, size: str) -> dict[str, tuple[int, int]]:
 
 
 def fits_rates(k: int, n: int, row: Mapping[str, float]) -> bool:
-    """Whether k right answers in n agree with an assessor's uncertainty term (that of the Brier score) and its rates."""
+    """Whether k right answers in n agree with an assessor's rates and the uncertainty term of its Brier score."""
     accuracy, recall = row["test_accuracy"], row["test_recall"]
     if abs(k * (n - k) / n**2 - row["test_bs_unc"]) > 1e-6:
         return False
