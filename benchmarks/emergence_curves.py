@@ -3,11 +3,12 @@
     git clone https://github.com/EleutherAI/pythia && git clone https://github.com/ryoungj/ObsScaling
     git clone https://github.com/mlfoundations/scaling gadre && git clone https://github.com/EleutherAI/lm-evaluation-harness
     git clone https://github.com/allenai/OLMo && git clone https://github.com/wschella/lass
+    git clone https://github.com/bigscience-workshop/bigscience
     python benchmarks/emergence_curves.py --pythia pythia --observations ObsScaling --gadre gadre \\
-        --harness lm-evaluation-harness --olmo OLMo --lass lass
+        --harness lm-evaluation-harness --olmo OLMo --lass lass --bigscience bigscience
     python benchmarks/emergence_curves.py … --set 10 --sheets sheets   # the plots and the guide, to label anew
 
-Curves (`published_curves.py`): eleven sets. Between most of them the detector was changed for what they had shown;
+Curves (`published_curves.py`): twelve sets. Between most of them the detector was changed for what they had shown;
 those that the rules met blind as they are, are the last (`README.md`).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
@@ -58,13 +59,14 @@ def main() -> None:
     parser.add_argument("--harness", type=Path, required=True, help="a clone of EleutherAI/lm-evaluation-harness")
     parser.add_argument("--olmo", type=Path, required=True, help="a clone of allenai/OLMo with its branches")
     parser.add_argument("--lass", type=Path, required=True, help="a clone of wschella/lass, bare or not")
+    parser.add_argument("--bigscience", type=Path, required=True, help="a clone of bigscience-workshop/bigscience")
     parser.add_argument("--set", type=int, choices=SETS, help="only one of the sets")
     parser.add_argument("--sheets", type=Path, help="draw the numbered plots for a reader into this folder, and stop")
     parser.add_argument("--simulations", type=int, default=1000)
     options = parser.parse_args()
     clones = Clones(
         pythia=options.pythia, observations=options.observations, gadre=options.gadre, harness=options.harness,
-        olmo=options.olmo, lass=options.lass,
+        olmo=options.olmo, lass=options.lass, bigscience=options.bigscience,
     )  # fmt: skip
     sets = {n: list(gather(clones)) for n, gather in SETS.items() if options.set in (None, n)}
     if options.sheets is not None:

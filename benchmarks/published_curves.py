@@ -1,4 +1,4 @@
-"""Published scores against scale: eleven sets of curves, each by one rule, fixed before any curve was looked at.
+"""Published scores against scale: twelve sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent; BLEU is multi-bleu
 # Chance levels by the number of choices, and items of the usual test set.
 TASKS = {
@@ -63,6 +65,18 @@ LADDER_CHANCE = {
     "mmlu": 1 / 4, "hellaswag": 1 / 4, "arc": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "openbookqa": 1 / 4, "piqa": 1 / 2,
     "socialiqa": 1 / 3, "winogrande": 1 / 2, "copa": 1 / 2, "sciq": 1 / 4,
 }  # fmt: skip
+BIGSCIENCE_RUNS = {
+    "OSCAR": "tr3/tr3d-1B3-oscar-checkpoints",
+    "C4": "tr3/tr3e-1B3-c4-checkpoints",
+    "the Pile": "tr3/tr3m-1B3-pile-checkpoints",
+    "filtered OSCAR": "tr12/tr12a-1B3-oscar-en-filtered",
+    "deduplicated OSCAR": "tr12/tr12b-1B3-oscar-en-filtered-dedup",
+}
+BIGSCIENCE_CHOICES = {
+    "arc_challenge": 4, "arc_easy": 4, "boolq": 2, "copa": 2, "headqa_en": 4, "hellaswag": 4, "lambada": 0, "logiqa": 4,
+    "mathqa": 5, "mrpc": 2, "openbookqa": 4, "piqa": 2, "prost": 4, "pubmedqa": 3, "qnli": 2, "qqp": 2, "race": 4,
+    "rte": 2, "sciq": 4, "sst": 2, "triviaqa": 0, "webqs": 0, "wic": 2, "winogrande": 2, "wnli": 2, "wsc": 2,
+}  # fmt: skip
 BIG_G = {
     "2m": 2e6, "16m": 16e6, "53m": 53e6, "125m": 125e6, "244m": 244e6, "422m": 422e6, "1b": 1e9, "2b": 2e9, "4b": 4e9,
     "8b": 8e9, "27b": 27e9, "128b": 128e9,
@@ -82,6 +96,7 @@ class Clones:
     harness: Path
     olmo: Path
     lass: Path
+    bigscience: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +229,18 @@ def eleventh(at: Clones) -> Iterator[Measured]:
                 yield from measured(f"{task}, BIG-G {shots}-shot by size", chance.get(task, 0.0), items, points)
 
 
+def twelfth(at: Clones) -> Iterator[Measured]:
+    """Five runs of 1.3B parameters on different corpora by tokens, with which BLOOM was prepared."""
+    for corpus, run in BIGSCIENCE_RUNS.items():
+        found = json.loads(git(at.bigscience, "show", f"HEAD:evaluation/results/{run}_agg.json"))
+        for task, scores in sorted(found["results"].items()):
+            if task in BIGSCIENCE_CHOICES:
+                choices = BIGSCIENCE_CHOICES[task]
+                rows = zip(found["tokens"], scores["acc"], scores["acc_stderr"], strict=True)
+                seen = checkpoints({float(tokens): (score, error) for tokens, score, error in rows})
+                yield from counted(f"{task}, 1.3B on {corpus} by tokens", 1 / choices if choices else 0.0, seen)
+
+
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
     """Right answers and test instances of each task."""
     tasks = json.loads(git(lass, "show", f"HEAD:{BIG_BENCH_LABELS}/{size}/predictions_per_task.json"))
@@ -254,7 +281,7 @@ def ladder(olmo: Path, run: str, folder: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(git(olmo, "show", f"{LADDER}:scripts/scaling/data/{folder}/{run}.csv"))))
 
 
-def checkpoints(rows: dict[float, dict[str, str]], count: int = 12) -> dict[float, dict[str, str]]:
+def checkpoints(rows: Mapping[float, T], count: int = 12) -> dict[float, T]:
     """Evaluations nearest to places evenly spaced in the logarithm: a run is evaluated hundreds of times."""
     seen = sorted(step for step in rows if step > 0)
     wanted = [seen[0] * (seen[-1] / seen[0]) ** (i / (count - 1)) for i in range(count)]
@@ -409,5 +436,5 @@ def git(clone: Path, *words: str) -> str:
 
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = dict(
-    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh), start=1)
+    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth), start=1)
 )
