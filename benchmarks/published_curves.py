@@ -1,11 +1,12 @@
-"""Published scores against scale: twelve sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: thirteen sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
 lm-evaluation-harness. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615) are counted from the records of
 Schellaert's assessors, which hold for a fifth of each task's instances whether the model's answer was right. Those of
 GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public transcriptions of the table
-that agree where they overlap; rows on which they part are left out.
+that agree where they overlap; rows on which they part are left out. Those in `probe_scores.csv` were trained here, by
+`scaling run benchmarks/probes-easier.yaml` and `probes-harder.yaml`: tasks at levels that no shipped sweep holds.
 """
 
 import csv
@@ -16,10 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
+from statistics import fmean
 from typing import TypeVar
+
+import numpy as np
+
+from scaling.laws.emergence.abilities import lifted
 
 T = TypeVar("T")
 GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent; BLEU is multi-bleu
+PROBES = Path(__file__).with_name("probe_scores.csv")
+PROBE_SIZES, PROBE_SEED = ("d16", "d32", "d64"), "10"  # whose curves by tokens are judged too
 # Chance levels by the number of choices, and items of the usual test set.
 TASKS = {
     "lambada_openai": (0.0, 5153), "wsc": (0.5, 104), "piqa": (0.5, 1838), "arc_challenge": (0.25, 1172),
@@ -83,7 +91,7 @@ BIG_G = {
 }  # fmt: skip
 BIG_BENCH_LABELS = "artifacts/csv-results-new/q6scaling/deberta_bs32_3sh_instance-split-07251345/base"
 BIG_BENCH_RATES = ("artifacts/csv-results/scaling-0sh", "artifacts/csv-results/scaling-0sh-small")
-FEWEST_ITEMS = 30  # many tasks of BIG-bench have a handful of test instances
+FEWEST_ITEMS = 30  # many tasks of BIG-bench have a handful of test instances, some probes a dozen items in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +247,29 @@ def twelfth(at: Clones) -> Iterator[Measured]:
                 rows = zip(found["tokens"], scores["acc"], scores["acc_stderr"], strict=True)
                 seen = checkpoints({float(tokens): (score, error) for tokens, score, error in rows})
                 yield from counted(f"{task}, 1.3B on {corpus} by tokens", 1 / choices if choices else 0.0, seen)
+
+
+def thirteenth(_: Clones) -> Iterator[Measured]:
+    """Twenty probes of this project: each seed by size at the last horizon, three sizes of one seed by tokens."""
+    with PROBES.open() as file:
+        rows = list(csv.DictReader(file))
+    most = max(float(row["tokens"]) for row in rows)
+    lines: dict[str, dict[float, dict[str, str]]] = {}
+    for row in rows:
+        size, seed = row["label"].split()[0], row["seed"]
+        if float(row["tokens"]) == most:
+            lines.setdefault(f"{row['probe']}, seed {seed} by size", {})[float(row["params_total"])] = row
+        if size in PROBE_SIZES and seed == PROBE_SEED:
+            lines.setdefault(f"{row['probe']}, {size} by tokens", {})[float(row["tokens"])] = row
+    for name, seen in sorted(lines.items()):
+        one = next(iter(seen.values()))
+        floor, items = fmean(float(row["floor"]) for row in seen.values()), int(one["items"])
+        if items < FEWEST_ITEMS:
+            continue
+        score = np.array([float(row["score"]) for row in seen.values()])
+        if one["format_only"]:  # as the tool does before it judges
+            score = lifted(score, floor, np.full(len(score), items))
+        yield from measured(name, floor, items, dict(zip(seen, score.tolist(), strict=True)))
 
 
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
@@ -436,5 +467,8 @@ def git(clone: Path, *words: str) -> str:
 
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = dict(
-    enumerate((first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth), start=1)
+    enumerate(
+        (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth, thirteenth),
+        start=1,
+    )
 )
