@@ -1,4 +1,4 @@
-"""Real scores against scale: thirteen sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: fourteen sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
@@ -6,7 +6,8 @@ lm-evaluation-harness. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04
 Schellaert's assessors, which hold for a fifth of each task's instances whether the model's answer was right. Those of
 GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public transcriptions of the table
 that agree where they overlap; rows on which they part are left out. Those in `probe_scores.csv` were trained here, by
-`scaling run benchmarks/probes-easier.yaml` and `probes-harder.yaml`: tasks at levels that no shipped sweep holds.
+`scaling run benchmarks/probes-easier.yaml`, `probes-harder.yaml` and `probes-deeper.yaml`: tasks at levels that no
+shipped sweep holds, each size and seed at the last horizon, three sizes of one seed at all.
 """
 
 import csv
@@ -27,7 +28,6 @@ from scaling.laws.emergence.abilities import lifted
 T = TypeVar("T")
 GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent; BLEU is multi-bleu
 PROBES = Path(__file__).with_name("probe_scores.csv")
-PROBE_SIZES, PROBE_SEED = ("d16", "d32", "d64"), "10"  # whose curves by tokens are judged too
 # Chance levels by the number of choices, and items of the usual test set.
 TASKS = {
     "lambada_openai": (0.0, 5153), "wsc": (0.5, 104), "piqa": (0.5, 1838), "arc_challenge": (0.25, 1172),
@@ -250,26 +250,19 @@ def twelfth(at: Clones) -> Iterator[Measured]:
 
 
 def thirteenth(_: Clones) -> Iterator[Measured]:
-    """Twenty probes of this project: each seed by size at the last horizon, three sizes of one seed by tokens."""
-    with PROBES.open() as file:
-        rows = list(csv.DictReader(file))
-    most = max(float(row["tokens"]) for row in rows)
-    lines: dict[str, dict[float, dict[str, str]]] = {}
-    for row in rows:
-        size, seed = row["label"].split()[0], row["seed"]
-        if float(row["tokens"]) == most:
-            lines.setdefault(f"{row['probe']}, seed {seed} by size", {})[float(row["params_total"])] = row
-        if size in PROBE_SIZES and seed == PROBE_SEED:
-            lines.setdefault(f"{row['probe']}, {size} by tokens", {})[float(row["tokens"])] = row
-    for name, seen in sorted(lines.items()):
-        one = next(iter(seen.values()))
-        floor, items = fmean(float(row["floor"]) for row in seen.values()), int(one["items"])
-        if items < FEWEST_ITEMS:
-            continue
-        score = np.array([float(row["score"]) for row in seen.values()])
-        if one["format_only"]:  # as the tool does before it judges
-            score = lifted(score, floor, np.full(len(score), items))
-        yield from measured(name, floor, items, dict(zip(seen, score.tolist(), strict=True)))
+    """Twenty probes of this project, trained in two sweeps: each seed by size, three sizes of one seed by tokens."""
+    yield from by_probe("probes-easier")
+    yield from by_probe("probes-harder")
+
+
+def fourteenth(at: Clones) -> Iterator[Measured]:
+    """Sixteen other probes in deeper models, and what is left of OLMo's ladder: two runs by step, all five by size."""
+    yield from by_probe("probes-deeper")
+    for run in ("760M-10xC", "1B-10xC"):
+        yield from by_checkpoint(at.olmo, run, run)
+    for m in ("2", "10"):
+        ends = {n: ladder(at.olmo, f"{size}-{m}xC", DECAYED)[-1] for size, n in LADDER_SIZES.items()}
+        yield from by_column(ends, f"{m}xC by size")
 
 
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
@@ -305,6 +298,29 @@ def fits_rates(k: int, n: int, row: Mapping[str, float]) -> bool:
         return abs(recall - accuracy) < 1e-6
     specificity = 2 * row["test_balanced_accuracy"] - recall
     return abs(recall * k + specificity * (n - k) - accuracy * n) < 1e-4
+
+
+def by_probe(sweep: str) -> Iterator[Measured]:
+    """Each probe of one sweep that has items enough."""
+    with PROBES.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["sweep"] == sweep]
+    most = max(float(row["tokens"]) for row in rows)
+    lines: dict[str, dict[float, dict[str, str]]] = {}
+    for row in rows:
+        run = f"{row['probe']}, {sweep} {row['label']} by tokens"
+        lines.setdefault(run, {})[float(row["tokens"])] = row
+        if float(row["tokens"]) == most:
+            ends = f"{row['probe']}, {sweep} s{row['seed']} by size"
+            lines.setdefault(ends, {})[float(row["params_total"])] = row
+    for name, seen in sorted(lines.items()):
+        one = next(iter(seen.values()))
+        floor, items = fmean(float(row["floor"]) for row in seen.values()), int(one["items"])
+        if items < FEWEST_ITEMS:
+            continue
+        score = np.array([float(row["score"]) for row in seen.values()])
+        if one["format_only"]:  # as the tool does before it judges
+            score = lifted(score, floor, np.full(len(score), items))
+        yield from measured(name, floor, items, dict(zip(seen, score.tolist(), strict=True)))
 
 
 def ladder(olmo: Path, run: str, folder: str) -> list[dict[str, str]]:

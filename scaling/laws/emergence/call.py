@@ -11,6 +11,7 @@ from scaling.laws.emergence.facts import Facts, facts
 from scaling.laws.emergence.shapes import Shape, shapes
 from scaling.laws.emergence.smooth import Line
 from scaling.laws.emergence.surprise import SIMULATIONS, Surprise, surprise, surprise_of
+from scaling.laws.forms import Array
 from scaling.units import format_si
 
 MIN_GAP = 0.03  # of the range from floor to ceiling: no smaller change is a leap
@@ -28,6 +29,8 @@ _LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
+_MOST_STEP = 0.5  # of a rise, between two neighbours on a gradual slope
+_UNDER_WAY = 0.5  # of a rise lies in the smaller half of the range: the larger half is no surprise
 _Z_UNTOLD = 2.0  # over the level, gone on as a line
 _LEVEL_Z, _LEVEL_PART = 1.5, 0.125  # a level: its slope is less than so many errors, and than so much of the later rise
 
@@ -146,7 +149,7 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
         return Call.SMOOTH, f"rises by {change:.3g} over the range, {z:.1f} standard errors: small, but not noise"
     if change < 0:
         return Call.FALLS, f"falls by {-change:.3g} over the range, {-z:.1f} standard errors"
-    return _rise(curve, found, least, change)
+    return _rise(curve, best, found, least, change)
 
 
 def _trend(curve: Curve) -> tuple[float, float]:
@@ -204,8 +207,12 @@ def _leaps(curve: Curve, found: Surprise | None, least: float) -> bool:
     return found.gap >= least and found.z >= z and found.p <= p
 
 
-def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
+def _rise(curve: Curve, best: Shape, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
     assert found is not None
+    early = share_at(best, curve.t, 0.5)
+    if early > _UNDER_WAY - 1e-6:  # a straight line too
+        span = float(np.ptp(best.fitted))
+        return Call.SMOOTH, f"rises by {span:.3g}, {100 * early:.0f} % of it in the smaller half of the range"
     few = curve.n <= _FEW
     untold = is_untold(curve)
     told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
@@ -245,10 +252,18 @@ def is_untold(curve: Curve) -> bool:
     return found is not None and found.z >= _Z_UNTOLD and found.gap >= least_change(curve)
 
 
+def share_at(best: Shape, t: Array, place: float) -> float:
+    """Return the share of a shape's rise that lies below a place of the range."""
+    low, span = float(best.fitted.min()), float(np.ptp(best.fitted))
+    return (float(np.interp(place, t, best.fitted)) - low) / max(span, 1e-12)
+
+
 def is_gradual(curve: Curve) -> bool:
     """Say whether three sizes lie on the slope: 1.5 decades from 10 to 90 % of the rise, half of that to 50 %."""
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
+    if np.diff(share).max() > _MOST_STEP:
+        return False
     ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.5, 0.9)]
     inside = int(((share > 0.1) & (share < 0.9) & (np.diff(share, prepend=-1) > 0)).sum())
     onset, whole = ((end - ends[0]) * curve.decades for end in ends[1:])

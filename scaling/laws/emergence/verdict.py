@@ -191,7 +191,8 @@ def _word(call: ShapeCall, seen: tuple[Curve, Surprise | None] | None) -> tuple[
         return Word.NOT_RESOLVED, call.why
     told = f"log-probability: z = {found.z:.1f}, p = {found.p:.2g}"
     if breaks(found) and (call.call is Call.UNPREDICTED_RISE or found.gap >= _LOGPROB_GAP_ALONE):
-        return Word.UNPREDICTED_RISE, f"{call.why}; it breaks too ({told})"
+        how = "it breaks too" if call.call is Call.UNPREDICTED_RISE else "but it breaks"
+        return Word.UNPREDICTED_RISE, f"{call.why}; {how} ({told})"
     few = curve.n <= _FEW
     if call.call is not Call.UNPREDICTED_RISE and not (call.late and 2 * call.resting >= curve.n):
         unsure = few and call.late
