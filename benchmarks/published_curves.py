@@ -1,4 +1,4 @@
-"""Real scores against scale: fourteen sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: fifteen sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
@@ -7,7 +7,7 @@ Schellaert's assessors, which hold for a fifth of each task's instances whether 
 GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public transcriptions of the table
 that agree where they overlap; rows on which they part are left out. Those in `probe_scores.csv` were trained here, by
 `scaling run benchmarks/probes-easier.yaml`, `probes-harder.yaml` and `probes-deeper.yaml`: tasks at levels that no
-shipped sweep holds, each size and seed at the last horizon, three sizes of one seed at all.
+shipped sweep holds, each size and seed at the last horizon, five of them at all.
 """
 
 import csv
@@ -65,7 +65,7 @@ CHOICES = {
 }  # fmt: skip
 LADDER = "9bc064c72b1439640993e7ff28238e7b8f855aee"  # the commit of OLMo that holds its ladder's evaluations
 LADDER_SIZES = {"190M": 190.4e6, "370M": 371.3e6, "760M": 758.2e6, "1B": 1.279e9, "3B": 3.17e9}
-LATER_LADDER, DECAYED = "peteish-moreeval", "peteish-moreeval-decay"
+LATER_LADDER, DECAYED, CONSTANT = "peteish-moreeval", "peteish-moreeval-decay", "peteish-moreeval-const"
 FIRST_LADDER, FIRST_FORMATS = "peteish-final-new", ("_rc_", "_mc_")
 FIRST_LADDER_SIZES = {**{s: n for s, n in LADDER_SIZES.items() if s != "3B"}, "600M": 597.4e6}
 LADDER_MULTIPLES = ("0.5", "1", "2", "5", "10")  # of 20 tokens per parameter
@@ -251,18 +251,29 @@ def twelfth(at: Clones) -> Iterator[Measured]:
 
 def thirteenth(_: Clones) -> Iterator[Measured]:
     """Twenty probes of this project, trained in two sweeps: each seed by size, three sizes of one seed by tokens."""
-    yield from by_probe("probes-easier")
-    yield from by_probe("probes-harder")
+    for sweep in ("probes-easier", "probes-harder"):
+        yield from by_probe(sweep, at="size")
+        yield from by_probe(sweep, at="tokens", seed="10")
 
 
 def fourteenth(at: Clones) -> Iterator[Measured]:
     """Sixteen other probes in deeper models, and what is left of OLMo's ladder: two runs by step, all five by size."""
-    yield from by_probe("probes-deeper")
+    yield from by_probe("probes-deeper", at="size")
+    yield from by_probe("probes-deeper", at="tokens", seed="20")
     for run in ("760M-10xC", "1B-10xC"):
         yield from by_checkpoint(at.olmo, run, run)
     for m in ("2", "10"):
         ends = {n: ladder(at.olmo, f"{size}-{m}xC", DECAYED)[-1] for size, n in LADDER_SIZES.items()}
         yield from by_column(ends, f"{m}xC by size")
+
+
+def fifteenth(at: Clones) -> Iterator[Measured]:
+    """The same probes by tokens in two other sizes with another seed; of Gadre et al., OLMo and Pythia what is left."""
+    for sweep, seed in (("probes-easier", "11"), ("probes-harder", "11"), ("probes-deeper", "21")):
+        yield from by_probe(sweep, at="tokens", seed=seed)
+    yield from by_tokens_or_size(at.gadre, None, (("c4_original", "d=512_l=8_h=4"),))
+    yield from by_checkpoint(at.olmo, "3B-10xC", "3B-10xC at a constant rate", CONSTANT)
+    yield from by_step(at.pythia, ("160m-0.5MtokBS", "1b-0.5MtokBS"))
 
 
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
@@ -300,16 +311,17 @@ def fits_rates(k: int, n: int, row: Mapping[str, float]) -> bool:
     return abs(recall * k + specificity * (n - k) - accuracy * n) < 1e-4
 
 
-def by_probe(sweep: str) -> Iterator[Measured]:
-    """Each probe of one sweep that has items enough."""
+def by_probe(sweep: str, *, at: str, seed: str | None = None) -> Iterator[Measured]:
+    """Each probe of one sweep that has items enough: each seed by size, or one seed's models by tokens."""
     with PROBES.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["sweep"] == sweep]
+        rows = [r for r in csv.DictReader(file) if r["sweep"] == sweep and seed in (None, r["seed"])]
     most = max(float(row["tokens"]) for row in rows)
     lines: dict[str, dict[float, dict[str, str]]] = {}
     for row in rows:
-        run = f"{row['probe']}, {sweep} {row['label']} by tokens"
-        lines.setdefault(run, {})[float(row["tokens"])] = row
-        if float(row["tokens"]) == most:
+        if at == "tokens":
+            run = f"{row['probe']}, {sweep} {row['label']} by tokens"
+            lines.setdefault(run, {})[float(row["tokens"])] = row
+        elif float(row["tokens"]) == most:
             ends = f"{row['probe']}, {sweep} s{row['seed']} by size"
             lines.setdefault(ends, {})[float(row["params_total"])] = row
     for name, seen in sorted(lines.items()):
@@ -484,5 +496,5 @@ def git(clone: Path, *words: str) -> str:
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = {
     1: first, 2: second, 3: third, 4: fourth, 5: fifth, 6: sixth, 7: seventh, 8: eighth, 9: ninth, 10: tenth,
-    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth,
+    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth,
 }  # fmt: skip
