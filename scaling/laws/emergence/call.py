@@ -31,6 +31,7 @@ _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
 _MOST_STEP = 0.5  # of a rise, between two neighbours on a gradual slope
 _UNDER_WAY = 0.5  # of a rise lies in the smaller half of the range: the larger half is no surprise
+_START, _BEFORE_MIDDLE, _BEGUN, _Z_BEGUN = 0.25, 0.45, 0.1, 3.0  # of the range; of the rise by the middle; errors
 _Z_UNTOLD = 2.0  # over the level, gone on as a line
 _LEVEL_Z, _LEVEL_PART = 1.5, 0.125  # a level: its slope is less than so many errors, and than so much of the later rise
 
@@ -58,6 +59,7 @@ class ShapeCall:
         facts: the sample.
         resting: how many of the smallest sizes score no more than guessing.
         late: a third of the sizes or more rest, and then the score rises: the look of a threshold.
+        begun: the middle of the range shows the rise, which goes on size by size.
         floor: known, or estimated.
     """
 
@@ -68,6 +70,7 @@ class ShapeCall:
     facts: Facts
     resting: int
     late: bool
+    begun: bool
     floor: float
 
 
@@ -109,24 +112,29 @@ def call_of(curve: Curve, simulations: int = SIMULATIONS) -> ShapeCall:
     """Judge a curve made by ``make_curve``."""
     if curve.n < _MIN_SIZES:
         why = f"{curve.n} sizes; a shape needs {_MIN_SIZES}"
-        return _answer(Call.NOT_RESOLVED, why, curve, (), None)
+        return _answer(Call.NOT_RESOLVED, why, curve, (), None, begun=False)
+    begun = is_begun(curve)
     best = shapes(curve)[0]  # its scatter counts as noise
     curve = curve.with_scatter(best.chi2, curve.n - best.parameters)
     ranked = shapes(curve)
     least = least_change(curve)
     found = surprise(curve, simulations=simulations)
-    call, why = _decide(curve, ranked, found, least)
-    return _answer(call, why, curve, ranked, found)
+    call, why = _decide(curve, ranked, found, least, begun=begun)
+    return _answer(call, why, curve, ranked, found, begun=begun)
 
 
-def _answer(call: Call, why: str, curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None) -> ShapeCall:
+def _answer(
+    call: Call, why: str, curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, *, begun: bool
+) -> ShapeCall:
     return ShapeCall(
         call=call, why=why, shapes=ranked, surprise=found, facts=facts(curve), resting=at_floor(curve),
-        late=is_late(curve), floor=curve.floor,
+        late=is_late(curve), begun=begun, floor=curve.floor,
     )  # fmt: skip
 
 
-def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, least: float) -> tuple[Call, str]:
+def _decide(
+    curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, least: float, *, begun: bool
+) -> tuple[Call, str]:
     turning = _turns(curve, ranked, least)
     if turning is not None:
         return turning
@@ -149,7 +157,12 @@ def _decide(curve: Curve, ranked: tuple[Shape, ...], found: Surprise | None, lea
         return Call.SMOOTH, f"rises by {change:.3g} over the range, {z:.1f} standard errors: small, but not noise"
     if change < 0:
         return Call.FALLS, f"falls by {-change:.3g} over the range, {-z:.1f} standard errors"
-    return _rise(curve, best, found, least, change)
+    early = share_at(best, curve.t, 0.5)
+    if early > _UNDER_WAY - 1e-6:  # a straight line too
+        return Call.SMOOTH, f"rises by {span:.3g}, {100 * early:.0f} % of it in the smaller half of the range"
+    if begun:
+        return Call.SMOOTH, f"rises by {span:.3g}, step by step from before the middle of the range on"
+    return _rise(curve, found, least, change)
 
 
 def _trend(curve: Curve) -> tuple[float, float]:
@@ -207,12 +220,8 @@ def _leaps(curve: Curve, found: Surprise | None, least: float) -> bool:
     return found.gap >= least and found.z >= z and found.p <= p
 
 
-def _rise(curve: Curve, best: Shape, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
+def _rise(curve: Curve, found: Surprise | None, least: float, change: float) -> tuple[Call, str]:
     assert found is not None
-    early = share_at(best, curve.t, 0.5)
-    if early > _UNDER_WAY - 1e-6:  # a straight line too
-        span = float(np.ptp(best.fitted))
-        return Call.SMOOTH, f"rises by {span:.3g}, {100 * early:.0f} % of it in the smaller half of the range"
     few = curve.n <= _FEW
     untold = is_untold(curve)
     told = f"z = {found.z:.1f}, p = {found.p:.2g}, {found.gap:+.2g} over the prediction from x ≤ {format_si(found.cut)}"
@@ -258,16 +267,36 @@ def share_at(best: Shape, t: Array, place: float) -> float:
     return (float(np.interp(place, t, best.fitted)) - low) / max(span, 1e-12)
 
 
+def is_begun(curve: Curve) -> bool:
+    """Say whether the middle of the range shows a rise that goes on size by size.
+
+    From before the middle on, every size stands clear of the smallest ones.
+    """
+    start = curve.first(max(2, int((curve.t <= _START).sum())))
+    weights = 1 / start.variance
+    level = float(np.average(start.y, weights=weights))
+    reached = np.minimum.accumulate(curve.y[::-1])[::-1]  # no larger size falls below: one odd point is noise
+    z = (reached - level) / np.sqrt(curve.variance + 1 / weights.sum())
+    share = (float(np.interp(0.5, curve.t, reached)) - level) / max(float(curve.y.max()) - level, 1e-12)
+    before = z[start.n :][curve.t[start.n :] <= _BEFORE_MIDDLE]
+    return bool(before.size) and before.max() >= _Z_BEGUN and share >= _BEGUN and _on_slope(reached)
+
+
 def is_gradual(curve: Curve) -> bool:
     """Say whether three sizes lie on the slope: 1.5 decades from 10 to 90 % of the rise, half of that to 50 %."""
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
-    if np.diff(share).max() > _MOST_STEP:
-        return False
     ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.5, 0.9)]
-    inside = int(((share > 0.1) & (share < 0.9) & (np.diff(share, prepend=-1) > 0)).sum())
     onset, whole = ((end - ends[0]) * curve.decades for end in ends[1:])
-    return inside >= _GRADUAL_SIZES and whole >= _GRADUAL_DECADES and onset >= _ONSET_DECADES
+    return _on_slope(level) and whole >= _GRADUAL_DECADES and onset >= _ONSET_DECADES
+
+
+def _on_slope(level: Array) -> bool:
+    """Say whether three sizes lie between a tenth and nine tenths of a rise, and no step makes more than half of it."""
+    share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
+    steps = np.diff(share, prepend=-1)
+    inside = int(((share > 0.1) & (share < 0.9) & (steps > 0)).sum())
+    return inside >= _GRADUAL_SIZES and float(steps[1:].max()) <= _MOST_STEP
 
 
 def at_floor(curve: Curve) -> int:

@@ -194,7 +194,8 @@ def _word(call: ShapeCall, seen: tuple[Curve, Surprise | None] | None) -> tuple[
         how = "it breaks too" if call.call is Call.UNPREDICTED_RISE else "but it breaks"
         return Word.UNPREDICTED_RISE, f"{call.why}; {how} ({told})"
     few = curve.n <= _FEW
-    if call.call is not Call.UNPREDICTED_RISE and not (call.late and 2 * call.resting >= curve.n):
+    rests = call.late and (call.begun or 2 * call.resting >= curve.n)
+    if call.call is not Call.UNPREDICTED_RISE and not rests:
         unsure = few and call.late
         why = f"{call.why}; too few sizes to tell a late smooth rise from a threshold" if unsure else call.why
         return (Word.NOT_RESOLVED if unsure else Word(call.call.value)), why

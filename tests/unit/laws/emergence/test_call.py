@@ -48,6 +48,21 @@ def test_a_rise_after_a_long_level_is_foretold_by_nothing():
     assert lifted.call is Call.UNPREDICTED_RISE
 
 
+def test_a_leap_in_the_smaller_half_foretells_the_larger():
+    x = np.geomspace(6e4, 4e6, 12)
+    early = [0.0, 0.0, 0.0, 0.02, 0.94, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    called = shape_call(x, early, floor=0.0, n_items=400, simulations=100)
+    assert called.call is Call.SMOOTH
+    assert "smaller half" in called.why
+    late = [0.0, *[0.0] * 4, *early[:7]]
+    assert shape_call(x, late, floor=0.0, n_items=400, simulations=100).call is Call.UNPREDICTED_RISE
+
+
+def test_a_slope_that_is_one_step_is_not_gradual():
+    y = [0.0, 0.0, 0.02, 0.02, 0.024, 0.01, 0.01, 0.01, 0.024, 0.029, 0.044, 0.239]  # three sizes at the foot
+    assert shape_call(X12, y, floor=0.0, n_items=205, simulations=100).call is Call.UNPREDICTED_RISE
+
+
 def test_noisy_small_sizes_without_a_slope_are_a_level():
     y = [0.50, 0.46, 0.53, 0.48, 0.51, 0.49, 0.56, 0.62]
     called = shape_call(X8, y, floor=0.5, n_items=280, simulations=100)
