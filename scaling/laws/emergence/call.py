@@ -29,9 +29,9 @@ _LEVEL_MARGIN = 2.0  # of the criterion of a rise that slows over a level
 _BLIND_JUMP = 0.5  # a sample that misses a rise of half the range says nothing about flatness
 _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late, and no surprise
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
-_MOST_STEP = 0.5  # of a rise, between two neighbours on a gradual slope
+_MOST_STEP = 0.55  # of a rise, between two neighbours on a gradual slope
 _UNDER_WAY = 0.5  # of a rise lies in the smaller half of the range: the larger half is no surprise
-_START, _BEFORE_MIDDLE, _BEGUN, _Z_BEGUN = 0.25, 0.45, 0.1, 3.0  # of the range; of the rise by the middle; errors
+_START, _BEFORE_MIDDLE, _BEGUN, _Z_BEGUN = 0.25, 0.45, 0.08, 2.0  # of the range; of the rise by the middle; errors
 _Z_UNTOLD = 2.0  # over the level, gone on as a line
 _LEVEL_Z, _LEVEL_PART = 1.5, 0.125  # a level: its slope is less than so many errors, and than so much of the later rise
 
@@ -59,7 +59,7 @@ class ShapeCall:
         facts: the sample.
         resting: how many of the smallest sizes score no more than guessing.
         late: a third of the sizes or more rest, and then the score rises: the look of a threshold.
-        begun: the middle of the range shows the rise, which goes on size by size.
+        begun: the middle of the range shows the rise, though it is too steep to be gradual.
         floor: known, or estimated.
     """
 
@@ -113,7 +113,7 @@ def call_of(curve: Curve, simulations: int = SIMULATIONS) -> ShapeCall:
     if curve.n < _MIN_SIZES:
         why = f"{curve.n} sizes; a shape needs {_MIN_SIZES}"
         return _answer(Call.NOT_RESOLVED, why, curve, (), None, begun=False)
-    begun = is_begun(curve)
+    begun = is_begun(curve) and not is_gradual(curve)
     best = shapes(curve)[0]  # its scatter counts as noise
     curve = curve.with_scatter(best.chi2, curve.n - best.parameters)
     ranked = shapes(curve)
@@ -161,7 +161,7 @@ def _decide(
     if early > _UNDER_WAY - 1e-6:  # a straight line too
         return Call.SMOOTH, f"rises by {span:.3g}, {100 * early:.0f} % of it in the smaller half of the range"
     if begun:
-        return Call.SMOOTH, f"rises by {span:.3g}, step by step from before the middle of the range on"
+        return Call.SMOOTH, f"rises by {span:.3g}, and the middle of the range shows it"
     return _rise(curve, found, least, change)
 
 
@@ -268,18 +268,19 @@ def share_at(best: Shape, t: Array, place: float) -> float:
 
 
 def is_begun(curve: Curve) -> bool:
-    """Say whether the middle of the range shows a rise that goes on size by size.
+    """Say whether the middle of the range shows the rise: half of it, or the foot of a slope that goes on size by size.
 
-    From before the middle on, every size stands clear of the smallest ones.
+    What counts is what no larger size falls below; one odd point is noise.
     """
     start = curve.first(max(2, int((curve.t <= _START).sum())))
     weights = 1 / start.variance
     level = float(np.average(start.y, weights=weights))
-    reached = np.minimum.accumulate(curve.y[::-1])[::-1]  # no larger size falls below: one odd point is noise
-    z = (reached - level) / np.sqrt(curve.variance + 1 / weights.sum())
+    reached = np.minimum.accumulate(curve.y[::-1])[::-1]
     share = (float(np.interp(0.5, curve.t, reached)) - level) / max(float(curve.y.max()) - level, 1e-12)
+    z = (reached - level) / np.sqrt(curve.variance + 1 / weights.sum())
     before = z[start.n :][curve.t[start.n :] <= _BEFORE_MIDDLE]
-    return bool(before.size) and before.max() >= _Z_BEGUN and share >= _BEGUN and _on_slope(reached)
+    seen = bool(before.size) and before.max() >= _Z_BEGUN and share >= _BEGUN
+    return share >= _UNDER_WAY or (seen and _on_slope(reached))
 
 
 def is_gradual(curve: Curve) -> bool:
@@ -292,7 +293,7 @@ def is_gradual(curve: Curve) -> bool:
 
 
 def _on_slope(level: Array) -> bool:
-    """Say whether three sizes lie between a tenth and nine tenths of a rise, and no step makes more than half of it."""
+    """Say whether three sizes lie between a tenth and nine tenths of a rise, and no step makes most of it."""
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
     steps = np.diff(share, prepend=-1)
     inside = int(((share > 0.1) & (share < 0.9) & (steps > 0)).sum())
