@@ -1,4 +1,4 @@
-"""Real scores against scale: sixteen sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: seventeen sets of curves, each by one rule, fixed before any curve was looked at.
 
 The scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto 2024
 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), and in
@@ -6,7 +6,7 @@ lm-evaluation-harness. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04
 Schellaert's assessors, which hold for a fifth of each task's instances whether the model's answer was right. Those of
 GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public transcriptions of the table
 that agree where they overlap; rows on which they part are left out. Those in `probe_scores.csv` were trained here, by
-`scaling run benchmarks/probes-easier.yaml`, `-harder`, `-deeper` and `-wider`: tasks at levels that no
+`scaling run benchmarks/probes-easier.yaml`, `-harder`, `-deeper`, `-wider` and `-between`: tasks at levels that no
 shipped sweep holds, each size and seed at the last horizon, five of them at all.
 """
 
@@ -287,6 +287,16 @@ def sixteenth(at: Clones) -> Iterator[Measured]:
     yield from by_step(at.pythia, ("410m", "1.4b", "6.9b"), "five")
 
 
+def seventeenth(at: Clones) -> Iterator[Measured]:
+    """Seventeen probes at sizes between, as before; three more runs of OLMo's ladder by step."""
+    yield from by_probe("probes-between", at="size")
+    for seed in ("40", "41"):
+        yield from by_probe("probes-between", at="tokens", seed=seed)
+    for run in ("370M-10xC", "760M-10xC"):
+        yield from by_checkpoint(at.olmo, run, f"{run} at a constant rate", CONSTANT)
+    yield from by_checkpoint(at.olmo, "370M-10xC", "370M-10xC")
+
+
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
     """Right answers and test instances of each task."""
     tasks = json.loads(git(lass, "show", f"HEAD:{BIG_BENCH_LABELS}/{size}/predictions_per_task.json"))
@@ -507,5 +517,5 @@ def git(clone: Path, *words: str) -> str:
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = {
     1: first, 2: second, 3: third, 4: fourth, 5: fifth, 6: sixth, 7: seventh, 8: eighth, 9: ninth, 10: tenth,
-    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth,
+    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth,
 }  # fmt: skip
