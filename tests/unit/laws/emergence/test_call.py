@@ -58,6 +58,18 @@ def test_a_leap_in_the_smaller_half_foretells_the_larger():
     assert shape_call(x, late, floor=0.0, n_items=400, simulations=100).call is Call.UNPREDICTED_RISE
 
 
+def test_a_steep_slope_that_the_middle_shows_is_smooth():
+    x = np.geomspace(6e4, 4e6, 12)
+    y = [0.0, 0.0, 0.028, 0.077, 0.138, 0.422, 0.863, 1.0, 1.0, 1.0, 1.0, 1.0]
+    called = shape_call(x, y, floor=0.0, n_items=400, simulations=100)
+    assert called.call is Call.SMOOTH
+    assert called.begun
+    late = [0.0, 0.0, 0.0, 0.0, *y[:8]]
+    called = shape_call(x, late, floor=0.0, n_items=400, simulations=100)
+    assert called.call is Call.UNPREDICTED_RISE
+    assert not called.begun
+
+
 def test_a_slope_that_is_one_step_is_not_gradual():
     y = [0.0, 0.0, 0.02, 0.02, 0.024, 0.01, 0.01, 0.01, 0.024, 0.029, 0.044, 0.239]  # three sizes at the foot
     assert shape_call(X12, y, floor=0.0, n_items=205, simulations=100).call is Call.UNPREDICTED_RISE
