@@ -31,7 +31,7 @@ _GRADUAL_SIZES, _GRADUAL_DECADES = 3, 1.5  # on the slope of a rise that is late
 _ONSET_DECADES = 0.75  # its first half takes so long: a leap with a long tail is none
 _MOST_STEP = 0.55  # of a rise, between two neighbours on a gradual slope
 _UNDER_WAY = 0.5  # of a rise lies in the smaller half of the range: the larger half is no surprise
-_START, _BEFORE_MIDDLE, _BEGUN, _Z_BEGUN = 0.25, 0.45, 0.08, 2.0  # of the range; of the rise by the middle; errors
+_START, _BEFORE_MIDDLE, _BEGUN, _Z_BEGUN = 0.25, 0.45, 0.1, 2.0  # of the range; of the rise by the middle; errors
 _Z_UNTOLD = 2.0  # over the level, gone on as a line
 _LEVEL_Z, _LEVEL_PART = 1.5, 0.125  # a level: its slope is less than so many errors, and than so much of the later rise
 
@@ -268,7 +268,7 @@ def share_at(best: Shape, t: Array, place: float) -> float:
 
 
 def is_begun(curve: Curve) -> bool:
-    """Say whether the middle of the range shows the rise: half of it, or the foot of a slope that goes on size by size.
+    """Say whether the middle of the range shows the rise: half of it, or a tenth that is clear from before it on.
 
     What counts is what no larger size falls below; one odd point is noise.
     """
@@ -279,8 +279,8 @@ def is_begun(curve: Curve) -> bool:
     share = (float(np.interp(0.5, curve.t, reached)) - level) / max(float(curve.y.max()) - level, 1e-12)
     z = (reached - level) / np.sqrt(curve.variance + 1 / weights.sum())
     before = z[start.n :][curve.t[start.n :] <= _BEFORE_MIDDLE]
-    seen = bool(before.size) and before.max() >= _Z_BEGUN and share >= _BEGUN
-    return share >= _UNDER_WAY or (seen and _on_slope(reached))
+    clear = bool(before.size) and before.max() >= _Z_BEGUN
+    return share >= _UNDER_WAY or (clear and share >= _BEGUN)
 
 
 def is_gradual(curve: Curve) -> bool:
@@ -288,16 +288,11 @@ def is_gradual(curve: Curve) -> bool:
     level = np.maximum.accumulate(curve.y)
     share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
     ends = [float(np.interp(edge, share, curve.t)) for edge in (0.1, 0.5, 0.9)]
-    onset, whole = ((end - ends[0]) * curve.decades for end in ends[1:])
-    return _on_slope(level) and whole >= _GRADUAL_DECADES and onset >= _ONSET_DECADES
-
-
-def _on_slope(level: Array) -> bool:
-    """Say whether three sizes lie between a tenth and nine tenths of a rise, and no step makes most of it."""
-    share = (level - level[0]) / max(float(np.ptp(level)), 1e-12)
     steps = np.diff(share, prepend=-1)
     inside = int(((share > 0.1) & (share < 0.9) & (steps > 0)).sum())
-    return inside >= _GRADUAL_SIZES and float(steps[1:].max()) <= _MOST_STEP
+    onset, whole = ((end - ends[0]) * curve.decades for end in ends[1:])
+    dense = inside >= _GRADUAL_SIZES and float(steps[1:].max()) <= _MOST_STEP
+    return dense and whole >= _GRADUAL_DECADES and onset >= _ONSET_DECADES
 
 
 def at_floor(curve: Curve) -> int:
