@@ -8,7 +8,7 @@
         --harness lm-evaluation-harness --olmo OLMo --lass lass --bigscience bigscience
     python benchmarks/emergence_curves.py … --set 10 --sheets sheets   # the plots and the guide, to label anew
 
-Curves (`published_curves.py`): seventeen sets. Between most of them the detector was changed for what they had shown;
+Curves (`real_curves.py`): seventeen sets. Between most of them the detector was changed for what they had shown;
 those that the rules met blind as they are, are the last (`README.md`).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
@@ -24,7 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean, median
 
-from published_curves import SETS, Clones, Measured
+from real_curves import SETS, Clones, Measured
 
 from scaling.laws.emergence import shape_call
 
