@@ -1,14 +1,15 @@
 """Real scores against scale: seventeen sets of curves, each by one rule, fixed before any curve was looked at.
 
-Published scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison & Hashimoto
-2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
-lm-evaluation-harness and with BigScience's first runs. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615) are
-counted from the records of Schellaert's assessors, which hold for a fifth of each task's instances whether the model's
-answer was right. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`, from public
-transcriptions of the table that agree where they overlap; rows on which they part are left out.
+Published scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison &
+Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
+lm-evaluation-harness and with BigScience's first runs. Those of BIG-bench (Srivastava et al. 2022, arXiv:2206.04615)
+are counted from the records of Schellaert's assessors, which hold for a fifth of each task's instances whether the
+model's answer was right. Those of GPT-3 (Brown et al. 2020, arXiv:2005.14165, Table H.1) are in `gpt3_scores.csv`,
+from public transcriptions of the table that agree where they overlap; rows on which they part are left out.
 
-Scores in `probes/scores.csv` come from the sweeps beside it (`scaling run benchmarks/probes/easier.yaml`), trained to be
-judged here: tasks at levels that no shipped sweep holds, each size and seed at the last horizon, some at every horizon.
+Scores in `probes/scores.csv` come from the sweeps beside it (`scaling run benchmarks/probes/easier.yaml`), trained to
+be judged here: tasks at levels that no shipped sweep holds, each size and seed at the last horizon, some at every
+horizon.
 """
 
 import csv
