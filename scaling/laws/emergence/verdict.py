@@ -189,10 +189,12 @@ def _word(call: ShapeCall, seen: tuple[Curve, Surprise | None] | None) -> tuple[
     curve, found = seen
     if found is None:
         return Word.NOT_RESOLVED, call.why
-    told = f"log-probability: z = {found.z:.1f}, p = {found.p:.2g}"
+    numbers = f"z = {found.z:.1f}, p = {found.p:.2g}"
+    told = f"log-probability: {numbers}"
     if breaks(found) and (call.call is Call.UNPREDICTED_RISE or found.gap >= _LOGPROB_GAP_ALONE):
-        how = "it breaks too" if call.call is Call.UNPREDICTED_RISE else "but it breaks"
-        return Word.UNPREDICTED_RISE, f"{call.why}; {how} ({told})"
+        if call.call is not Call.UNPREDICTED_RISE:
+            return Word.UNPREDICTED_RISE, f"the log-probability breaks ({numbers}), the score {call.why}"
+        return Word.UNPREDICTED_RISE, f"{call.why}; it breaks too ({told})"
     few = curve.n <= _FEW
     rests = call.late and (call.begun or 2 * call.resting >= curve.n)
     if call.call is not Call.UNPREDICTED_RISE and not rests:
