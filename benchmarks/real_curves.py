@@ -1,4 +1,4 @@
-"""Real scores against scale: seventeen sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: eighteen sets of curves, each by one rule, fixed before any curve was looked at.
 
 Published scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison &
 Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
@@ -299,6 +299,16 @@ def seventeenth(at: Clones) -> Iterator[Measured]:
     yield from by_checkpoint(at.olmo, "370M-10xC", "370M-10xC")
 
 
+def eighteenth(at: Clones) -> Iterator[Measured]:
+    """Sixteen probes learnt at another rate, as before; five Pythia models asked with five shots, one run of OLMo's."""
+    yield from by_probe("probes-faster", at="size")
+    for seed in ("50", "51"):
+        yield from by_probe("probes-faster", at="tokens", seed=seed)
+    yield from by_checkpoint(at.olmo, "190M-10xC", "190M-10xC at a constant rate", CONSTANT)
+    sizes = ("160m", "410m", "1.4b", "2.8b", "6.9b")
+    yield from by_step(at.pythia, tuple(f"{size}-deduped" for size in sizes), "five")
+
+
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
     """Right answers and test instances of each task."""
     tasks = json.loads(git(lass, "show", f"HEAD:{BIG_BENCH_LABELS}/{size}/predictions_per_task.json"))
@@ -519,5 +529,5 @@ def git(clone: Path, *words: str) -> str:
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = {
     1: first, 2: second, 3: third, 4: fourth, 5: fifth, 6: sixth, 7: seventh, 8: eighth, 9: ninth, 10: tenth,
-    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth,
+    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth, 18: eighteenth,
 }  # fmt: skip
