@@ -529,5 +529,6 @@ def git(clone: Path, *words: str) -> str:
 
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = {
     1: first, 2: second, 3: third, 4: fourth, 5: fifth, 6: sixth, 7: seventh, 8: eighth, 9: ninth, 10: tenth,
-    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth, 18: eighteenth,
+    11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth,
+    18: eighteenth,
 }  # fmt: skip
