@@ -8,7 +8,7 @@
         --harness lm-evaluation-harness --olmo OLMo --lass lass --bigscience bigscience
     python benchmarks/emergence_curves.py … --set 18 --sheets sheets   # the plots and the guide, to label anew
 
-Curves (`real_curves.py`): eighteen sets. Between most of them the detector was changed for what they had shown; the one
+Curves (`real_curves.py`): nineteen sets. Between most of them the detector was changed for what they had shown; the one
 that the rules met blind as they are is the last (`README.md`).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance

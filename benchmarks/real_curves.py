@@ -1,4 +1,4 @@
-"""Real scores against scale: eighteen sets of curves, each by one rule, fixed before any curve was looked at.
+"""Real scores against scale: nineteen sets of curves, each by one rule, fixed before any curve was looked at.
 
 Published scores stay where they were published: with Biderman et al. 2023 (arXiv:2304.01373), Ruan, Maddison &
 Hashimoto 2024 (arXiv:2405.10938), Gadre et al. 2024 (arXiv:2403.08540), Bhagia et al. 2024 (arXiv:2412.04403), in
@@ -30,6 +30,10 @@ from scaling.laws.emergence.abilities import lifted
 T = TypeVar("T")
 GPT3 = Path(__file__).with_name("gpt3_scores.csv")  # percent; BLEU is multi-bleu
 PROBES = Path(__file__).with_name("probes") / "scores.csv"
+LATER_MODELS = {
+    "probes-deeper": ("d24 s20", "d96 s20"), "probes-wider": ("d24 s30", "d96 s30"),
+    "probes-between": ("d28 s40", "d56 s40"), "probes-faster": ("d22 s50", "d42 s50"),
+}  # fmt: skip
 # Chance levels by the number of choices, and items of the usual test set.
 TASKS = {
     "lambada_openai": (0.0, 5153), "wsc": (0.5, 104), "piqa": (0.5, 1838), "arc_challenge": (0.25, 1172),
@@ -309,6 +313,14 @@ def eighteenth(at: Clones) -> Iterator[Measured]:
     yield from by_step(at.pythia, tuple(f"{size}-deduped" for size in sizes), "five")
 
 
+def nineteenth(at: Clones) -> Iterator[Measured]:
+    """Two more models of each of four sweeps by tokens; three Pythia models asked with five shots."""
+    for sweep, models in LATER_MODELS.items():
+        for model in models:
+            yield from by_probe(sweep, at="tokens", model=model)
+    yield from by_step(at.pythia, ("70m-deduped", "1b-deduped", "12b-deduped"), "five")
+
+
 def counted_labels(lass: Path, size: str) -> dict[str, tuple[int, int]]:
     """Right answers and test instances of each task."""
     tasks = json.loads(git(lass, "show", f"HEAD:{BIG_BENCH_LABELS}/{size}/predictions_per_task.json"))
@@ -344,10 +356,13 @@ def fits_rates(k: int, n: int, row: Mapping[str, float]) -> bool:
     return abs(recall * k + specificity * (n - k) - accuracy * n) < 1e-4
 
 
-def by_probe(sweep: str, *, at: str, seed: str | None = None) -> Iterator[Measured]:
-    """Each probe of one sweep that has items enough: each seed by size, or one seed's models by tokens."""
+def by_probe(sweep: str, *, at: str, seed: str | None = None, model: str | None = None) -> Iterator[Measured]:
+    """Each probe of one sweep that has items enough: each seed by size, or models by tokens."""
     with PROBES.open() as file:
         rows = [r for r in csv.DictReader(file) if r["sweep"] == sweep and seed in (None, r["seed"])]
+    if at == "tokens":
+        kept_back = LATER_MODELS.get(sweep, ())
+        rows = [r for r in rows if (r["label"] not in kept_back if model is None else r["label"] == model)]
     most = max(float(row["tokens"]) for row in rows)
     lines: dict[str, dict[float, dict[str, str]]] = {}
     for row in rows:
@@ -530,5 +545,5 @@ def git(clone: Path, *words: str) -> str:
 SETS: dict[int, Callable[[Clones], Iterator[Measured]]] = {
     1: first, 2: second, 3: third, 4: fourth, 5: fifth, 6: sixth, 7: seventh, 8: eighth, 9: ninth, 10: tenth,
     11: eleventh, 12: twelfth, 13: thirteenth, 14: fourteenth, 15: fifteenth, 16: sixteenth, 17: seventeenth,
-    18: eighteenth,
+    18: eighteenth, 19: nineteenth,
 }  # fmt: skip
