@@ -8,8 +8,8 @@
         --harness lm-evaluation-harness --olmo OLMo --lass lass --bigscience bigscience
     python benchmarks/emergence_curves.py … --set 19 --sheets sheets   # the plots and the guide, to label anew
 
-Curves (`real_curves.py`): nineteen sets. Between most of them the detector was changed for what they had shown; the last
-two met the rules blind as they are (`README.md`).
+Curves (`real_curves.py`): nineteen sets. Between most of them the detector was changed for what they had shown; the
+last two met the rules blind as they are (`README.md`).
 
 Labels (`emergence_labels.csv`): two readers, language models both, saw each curve as a numbered plot with its chance
 level and binomial errors, without the names of task or family and without the detector's answer. Where they differ, a
