@@ -24,7 +24,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean, median
 
-from real_curves import SETS, Clones, Measured
+from curve_sources import Measured
+from real_curves import SETS, Clones
 
 from scaling.laws.emergence import shape_call
 

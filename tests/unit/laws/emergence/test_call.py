@@ -206,6 +206,17 @@ def test_verdicts_on_worlds(kind, word, seed):
     assert ("emergent" in found.sentence) == found.emergent
 
 
+def test_a_break_of_the_log_probability_alone_is_told_first():
+    x = np.geomspace(6e4, 4e6, 12)
+    score = [0.0, 0.0, 0.0, 0.02, 0.94, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    logprob = [-3.0, -3.01, -3.0, -2.99, -2.98, -2.0, -0.4, -0.05, -0.02, -0.01, -0.01, -0.01]
+    judged = verdict(x, score, logprob=logprob, n_items=400, floor=0.0, simulations=100)
+    assert judged.score.call is Call.SMOOTH
+    assert judged.word is Word.UNPREDICTED_RISE
+    assert not judged.emergent
+    assert judged.sentence.startswith("unpredicted rise, unreplicated: the log-probability breaks (z")
+
+
 def test_one_seed_is_never_called_emergent():
     world = draw_world(np.random.default_rng(3), "break strong", 10, outside=False)
     one = world.seeds == 0
